@@ -1,0 +1,1 @@
+//! Verbs: the stages of the sentence, in the order of `apply`. They ask the world through `port` alone.

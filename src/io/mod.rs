@@ -1,0 +1,1 @@
+//! Effects: the only rooms where processes start, files are opened and clocks are read. They decide nothing.

@@ -1,0 +1,195 @@
+//! An event: one commit of the record, as data. `event.json` is its canonical JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    approval::Approval,
+    digest::Digest,
+    ids::{HostName, ModuleId, Oid, RunId},
+    plan::Change,
+    time::Timestamp,
+};
+
+/// The schema of `event.json`.
+pub const SCHEMA: &str = "platform-event/1";
+
+/// What kind of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// The first record.
+    #[serde(rename = "genesis")]
+    Genesis,
+    /// The policy in force changed.
+    #[serde(rename = "policy")]
+    Policy,
+    /// An apply is about to begin; opens a run.
+    #[serde(rename = "apply.intent")]
+    ApplyIntent,
+    /// An apply ended; closes its run.
+    #[serde(rename = "apply.outcome")]
+    ApplyOutcome,
+    /// Nothing to change, but the module advances to a newer merge result.
+    #[serde(rename = "apply.noop")]
+    ApplyNoop,
+    /// An open run was taken over by a person.
+    #[serde(rename = "takeover")]
+    Takeover,
+    /// A result that arrived after a takeover.
+    #[serde(rename = "late-outcome")]
+    LateOutcome,
+    /// Going past a gate, with a reason.
+    #[serde(rename = "break-glass")]
+    BreakGlass,
+    /// A remark.
+    #[serde(rename = "annotate")]
+    Annotate,
+    /// A return to the last good record; has two parents.
+    #[serde(rename = "recover")]
+    Recover,
+}
+
+/// How a run ended. *Unknown* is never an outcome: the intent stays open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// As planned and verified.
+    Ok,
+    /// Failed, left as it is.
+    Failed,
+    /// Failed and reverted.
+    RolledBack,
+    /// Ended before the host was touched.
+    Aborted,
+}
+
+/// Who acted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// A person's or a robot's name.
+    pub name: String,
+    /// Their e-mail.
+    pub email: String,
+    /// The fingerprint of the key that signed, if known when the event is made.
+    pub key: Option<String>,
+}
+
+/// One container as it was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerEvidence {
+    /// Its service.
+    pub service: String,
+    /// The image id it runs.
+    pub image: String,
+    /// How long it was watched healthy.
+    pub healthy_s: u64,
+    /// Restarts while it was watched.
+    pub restarts: u64,
+}
+
+/// What was seen after the change. Allow-listed fields only: raw output of a host is never recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    /// How many files were verified on the host.
+    #[serde(default)]
+    pub files: u64,
+    /// The containers.
+    #[serde(default)]
+    pub containers: Vec<ContainerEvidence>,
+    /// Probes that passed.
+    #[serde(default)]
+    pub probes: u64,
+    /// The stable code of what failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// What failed, in our own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// One event. Fields that a kind does not use are absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Its place in the chain; genesis is 0.
+    pub seq: u64,
+    /// What kind of thing happened.
+    pub kind: Kind,
+    /// When.
+    pub time: Timestamp,
+    /// The first record; absent on genesis itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis: Option<Oid>,
+    /// The run it belongs to. With `kind` the idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Outcomes: the intent it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Oid>,
+    /// The module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<ModuleId>,
+    /// Its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
+    /// Outcomes: how it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Outcome>,
+    /// What approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approval>,
+    /// The release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closure: Option<Digest>,
+    /// What concerns the module in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective: Option<Digest>,
+    /// The digest of the plan's intent part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
+    /// The blob of platform.yaml in force; on kind `policy` the new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Oid>,
+    /// Kind `policy`: the blob of allowed_signers, if the repository has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signers: Option<Oid>,
+    /// Kind `policy`: P, the commit of the base branch it was read at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_commit: Option<Oid>,
+    /// What changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// Intents: what is locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
+    /// Whether the checkout was bound: `bound`, `waived`, `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<String>,
+    /// Gates that were passed by waiver, by id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waived: Vec<String>,
+    /// Why a person did this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Kind `recover`: the ids it voids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voids: Vec<Oid>,
+    /// Who.
+    pub actor: Actor,
+    /// What was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+/// What an intent locks until its outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// The compose project, or null.
+    pub project: Option<String>,
+    /// `<host>/<project>` or `<host>/<module>`.
+    pub scope: String,
+    /// From when on others may ask the host what became of the run.
+    pub expires: Timestamp,
+    /// By which the host's result is recognised.
+    pub nonce: String,
+}

@@ -1,0 +1,12 @@
+//! platformctl changes docker compose hosts only when a merged pull request says so, and records it in git.
+//!
+//! The map of the house (`docs/architecture.md` has the rules; `tests/it/layers.rs` holds them):
+//! `model` nouns · `port` what may be asked of the world · `ledger` rules of the record · `runtime` drivers ·
+//! `flow` verbs · `io` effects · `error` classes and exit codes · `ui` the only printer · `cmd` commands.
+
+pub mod flow;
+pub mod io;
+pub mod ledger;
+pub mod model;
+pub mod port;
+pub mod runtime;

@@ -1,0 +1,1 @@
+//! Compose files as they are written: a source scan, never a rendering.

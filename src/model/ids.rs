@@ -1,0 +1,228 @@
+//! Names of things: git objects, modules, hosts, runs. Each is parsed once and is valid ever after.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a text is not the id that it was taken for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not 40 hexadecimal digits.
+    #[error("`{}` is not a full object id of 40 hexadecimal digits", super::text::shown(.0))]
+    Oid(String),
+    /// Not `[a-z0-9][a-z0-9-]{0,62}`.
+    #[error("`{}` is not a name of 1 to 63 characters a-z, 0-9 and -", super::text::shown(.0))]
+    Name(String),
+    /// Not `YYYYMMDDTHHMMSSZ-hhhhhhhh`.
+    #[error("`{}` is not a run id", super::text::shown(.0))]
+    Run(String),
+    /// Not `sha256:` and 64 hexadecimal digits.
+    #[error("`{}` is not a sha256 digest", super::text::shown(.0))]
+    Digest(String),
+}
+
+/// A full SHA-1 object id of git, printed as 40 lower-case digits and never shortened.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Oid([u8; 20]);
+
+impl Oid {
+    /// Takes the 20 bytes of an id.
+    pub const fn from_bytes(bytes: [u8; 20]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 20 bytes of the id.
+    pub const fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+}
+
+impl FromStr for Oid {
+    type Err = IdError;
+
+    /// Reads 40 hexadecimal digits; upper case is folded.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let wrong = || IdError::Oid(text.to_owned());
+        let digits = text.as_bytes();
+        if digits.len() != 40 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(wrong());
+        }
+        let mut bytes = [0; 20];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for Oid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Oid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Implements `Serialize` and `Deserialize` through `Display` and `FromStr`.
+macro_rules! as_text {
+    ($type:ty) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                String::deserialize(from)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
+            }
+        }
+        #[cfg(test)]
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                "String".into()
+            }
+            fn json_schema(from: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                String::json_schema(from)
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+        }
+    };
+}
+pub(crate) use as_text;
+
+as_text!(Oid);
+
+fn is_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    (1..=63).contains(&bytes.len())
+        && bytes[0] != b'-'
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                if is_name(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(IdError::Name(text.to_owned()))
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        as_text!($type);
+    };
+}
+
+name! {
+    /// A module: the name of its folder under `modules/`; `[a-z0-9][a-z0-9-]{0,62}`.
+    ModuleId
+}
+name! {
+    /// A host: a key of `hosts:` in `platform.yaml`; `[a-z0-9][a-z0-9-]{0,62}`.
+    HostName
+}
+
+/// One attempt to carry out a plan: UTC time and chance, `20261122T101530Z-1a2b3c4d`; sorts by time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(String);
+
+impl RunId {
+    /// Makes the id of a run that begins `now`.
+    pub fn new(now: super::time::Timestamp, chance: [u8; 4]) -> Self {
+        let hex: String = chance.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("{}-{hex}", now.compact()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RunId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let fits = text.len() == 25
+            && text.bytes().enumerate().all(|(at, b)| match at {
+                8 => b == b'T',
+                15 => b == b'Z',
+                16 => b == b'-',
+                17.. => b.is_ascii_digit() || (b'a'..=b'f').contains(&b),
+                _ => b.is_ascii_digit(),
+            });
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::Run(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+as_text!(RunId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_whole_or_not_at_all() {
+        let id: Oid = "DEADBEEFdeadbeefdeadbeefdeadbeefdeadbeef".parse().unwrap();
+        assert_eq!(id.to_string(), "deadbeef".repeat(5), "upper case is folded");
+        for bad in [
+            "",
+            "dead",
+            "+1".repeat(20).as_str(),
+            "g".repeat(40).as_str(),
+            "é".repeat(20).as_str(),
+        ] {
+            assert!(bad.parse::<Oid>().is_err(), "{bad}");
+        }
+        for bad in ["", "-a", "A", "a.b", "a/b", "a\n", &"a".repeat(64)] {
+            assert!(bad.parse::<ModuleId>().is_err(), "{bad}");
+        }
+        assert!("honcho-redis".parse::<ModuleId>().is_ok());
+        assert!("20261122T101530Z-1a2b3c4d".parse::<RunId>().is_ok());
+        for bad in [
+            "20261122T101530Z-1a2b3c4",
+            "20261122T101530Z-1A2b3c4d",
+            "../../../../etc/passwd-xx",
+        ] {
+            assert!(bad.parse::<RunId>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Nouns: what the sentence is about. Nothing here touches the world, and nothing here knows a verb.
+
+pub mod approval;
+pub mod closure;
+pub mod compose;
+pub mod digest;
+pub mod ids;
+pub mod json;
+pub mod module;
+pub mod path;
+pub mod plan;
+pub mod policy;
+pub mod refusal;
+pub mod status;
+pub mod text;
+pub mod time;
+pub mod yaml;

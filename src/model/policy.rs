@@ -1,0 +1,261 @@
+//! The policy: `platform.yaml`, schema `platform/1`, read at P and never from the working tree.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    approval::Style,
+    ids::{HostName, ModuleId, Oid},
+    path::HostPath,
+};
+
+/// Where the policy lies in the repository.
+pub const PATH: &str = "platform.yaml";
+/// Where the people who may sign are listed.
+pub const SIGNERS_PATH: &str = "allowed_signers";
+
+/// The file as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// `platform/1`.
+    pub schema: PolicySchema,
+    /// What counts as approved.
+    #[serde(default)]
+    pub approval: ApprovalPolicy,
+    /// Where the record is kept.
+    #[serde(default)]
+    pub state: StatePolicy,
+    /// The hosts, by name.
+    #[serde(default)]
+    pub hosts: BTreeMap<HostName, HostPolicy>,
+    /// Paths that no module may touch, and the doors that are open.
+    #[serde(default)]
+    pub sacred: SacredPolicy,
+    /// Kinds of record that a principal of allowed_signers may sign; default: all.
+    #[serde(default)]
+    pub signers: BTreeMap<String, Vec<String>>,
+    /// Reserved.
+    #[serde(default)]
+    pub notify: BTreeMap<String, String>,
+}
+
+/// The schema of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum PolicySchema {
+    /// The only one yet.
+    #[serde(rename = "platform/1")]
+    V1,
+}
+
+/// Where approvals come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ApprovalSource {
+    /// Git alone: merged; who approved is not known.
+    #[default]
+    Git,
+    /// Git and the word of a Forgejo API.
+    Forgejo,
+}
+
+/// How strictly a checkout is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum CheckoutPolicy {
+    /// The closure's files must be those of M.
+    #[default]
+    Content,
+    /// HEAD must also be H or M.
+    Strict,
+}
+
+/// `approval:`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ApprovalPolicy {
+    /// `git` or `forgejo`.
+    pub source: ApprovalSource,
+    /// If given, must equal the remote in use; `none`: the local base branch approves, on purpose.
+    pub remote: Option<String>,
+    /// If given, must equal the base branch in use.
+    pub base: Option<String>,
+    /// With `forgejo`: how many approving reviews.
+    pub required_approvals: u32,
+    /// If given, only their reviews count.
+    pub approvers: Vec<String>,
+    /// Accounts whose reviews never count.
+    pub not_counted: Vec<String>,
+    /// Status contexts that must be green.
+    pub required_statuses: Vec<String>,
+    /// The ways of merging that count.
+    pub styles: Vec<Style>,
+    /// Commits on the base accepted by review although no pull request proves them.
+    pub adopt: Vec<Oid>,
+    /// How strictly a checkout is bound.
+    pub checkout: CheckoutPolicy,
+}
+
+impl Default for ApprovalPolicy {
+    fn default() -> Self {
+        Self {
+            source: ApprovalSource::Git,
+            remote: None,
+            base: None,
+            required_approvals: 0,
+            approvers: Vec::new(),
+            not_counted: Vec::new(),
+            required_statuses: Vec::new(),
+            styles: vec![
+                Style::Merge,
+                Style::Squash,
+                Style::Rebase,
+                Style::RebaseMerge,
+            ],
+            adopt: Vec::new(),
+            checkout: CheckoutPolicy::Content,
+        }
+    }
+}
+
+/// Whether records must be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum SignPolicy {
+    /// Signed where git is set up to.
+    #[default]
+    Optional,
+    /// Signed or not written.
+    Required,
+}
+
+/// `state:`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct StatePolicy {
+    /// The ref; only `refs/platform/state` is supported.
+    #[serde(rename = "ref")]
+    pub ref_: String,
+    /// The remote that keeps it, or `none`.
+    pub remote: Option<String>,
+    /// Whether records must be signed.
+    pub sign: SignPolicy,
+    /// The id of the first record, once it is pinned; empty until then.
+    pub genesis: String,
+}
+
+impl Default for StatePolicy {
+    fn default() -> Self {
+        Self {
+            ref_: "refs/platform/state".to_owned(),
+            remote: None,
+            sign: SignPolicy::Optional,
+            genesis: String::new(),
+        }
+    }
+}
+
+/// How a host is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Over ssh.
+    Ssh,
+    /// This machine.
+    Local,
+}
+
+/// Whether a host may be changed at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Mutations {
+    /// It may.
+    Enabled,
+    /// It may not: the first live change is acknowledged in a reviewed file.
+    #[default]
+    Disabled,
+}
+
+/// One entry of `hosts:`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HostPolicy {
+    /// `ssh` or `local`.
+    pub transport: Transport,
+    /// With ssh: whatever ssh_config understands.
+    #[serde(default)]
+    pub destination: Option<String>,
+    /// The folder that is platformctl's on the host.
+    pub root: HostPath,
+    /// Whether it may be changed.
+    #[serde(default)]
+    pub mutations: Mutations,
+    /// If given, a host that answers with another is refused.
+    #[serde(default)]
+    pub machine_id: String,
+    /// known_hosts lines, for runners that have none.
+    #[serde(default)]
+    pub host_keys: Vec<String>,
+    /// The engine's address; default: the standard socket.
+    #[serde(default)]
+    pub docker_host: String,
+    /// External networks that modules may join.
+    #[serde(default)]
+    pub networks: Vec<String>,
+    /// Commands (argv) that driver `files` may run here.
+    #[serde(default)]
+    pub activate: Vec<Vec<String>>,
+}
+
+/// `sacred:`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct SacredPolicy {
+    /// Paths beside the built-in ones; `P/**` means P and below.
+    pub paths: Vec<String>,
+    /// Doors that are open.
+    pub allow: Vec<Allow>,
+}
+
+/// One open door: exactly one of `path` (with `mode`) and `capability`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Allow {
+    /// For which module.
+    pub module: ModuleId,
+    /// A path on the host.
+    #[serde(default)]
+    pub path: Option<HostPath>,
+    /// `ro` or `rw`, with `path`.
+    #[serde(default)]
+    pub mode: Option<AllowMode>,
+    /// For instance `cap_add:NET_ADMIN`.
+    #[serde(default)]
+    pub capability: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// How a path is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum AllowMode {
+    /// For reading.
+    Ro,
+    /// For reading and writing.
+    Rw,
+}

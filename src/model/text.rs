@@ -1,0 +1,78 @@
+//! Text from elsewhere, made safe to show. All text of a host, a forge or a repository is hostile until it went through here.
+
+/// Most characters of foreign text that one message shows.
+const SHOWN: usize = 200;
+
+/// `text` with control characters, direction overrides and line separators written as escapes, cut at 200 characters.
+pub fn shown(text: &str) -> String {
+    let mut out = escaped_line(&text.chars().take(SHOWN).collect::<String>());
+    if text.chars().nth(SHOWN).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// Like [`shown`], for bytes that may not be UTF-8, without the cut.
+pub fn escaped_bytes(bytes: &[u8]) -> String {
+    bytes
+        .utf8_chunks()
+        .map(|chunk| {
+            let bad: String = chunk
+                .invalid()
+                .iter()
+                .map(|b| format!("\\x{b:02x}"))
+                .collect();
+            escaped_line(chunk.valid()) + &bad
+        })
+        .collect()
+}
+
+/// `text` on one line: everything that could move a cursor or reorder a line is escaped.
+pub fn escaped_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_harmful(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// `text` with its line breaks and tabs kept, everything else as in [`escaped_line`].
+pub fn escaped_lines(text: &str) -> String {
+    let lines: Vec<String> = text
+        .split('\n')
+        .map(|line| {
+            line.split('\t')
+                .map(escaped_line)
+                .collect::<Vec<_>>()
+                .join("\t")
+        })
+        .collect();
+    lines.join("\n")
+}
+
+/// Whether a character can forge what a reader sees: controls, bidi overrides, line separators, invisible ones.
+pub fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{61c}')
+        || ('\u{e0000}'..='\u{e007f}').contains(&c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_shown_can_move_a_cursor() {
+        assert_eq!(
+            shown("a\u{1b}[2Jb\nc\u{202e}d"),
+            "a\\u{1b}[2Jb\\nc\\u{202e}d"
+        );
+        assert_eq!(shown(&"x".repeat(300)).chars().count(), 201);
+        assert_eq!(escaped_bytes(b"ok\xff\n"), "ok\\xff\\n");
+        assert_eq!(escaped_lines("a\tb\r\nc"), "a\tb\\r\nc");
+    }
+}

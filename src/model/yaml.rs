@@ -1,0 +1,1 @@
+//! YAML: two readers, one answer.

@@ -1,0 +1,1 @@
+//! Drivers: host scripts as files, argv out, captured answers in. Pure.
