@@ -4,6 +4,7 @@
 //! `model` nouns · `port` what may be asked of the world · `ledger` rules of the record · `runtime` drivers ·
 //! `flow` verbs · `io` effects · `error` classes and exit codes · `ui` the only printer · `cmd` commands.
 
+pub mod error;
 pub mod flow;
 pub mod io;
 pub mod ledger;

@@ -2,7 +2,7 @@
 //!
 //! Reads never write. Every write names what it replaces. An answer that did not come is never taken for a no.
 
-use std::{fmt, io::Read};
+use std::fmt;
 
 use crate::model::{
     ids::Oid,
@@ -324,11 +324,30 @@ pub struct Reply {
     pub stdout: Vec<u8>,
 }
 
+/// One file to deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its path inside the delivery.
+    pub path: String,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// What a script gets on its standard input.
+pub enum Input<'a> {
+    /// Nothing: end of file at once.
+    Nothing,
+    /// A tar archive of these, made while it is sent; an error among them ends the delivery before its end mark.
+    Tar(&'a mut dyn Iterator<Item = Answer<Member>>),
+}
+
 /// A machine where modules run.
 pub trait Host {
     /// Runs a script with arguments and standard input. `link_lost` if it may have run and no answer came;
     /// `host_unreachable` if it surely did not start.
-    fn run(&self, script: &Script, args: &[String], stdin: &mut dyn Read) -> Answer<Reply>;
+    fn run(&self, script: &Script, args: &[String], input: Input<'_>) -> Answer<Reply>;
 }
 
 /// Time and chance.

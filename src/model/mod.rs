@@ -4,6 +4,7 @@ pub mod approval;
 pub mod closure;
 pub mod compose;
 pub mod digest;
+pub mod frame;
 pub mod ids;
 pub mod json;
 pub mod module;

@@ -1,0 +1,50 @@
+//! The frame around a script's answer: what a host says counts only between our nonce and our nonce.
+
+/// The wrapper that runs a script within its frame: `sh -c WRAPPER platformctl NONCE TEXT ARGS…`.
+pub const WRAPPER: &str = r#"nonce=$1 text=$2; shift 2; printf '\nPC1 %s begin\n' "$nonce"; sh -c "$text" platformctl "$@"; rc=$?; printf '\nPC1 %s rc=%s\n' "$nonce" "$rc""#;
+
+/// Takes the answer out of everything a host printed. `None`: there is no whole frame, so nobody knows how it ended.
+///
+/// What stands before the frame (a banner, a chatty start-up file) and after it is dropped. A frame that is not whole, or that
+/// carries another nonce, is no frame.
+pub fn unframe(nonce: &str, bytes: &[u8]) -> Option<(i32, Vec<u8>)> {
+    let begin = format!("\nPC1 {nonce} begin\n");
+    let at = find(bytes, begin.as_bytes())? + begin.len();
+    let body = &bytes[at..];
+    let end = format!("\nPC1 {nonce} rc=");
+    // The last one counts: a script cannot know the nonce, but its output could quote an argument that holds it.
+    let at = rfind(body, end.as_bytes())?;
+    let rest = &body[at + end.len()..];
+    let line = rest
+        .split(|b| *b == b'\n')
+        .next()
+        .filter(|line| rest.len() > line.len())?;
+    let rc: i32 = std::str::from_utf8(line).ok()?.parse().ok()?;
+    Some((rc, body[..at].to_vec()))
+}
+
+fn find(within: &[u8], what: &[u8]) -> Option<usize> {
+    within.windows(what.len()).position(|window| window == what)
+}
+
+fn rfind(within: &[u8], what: &[u8]) -> Option<usize> {
+    within
+        .windows(what.len())
+        .rposition(|window| window == what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_frame_is_an_answer() {
+        let whole = b"motd\nPC1 n begin\nhello\n\nPC1 n rc=3\nbye";
+        assert_eq!(unframe("n", whole), Some((3, b"hello\n".to_vec())));
+        for cut in 0..whole.len() - "\nbye".len() {
+            assert_eq!(unframe("n", &whole[..cut]), None, "cut at {cut}");
+        }
+        assert_eq!(unframe("other", whole), None);
+        assert_eq!(unframe("n", b"\nPC1 n begin\n\nPC1 n rc=x\n"), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! What became of a run, as the host keeps it in `<root>/runs/<run>/result.json`.
+
+use serde::Deserialize;
+
+use crate::{model::ids::RunId, port::Script};
+
+/// Asks what became of a run.
+pub const RESULT: Script = Script {
+    name: "run-result",
+    text: include_str!("scripts/run-result.sh"),
+    mutates: false,
+    deadline_s: 30,
+};
+
+/// Makes sure that a run can never change anything again.
+pub const TOMBSTONE: Script = Script {
+    name: "run-tombstone",
+    text: include_str!("scripts/run-tombstone.sh"),
+    mutates: true,
+    deadline_s: 60,
+};
+
+/// What the host says of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It ended: exit code 0 and the step `done`, or the step that failed.
+    Ended {
+        /// 0 if everything was done.
+        rc: i64,
+        /// The last step: `done`, or what failed.
+        step: String,
+    },
+    /// It holds its lock and goes on.
+    Running,
+    /// It began, holds no lock and left no result: it was killed.
+    Begun,
+    /// The host never saw it.
+    Never,
+    /// A person ended it for good.
+    Tombstone,
+    /// The answer is not one, or carries another run's nonce: it says nothing.
+    NotAnAnswer,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    run: String,
+    nonce: String,
+    rc: i64,
+    step: String,
+}
+
+/// Steps that a script of ours may name; anything else is not its answer.
+const STEPS: &[&str] = &[
+    "done",
+    "lock",
+    "tombstone",
+    "fence",
+    "expected",
+    "witness",
+    "link",
+    "switch",
+    "activate",
+];
+
+/// Reads the answer about `run`. Somebody else's nonce is no answer.
+pub fn fate(run: &RunId, nonce: &str, stdout: &[u8]) -> Fate {
+    match stdout.trim_ascii() {
+        b"running" => return Fate::Running,
+        b"begun" | b"unfinished" | b"again" => return Fate::Begun,
+        b"never" => return Fate::Never,
+        b"tombstone" => return Fate::Tombstone,
+        _ => {}
+    }
+    match serde_json::from_slice::<Written>(stdout) {
+        Ok(w) if w.run == run.as_str() && w.nonce == nonce && STEPS.contains(&w.step.as_str()) => {
+            Fate::Ended {
+                rc: w.rc,
+                step: w.step,
+            }
+        }
+        _ => Fate::NotAnAnswer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_our_nonce_is_believed() {
+        let run: RunId = "20261122T101530Z-1a2b3c4d".parse().unwrap();
+        let line = br#"{"run":"20261122T101530Z-1a2b3c4d","nonce":"n","rc":0,"step":"done","release":"x"}"#;
+        assert_eq!(
+            fate(&run, "n", line),
+            Fate::Ended {
+                rc: 0,
+                step: "done".into()
+            }
+        );
+        assert_eq!(fate(&run, "m", line), Fate::NotAnAnswer);
+        assert_eq!(fate(&run, "n", b"\x1b[2J"), Fate::NotAnAnswer);
+        assert_eq!(fate(&run, "n", b"never\n"), Fate::Never);
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let run: RunId = "20261122T101530Z-1a2b3c4d".parse().unwrap();
+            let ended = matches!(fate(&run, "n", &bytes), Fate::Ended { .. });
+            prop_assert!(!ended);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+# run-result ROOT SCOPE RUN: what became of a run. Changes nothing.
+set -u
+root=$1 scope=$2 run=$3
+dir=$root/runs/$run
+if [ -f "$dir/result.json" ]; then
+	cat "$dir/result.json"
+elif [ -e "$dir/tombstone" ]; then
+	printf 'tombstone\n'
+elif [ ! -d "$dir" ]; then
+	printf 'never\n'
+elif [ -e "$root/locks/$scope" ] && ! flock -n "$root/locks/$scope" true; then
+	printf 'running\n'
+else
+	printf 'begun\n'
+fi
