@@ -99,6 +99,7 @@ impl Class {
             Code::Busy | Code::Frozen | Code::Contention => Self::Busy,
             Code::RemoteUnreachable
             | Code::HostUnreachable
+            | Code::DeliveryFailed
             | Code::CredentialsMissing
             | Code::CredentialsRefused
             | Code::ShallowHistory

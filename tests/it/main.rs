@@ -1,1 +1,5 @@
-//! One binary of integration tests.
+//! One binary of integration tests: real git, real programs, real files.
+
+mod generated;
+mod host;
+mod support;

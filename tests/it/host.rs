@@ -1,0 +1,229 @@
+//! The host scripts of driver `files`, run for real on this machine.
+
+use std::{fs, path::Path};
+
+use platformctl::{
+    io::local::Local,
+    model::{digest::Digest, ids::RunId},
+    port::{Answer, Host as _, Input, Member, Reply, Script},
+    runtime::{
+        files::{self, FileState, Listing, Live},
+        result::{self, Fate},
+    },
+};
+
+const RUN: &str = "20261122T101530Z-1a2b3c4d";
+
+struct World {
+    dir: tempfile::TempDir,
+    host: Local,
+}
+
+impl World {
+    fn new() -> Self {
+        let path = std::env::var("PATH").unwrap();
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            host: Local::new(path, None),
+        }
+    }
+
+    fn root(&self) -> String {
+        self.dir.path().join("root").to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, script: &Script, args: &[&str]) -> Reply {
+        let mut all = vec![self.root()];
+        all.extend(args.iter().map(|&a| a.to_owned()));
+        self.host.run(script, &all, Input::Nothing).unwrap()
+    }
+
+    fn look(&self) -> Live {
+        files::parse_look(&self.run(&files::LOOK, &["site"]).stdout)
+            .unwrap()
+            .live
+    }
+
+    fn ship(&self, release: &str, sent: &[(&str, &str)], said: &[(&str, &str)]) -> Reply {
+        let (sums, modes) = files::manifest(&listing(said));
+        let head = [("m/sums".to_owned(), sums), ("m/modes".to_owned(), modes)];
+        let body = sent
+            .iter()
+            .map(|(path, text)| (format!("t/{path}"), (*text).to_owned()));
+        let mut members = head
+            .into_iter()
+            .chain(body)
+            .map(|(path, text)| -> Answer<Member> {
+                Ok(Member {
+                    path,
+                    mode: 0o644,
+                    bytes: text.into_bytes(),
+                })
+            });
+        let args = [self.root(), "site".into(), release.into(), "nonce1".into()];
+        self.host
+            .run(&files::SHIP, &args, Input::Tar(&mut members))
+            .unwrap()
+    }
+
+    fn switch(
+        &self,
+        run: &str,
+        fence: &str,
+        release: &str,
+        expected: &str,
+        commands: &[&str],
+    ) -> Fate {
+        let mut args = vec!["site", "site", run, "n", fence, release, expected, "{}"];
+        args.extend(commands);
+        let reply = self.run(&files::RUN, &args);
+        result::fate(&run.parse().unwrap(), "n", &reply.stdout)
+    }
+}
+
+fn listing(files: &[(&str, &str)]) -> Listing {
+    files
+        .iter()
+        .map(|(path, text)| {
+            let state = FileState {
+                mode: "644".into(),
+                sha256: Digest::of(text.as_bytes()),
+            };
+            (path.parse().unwrap(), state)
+        })
+        .collect()
+}
+
+fn done() -> Fate {
+    Fate::Ended {
+        rc: 0,
+        step: "done".into(),
+    }
+}
+
+fn failed(step: &str) -> Fate {
+    Fate::Ended {
+        rc: 1,
+        step: step.into(),
+    }
+}
+
+#[test]
+fn a_release_is_delivered_switched_and_seen() {
+    let world = World::new();
+    let (one, two) = ("1".repeat(64), "2".repeat(64));
+    assert_eq!(world.look(), Live::None);
+    assert!(!Path::new(&world.root()).exists(), "looking writes nothing");
+    let content = [("a/b.txt", "x"), ("index.html", "hello")];
+    assert_eq!(
+        world.ship(&one, &content, &content).stdout,
+        b"shipped new\n"
+    );
+    assert_eq!(
+        world.look(),
+        Live::None,
+        "delivering does not touch what is live"
+    );
+    assert_eq!(
+        world.switch(RUN, "3", &one, "none", &["echo $PWD >\"$HOME_OUT\"; true"]),
+        done()
+    );
+    let expected = Live::Release {
+        name: one.clone(),
+        files: listing(&content),
+        odd: 0,
+    };
+    assert_eq!(world.look(), expected);
+    let live = Path::new(&world.root()).join("live/site");
+    assert_eq!(
+        fs::read_to_string(live.join("index.html")).unwrap(),
+        "hello"
+    );
+    assert_eq!(
+        world.ship(&one, &content, &content).stdout,
+        b"shipped reused\n"
+    );
+    // Somebody edits the live release: seen, and never used again.
+    fs::write(live.join("index.html"), "evil").unwrap();
+    assert_ne!(world.look(), expected);
+    assert_eq!(
+        world.ship(&one, &content, &content).stdout,
+        b"failed altered\n"
+    );
+    // The link is only moved from what the plan saw.
+    assert_eq!(world.ship(&two, &[("i", "2")], &[("i", "2")]).rc, 0);
+    assert_eq!(
+        world.switch("20261122T101530Z-00000002", "4", &two, "none", &[]),
+        failed("expected")
+    );
+    assert_eq!(
+        world.switch("20261122T101530Z-00000003", "4", &two, &one, &[]),
+        done()
+    );
+    let tmp: Vec<_> = fs::read_dir(Path::new(&world.root()).join("tmp"))
+        .unwrap()
+        .collect();
+    assert!(tmp.is_empty(), "nothing is left in tmp");
+}
+
+#[test]
+fn what_arrives_otherwise_than_promised_is_not_kept() {
+    let world = World::new();
+    let release = "1".repeat(64);
+    for (sent, said) in [
+        (vec![("a", "x")], vec![("a", "y")]),
+        (vec![("a", "x")], vec![("a", "x"), ("b", "x")]),
+        (vec![("a", "x"), ("b", "x")], vec![("a", "x")]),
+    ] {
+        assert_eq!(
+            world.ship(&release, &sent, &said).stdout,
+            b"failed content\n"
+        );
+    }
+    let releases: Vec<_> = fs::read_dir(Path::new(&world.root()).join("releases/site"))
+        .unwrap()
+        .collect();
+    assert!(releases.is_empty());
+}
+
+#[test]
+fn a_run_happens_once_and_never_behind_a_newer_one() {
+    let world = World::new();
+    let release = "1".repeat(64);
+    world.ship(&release, &[("a", "x")], &[("a", "x")]);
+    let count = format!("echo once >>{}/count", world.dir.path().display());
+    assert_eq!(world.switch(RUN, "7", &release, "none", &[&count]), done());
+    assert_eq!(
+        world.switch(RUN, "7", &release, "none", &[&count]),
+        done(),
+        "told again, not done again"
+    );
+    assert_eq!(
+        fs::read_to_string(world.dir.path().join("count")).unwrap(),
+        "once\n"
+    );
+    let older = "20261122T101530Z-00000002";
+    assert_eq!(
+        world.switch(older, "6", &release, &release, &[]),
+        failed("fence")
+    );
+    let bad = "20261122T101530Z-00000003";
+    assert_eq!(
+        world.switch(bad, "8", &release, &release, &["exit 3"]),
+        failed("activate")
+    );
+}
+
+#[test]
+fn a_tombstone_ends_a_run_for_good() {
+    let world = World::new();
+    let release = "1".repeat(64);
+    world.ship(&release, &[("a", "x")], &[("a", "x")]);
+    let run: RunId = RUN.parse().unwrap();
+    let fate = |script: &Script| result::fate(&run, "n", &world.run(script, &["site", RUN]).stdout);
+    assert_eq!(fate(&result::RESULT), Fate::Never);
+    assert_eq!(fate(&result::TOMBSTONE), Fate::Tombstone);
+    assert_eq!(fate(&result::RESULT), Fate::Tombstone);
+    assert_ne!(world.switch(RUN, "1", &release, "none", &[]), done());
+    assert_eq!(world.look(), Live::None);
+}
