@@ -1,4 +1,9 @@
 //! One binary of integration tests: real git, real programs, real files.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests are their own world"
+)]
 
 mod generated;
 mod host;
