@@ -1,3 +1,9 @@
 //! Effects: the only rooms where processes start, files are opened and clocks are read. They decide nothing.
+
 pub mod archive;
+pub mod clock;
+pub mod env;
+pub mod git;
 pub mod local;
+pub mod process;
+pub mod remote;

@@ -6,5 +6,6 @@
 )]
 
 mod generated;
+mod git;
 mod host;
 mod support;

@@ -1,0 +1,102 @@
+//! The environment, read once; and what of it a child may see.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the environment is read here and nowhere else"
+)]
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Names that a git, ssh or ssh-keygen child may inherit. Everything else is left out.
+const ALLOWED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "SSH_AUTH_SOCK",
+    "SSH_ASKPASS",
+    "SSH_ASKPASS_REQUIRE",
+    "DISPLAY",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "all_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",
+    "GIT_ASKPASS",
+    "GIT_AUTHOR_NAME",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_COMMITTER_NAME",
+    "GIT_COMMITTER_EMAIL",
+];
+
+/// What was there when the program began.
+#[derive(Debug, Clone, Default)]
+pub struct Env {
+    vars: BTreeMap<OsString, OsString>,
+    cwd: PathBuf,
+}
+
+impl Env {
+    /// Reads the environment of this process.
+    pub fn read() -> Self {
+        Self {
+            vars: std::env::vars_os().collect(),
+            cwd: std::env::current_dir().unwrap_or_default(),
+        }
+    }
+
+    /// An environment of one's own, for tests and the demo.
+    pub fn of(vars: impl IntoIterator<Item = (OsString, OsString)>, cwd: PathBuf) -> Self {
+        Self {
+            vars: vars.into_iter().collect(),
+            cwd,
+        }
+    }
+
+    /// The folder the program was started in.
+    pub fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    /// A variable, if it is set, not empty and UTF-8.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.vars
+            .get(&OsString::from(name))?
+            .to_str()
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A child that gets the allowed variables and nothing else.
+    pub fn child(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(&self.cwd);
+        let inherited = self.vars.iter().filter(|(name, _)| {
+            let name = name.to_str().unwrap_or_default();
+            ALLOWED.contains(&name) || name.starts_with("GIT_CONFIG_")
+        });
+        command.envs(inherited);
+        command.envs([
+            ("LC_ALL", "C"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+        ]);
+        command
+    }
+}

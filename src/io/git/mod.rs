@@ -1,0 +1,188 @@
+//! The local repository, by gix. Transfer is the `git` program's (`io/remote.rs`).
+//!
+//! Replace refs are ignored and every object is re-hashed when it is read: neither gix nor `git cat-file` does either by itself.
+
+mod checkout;
+mod commit;
+mod merge;
+mod refs;
+mod source;
+mod write;
+
+use std::{
+    cell::RefCell,
+    error::Error,
+    path::{Path, PathBuf},
+};
+
+use gix::objs::Kind;
+
+use crate::{
+    io::env::Env,
+    model::{ids::Oid, refusal::Code},
+    port::{Answer, PortError},
+};
+
+/// A repository, opened: objects, refs, notes and checkout.
+pub struct Git {
+    /// With the user's configuration: for identity and paths.
+    repo: gix::Repository,
+    /// With isolated configuration, bare, and an object memory: merges leave nothing behind.
+    view: gix::Repository,
+    /// Objects of a tree or commit that are not written yet.
+    pending: RefCell<Vec<(Oid, Kind, Vec<u8>)>>,
+    remote: String,
+    env: Env,
+}
+
+/// Turns an error of gix into one of ours; `what` is the fragment that says what could not be done.
+fn failed<E: Into<Box<dyn Error + Send + Sync>>>(
+    what: impl Into<String>,
+) -> impl FnOnce(E) -> PortError {
+    let what = what.into();
+    move |error| {
+        PortError::new(Code::Io, what, "run `git fsck`; if it is silent, try again").because(error)
+    }
+}
+
+fn unsupported(what: &str) -> PortError {
+    PortError::new(
+        Code::UnsupportedRepository,
+        format!("this repository uses {what}, which this version does not support"),
+        "use a repository with sha1 objects and the files ref backend (git's default)",
+    )
+}
+
+/// Ours into gix's.
+fn theirs(id: Oid) -> gix::ObjectId {
+    gix::ObjectId::from_bytes_or_panic(id.as_bytes())
+}
+
+/// gix's into ours.
+fn ours(id: impl AsRef<gix::oid>) -> Answer<Oid> {
+    let bytes = id.as_ref().as_bytes();
+    bytes
+        .try_into()
+        .map(Oid::from_bytes)
+        .map_err(|_| unsupported("sha256 objects"))
+}
+
+impl Git {
+    /// Finds the repository that `start` lies in. `remote` names the private refs, `refs/platformctl/<remote>/…`.
+    ///
+    /// # Errors
+    /// There is none, or it is of a kind that is not supported.
+    pub fn open(start: &Path, remote: &str, env: &Env) -> Answer<Self> {
+        let none = |error: Box<dyn Error + Send + Sync>| {
+            PortError::new(
+                Code::Usage,
+                "no git repository here or in a folder above",
+                "change into the repository that holds platform.yaml",
+            )
+            .because(error)
+        };
+        let repo = gix::discover(start).map_err(|error| none(error.into()))?;
+        if repo.object_hash() != gix::hash::Kind::Sha1 {
+            return Err(unsupported("sha256 objects"));
+        }
+        let storage = repo.config_snapshot().string("extensions.refStorage");
+        if storage.is_some_and(|name| name.as_slice() != b"files") {
+            return Err(unsupported("the reftable ref backend"));
+        }
+        let options = gix::open::Options::isolated()
+            .open_path_as_is(true)
+            .config_overrides([
+                "core.bare=true",
+                "merge.renames=true",
+                "diff.algorithm=histogram",
+            ]);
+        let mut view = gix::open_opts(repo.common_dir(), options)
+            .map_err(failed("could not open the repository a second time"))?
+            .with_object_memory();
+        let mut repo = repo;
+        for each in [&mut repo, &mut view] {
+            each.objects.ignore_replacements = true;
+            each.object_cache_size_if_unset(4 << 20);
+        }
+        Ok(Self {
+            repo,
+            view,
+            pending: RefCell::default(),
+            remote: remote.to_owned(),
+            env: env.clone(),
+        })
+    }
+
+    /// Whether history was cut off: nothing that history decides may be decided here.
+    pub fn is_shallow(&self) -> bool {
+        // Where git cannot tell, history may be cut off: the answer that decides less.
+        self.repo.is_shallow().unwrap_or(true)
+    }
+
+    /// The folder that holds objects and refs.
+    pub fn common_dir(&self) -> &Path {
+        self.repo.common_dir()
+    }
+
+    /// The root of the checkout; `None` in a bare repository.
+    pub fn work_dir(&self) -> Option<&Path> {
+        self.repo.workdir()
+    }
+
+    /// The folder where platformctl keeps its own files.
+    fn own_dir(&self) -> PathBuf {
+        self.repo.common_dir().join("platformctl")
+    }
+
+    fn deep(&self) -> Answer<()> {
+        if self.is_shallow() {
+            return Err(PortError::new(
+                Code::ShallowHistory,
+                "this clone is shallow, and history decides here",
+                "git fetch --unshallow (in Actions: fetch-depth: 0)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Reads an object of a kind and re-hashes it.
+    fn object(&self, id: Oid, kind: Kind) -> Answer<Vec<u8>> {
+        read(&self.repo, id, kind)
+    }
+
+    /// Reads a tree, also one that a merge made and that is nowhere on disk.
+    fn tree(&self, id: Oid) -> Answer<Vec<u8>> {
+        if theirs(id).is_empty_tree() {
+            return Ok(Vec::new());
+        }
+        if self.repo.has_object(theirs(id)) {
+            self.object(id, Kind::Tree)
+        } else {
+            read(&self.view, id, Kind::Tree)
+        }
+    }
+}
+
+fn read(repo: &gix::Repository, id: Oid, kind: Kind) -> Answer<Vec<u8>> {
+    let object = repo
+        .find_object(theirs(id))
+        .map_err(failed(format!("could not read the {kind} {id}")))?;
+    if object.kind != kind {
+        let fact = format!("{id} is a {}, not a {kind}", object.kind);
+        return Err(PortError::new(
+            Code::UnknownId,
+            fact,
+            "give the id of a commit",
+        ));
+    }
+    let hash = gix::objs::compute_hash(gix::hash::Kind::Sha1, object.kind, &object.data)
+        .map_err(failed(format!("could not hash the {kind} {id}")))?;
+    if ours(hash)? != id {
+        return Err(PortError::new(
+            Code::Io,
+            format!("the {kind} {id} is damaged: its content hashes to {hash}"),
+            "run `git fsck`, then fetch the object again from a good clone",
+        ));
+    }
+    Ok(object.detach().data)
+}

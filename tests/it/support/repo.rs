@@ -1,0 +1,124 @@
+//! Real repositories for tests: a bare remote and a clone, driven by real git in an environment of its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use platformctl::{
+    io::{env::Env, git::Git, remote::GitRemote},
+    model::ids::Oid,
+};
+
+/// A bare remote, a clone of it with the branch `main`, and a HOME with nothing in it.
+pub(crate) struct Repo {
+    dir: tempfile::TempDir,
+}
+
+impl Repo {
+    /// A remote whose `main` has one commit.
+    pub(crate) fn new() -> Self {
+        let repo = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        fs::create_dir(repo.path("home")).unwrap();
+        repo.git_in(".", &["init", "-q", "--bare", "-b", "main", "remote.git"]);
+        repo.git_in(".", &["clone", "-q", "remote.git", "work"]);
+        repo.git(&["checkout", "-q", "-b", "main"]);
+        repo.write("README", "hello\n");
+        repo.commit("first");
+        repo.git(&["push", "-q", "origin", "main"]);
+        repo
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn work(&self) -> PathBuf {
+        self.path("work")
+    }
+
+    /// The environment that our own children and git get.
+    pub(crate) fn env(&self) -> Env {
+        let vars = [
+            ("PATH", std::env::var("PATH").unwrap()),
+            ("HOME", self.path("home").display().to_string()),
+            ("GIT_AUTHOR_NAME", "Ola".to_owned()),
+            ("GIT_AUTHOR_EMAIL", "ola@example.org".to_owned()),
+        ];
+        Env::of(
+            vars.map(|(name, value)| (name.into(), value.into())),
+            self.work(),
+        )
+    }
+
+    pub(crate) fn open(&self) -> Git {
+        Git::open(&self.work(), "origin", &self.env()).unwrap()
+    }
+
+    pub(crate) fn remote(&self) -> GitRemote {
+        GitRemote::new(self.work().join(".git"), "origin", "main", &self.env()).unwrap()
+    }
+
+    fn command(&self, dir: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.path("home"))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("LC_ALL", "C")
+            .envs([
+                ("GIT_AUTHOR_NAME", "Ola"),
+                ("GIT_AUTHOR_EMAIL", "ola@example.org"),
+            ])
+            .envs([
+                ("GIT_COMMITTER_NAME", "Ola"),
+                ("GIT_COMMITTER_EMAIL", "ola@example.org"),
+            ])
+            .envs([
+                ("GIT_AUTHOR_DATE", "1790000000 +0000"),
+                ("GIT_COMMITTER_DATE", "1790000000 +0000"),
+            ])
+            .current_dir(dir)
+            .args(args);
+        command
+    }
+
+    pub(crate) fn try_git(&self, args: &[&str]) -> Output {
+        self.command(&self.work(), args).output().unwrap()
+    }
+
+    pub(crate) fn git_in(&self, dir: &str, args: &[&str]) -> String {
+        let output = self.command(&self.path(dir), args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {args:?}: {said}");
+        String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned()
+    }
+
+    /// Runs git in the clone and returns what it printed.
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        self.git_in("work", args)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.work().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Commits everything.
+    pub(crate) fn commit(&self, message: &str) -> Oid {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", message]);
+        self.id("HEAD")
+    }
+
+    pub(crate) fn id(&self, rev: &str) -> Oid {
+        self.git(&["rev-parse", rev]).parse().unwrap()
+    }
+}
