@@ -1,1 +1,3 @@
 //! Verbs: the stages of the sentence, in the order of `apply`. They ask the world through `port` alone.
+
+pub mod record;

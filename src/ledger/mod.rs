@@ -1,3 +1,8 @@
-//! Rules of the record: what an event is, what it makes of message and tree, and when a chain of them holds. Pure.
+//! Rules of the record: what an event is, what it makes of message and tree, and when a chain of them holds.
 
+pub mod chain;
 pub mod event;
+pub mod message;
+pub mod state;
+pub mod transition;
+pub mod tree;

@@ -8,4 +8,5 @@
 mod generated;
 mod git;
 mod host;
+mod ledger;
 mod support;
