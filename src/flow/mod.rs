@@ -1,3 +1,4 @@
 //! Verbs: the stages of the sentence, in the order of `apply`. They ask the world through `port` alone.
 
+pub mod append;
 pub mod record;
