@@ -1,6 +1,8 @@
 //! Nouns: what the sentence is about. Nothing here touches the world, and nothing here knows a verb.
 
 pub mod approval;
+pub mod check;
+pub mod check_policy;
 pub mod closure;
 pub mod compose;
 pub mod digest;
@@ -11,6 +13,7 @@ pub mod module;
 pub mod path;
 pub mod plan;
 pub mod policy;
+pub mod problem;
 pub mod refusal;
 pub mod status;
 pub mod text;
