@@ -15,6 +15,7 @@ pub mod plan;
 pub mod policy;
 pub mod problem;
 pub mod refusal;
+pub mod sacred;
 pub mod status;
 pub mod text;
 pub mod time;
