@@ -16,6 +16,7 @@ pub mod policy;
 pub mod problem;
 pub mod refusal;
 pub mod sacred;
+pub mod schema;
 pub mod status;
 pub mod text;
 pub mod time;

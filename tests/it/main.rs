@@ -9,4 +9,5 @@ mod generated;
 mod git;
 mod host;
 mod ledger;
+mod repository;
 mod support;

@@ -1,14 +1,23 @@
 //! The checkout: what lies on disk, hashed as it is. The index is never asked.
 #![expect(clippy::disallowed_methods, reason = "files are read in src/io/")]
 
-use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    ffi::OsStr,
+    fs, io,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    path::Path,
+};
 
-use gix::objs::Kind;
+use gix::{
+    bstr::ByteSlice as _,
+    objs::{Kind, tree::EntryKind},
+};
 
 use super::{Git, failed, ours};
 use crate::{
-    model::{ids::Oid, path::RepoPath},
-    port::{Answer, Checkout, Entry, Mode, OnDisk},
+    io::process::{self, Limits},
+    model::{ids::Oid, path::RepoPath, refusal::Code},
+    port::{Answer, Checkout, Entry, Mode, OnDisk, PortError},
 };
 
 impl Checkout for Git {
@@ -77,8 +86,75 @@ impl Checkout for Git {
     }
 }
 
+impl Git {
+    /// The tree of what lies on disk now: tracked files and untracked ones that are not ignored. It is kept in memory; nothing is written.
+    ///
+    /// # Errors
+    /// A bare repository, or files that cannot be read.
+    pub fn snapshot(&self) -> Answer<Oid> {
+        let Some(root) = self.repo.workdir() else {
+            return Err(PortError::new(
+                Code::Usage,
+                "a bare repository has no files on disk",
+                "say which version: --at main",
+            ));
+        };
+        let what = || failed("could not take in the files on disk");
+        let unread = || failed("could not read the files on disk");
+        let mut editor = self
+            .view
+            .edit_tree(gix::ObjectId::empty_tree(gix::hash::Kind::Sha1))
+            .map_err(what())?;
+        for path in self.tracked(root)? {
+            let full = root.join(OsStr::from_bytes(&path));
+            // Tracked and removed on disk: not there.
+            let Ok(meta) = fs::symlink_metadata(&full) else {
+                continue;
+            };
+            let (kind, bytes) = if meta.is_symlink() {
+                let target = fs::read_link(&full).map_err(unread())?;
+                (EntryKind::Link, target.as_os_str().as_bytes().to_vec())
+            } else if meta.is_file() {
+                let executable = meta.permissions().mode() & 0o100 != 0;
+                let kind = if executable {
+                    EntryKind::BlobExecutable
+                } else {
+                    EntryKind::Blob
+                };
+                (kind, fs::read(&full).map_err(unread())?)
+            } else {
+                (EntryKind::Commit, Vec::new())
+            };
+            let id = self.view.write_blob(&bytes).map_err(what())?;
+            editor.upsert(path.as_bstr(), kind, id).map_err(what())?;
+        }
+        ours(editor.write().map_err(what())?)
+    }
+
+    fn tracked(&self, root: &Path) -> Answer<Vec<Vec<u8>>> {
+        let mut command = self.env.child("git");
+        command.arg("-C").arg(root).args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "--deduplicate",
+        ]);
+        let done = process::run(command, &Limits::default())?;
+        if done.rc != Some(0) {
+            let said = crate::model::text::escaped_bytes(&done.stderr);
+            return Err(failed::<String>("could not list the files of the checkout")(said));
+        }
+        let paths = done
+            .stdout
+            .split(|b| *b == 0)
+            .filter(|path| !path.is_empty());
+        Ok(paths.map(<[u8]>::to_vec).collect())
+    }
+}
+
 fn walk(dir: &Path, prefix: &[u8], found: &mut Vec<Vec<u8>>) -> io::Result<()> {
-    use std::os::unix::ffi::OsStrExt as _;
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error)

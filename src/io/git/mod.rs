@@ -147,7 +147,16 @@ impl Git {
 
     /// Reads an object of a kind and re-hashes it.
     fn object(&self, id: Oid, kind: Kind) -> Answer<Vec<u8>> {
-        read(&self.repo, id, kind)
+        read(self.holder(id), id, kind)
+    }
+
+    /// Who has an object: the repository, or else the memory of merges and snapshots.
+    fn holder(&self, id: Oid) -> &gix::Repository {
+        if self.repo.has_object(theirs(id)) {
+            &self.repo
+        } else {
+            &self.view
+        }
     }
 
     /// Reads a tree, also one that a merge made and that is nowhere on disk.
@@ -155,11 +164,7 @@ impl Git {
         if theirs(id).is_empty_tree() {
             return Ok(Vec::new());
         }
-        if self.repo.has_object(theirs(id)) {
-            self.object(id, Kind::Tree)
-        } else {
-            read(&self.view, id, Kind::Tree)
-        }
+        self.object(id, Kind::Tree)
     }
 }
 

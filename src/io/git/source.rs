@@ -128,7 +128,7 @@ impl Source for Git {
 
     fn blob(&self, id: Oid, limit_bytes: u64) -> Answer<Vec<u8>> {
         let header = self
-            .repo
+            .holder(id)
             .find_header(theirs(id))
             .map_err(failed(format!("could not find the blob {id}")))?;
         if header.size() > limit_bytes {
