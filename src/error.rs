@@ -106,15 +106,11 @@ impl Class {
             | Code::ComposeTooOld
             | Code::SigningKeyMissing
             | Code::NoState => Self::Unreachable,
-            Code::StateRewound | Code::StateForked | Code::StateMissing | Code::StateInvalid => {
-                Self::Tampered
-            }
+            Code::StateRewound | Code::StateForked | Code::StateMissing | Code::StateInvalid => Self::Tampered,
             Code::ManifestInvalid | Code::PolicyInvalid | Code::ComposeInvalid => Self::Invalid,
-            Code::UnknownModule
-            | Code::UnknownHost
-            | Code::UnknownRun
-            | Code::UnsupportedRepository
-            | Code::Usage => Self::Usage,
+            Code::UnknownModule | Code::UnknownHost | Code::UnknownRun | Code::UnsupportedRepository | Code::Usage => {
+                Self::Usage
+            }
             Code::HostFailed | Code::ProbeFailed | Code::Deadline => Self::Held,
             Code::LinkLost => Self::Unknown,
             Code::Unrecorded => Self::Unrecorded,
@@ -127,14 +123,8 @@ impl Class {
 
     /// The class of several refusals: the first present of 20, 8, 6, 7, 5, 3, then the others by number.
     pub fn of_all(refusals: &[Refusal]) -> Self {
-        const ORDER: &[Class] = &[
-            Class::Tampered,
-            Class::Busy,
-            Class::NotApproved,
-            Class::Mismatch,
-            Class::Refused,
-            Class::Invalid,
-        ];
+        const ORDER: &[Class] =
+            &[Class::Tampered, Class::Busy, Class::NotApproved, Class::Mismatch, Class::Refused, Class::Invalid];
         let present: Vec<Self> = refusals.iter().map(|r| Self::of(r.code)).collect();
         ORDER
             .iter()
@@ -159,11 +149,7 @@ pub struct Failure {
 impl Failure {
     /// From a stage's refusals.
     pub fn refused(refusals: Vec<Refusal>) -> Self {
-        Self {
-            class: Class::of_all(&refusals),
-            refusals,
-            causes: Vec::new(),
-        }
+        Self { class: Class::of_all(&refusals), refusals, causes: Vec::new() }
     }
 
     /// A command line that cannot be carried out.
@@ -180,11 +166,7 @@ impl From<PortError> for Failure {
             causes.push(crate::model::text::escaped_lines(&cause.to_string()));
             next = cause.source();
         }
-        Self {
-            class: Class::of(error.code),
-            refusals: vec![error.into_refusal()],
-            causes,
-        }
+        Self { class: Class::of(error.code), refusals: vec![error.into_refusal()], causes }
     }
 }
 
@@ -195,17 +177,10 @@ mod tests {
     #[test]
     fn the_first_class_of_the_list_wins() {
         let refusal = |code| Refusal::new(code, "", "");
-        let all = [
-            refusal(Code::ManifestInvalid),
-            refusal(Code::DataAtRisk),
-            refusal(Code::EvilMerge),
-        ];
+        let all = [refusal(Code::ManifestInvalid), refusal(Code::DataAtRisk), refusal(Code::EvilMerge)];
         assert_eq!(Class::of_all(&all), Class::NotApproved);
         assert_eq!(Class::of_all(&all[..1]), Class::Invalid);
-        assert_eq!(
-            Class::of_all(&[refusal(Code::HostUnreachable)]),
-            Class::Unreachable
-        );
+        assert_eq!(Class::of_all(&[refusal(Code::HostUnreachable)]), Class::Unreachable);
         assert_eq!(Class::of_all(&[]), Class::Bug);
     }
 

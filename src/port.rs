@@ -29,12 +29,7 @@ pub struct PortError {
 impl PortError {
     /// Makes an error without a cause.
     pub fn new(code: Code, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            code,
-            fix: fix.into(),
-            source: None,
-        }
+        Self { what: what.into(), code, fix: fix.into(), source: None }
     }
 
     /// Adds the cause.

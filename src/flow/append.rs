@@ -67,11 +67,7 @@ impl Record<'_> {
     /// The remote gave no answer until the deadline; then nobody knows whether the record lands, and a note makes the next command
     /// look.
     pub fn append(&self, draft: &Event, preconditions: Option<&Preconditions>) -> Answer<Append> {
-        let mut tip = self
-            .ledger
-            .tip()?
-            .map(|tip| chain::trusted(self.source, tip))
-            .transpose()?;
+        let mut tip = self.ledger.tip()?.map(|tip| chain::trusted(self.source, tip)).transpose()?;
         let begun = self.clock.ticks_ms();
         let mut written: Vec<Oid> = Vec::new();
         loop {
@@ -81,23 +77,14 @@ impl Record<'_> {
             let (id, event) = self.write(draft, tip.as_ref())?;
             written.push(id);
             let done = |id, seq, genesis: Option<Oid>| {
-                Append::Done(Appended {
-                    commit: id,
-                    seq,
-                    genesis: genesis.unwrap_or(id),
-                    on_remote: true,
-                })
+                Append::Done(Appended { commit: id, seq, genesis: genesis.unwrap_or(id), on_remote: true })
             };
             let Some(remote) = self.remote else {
                 if self.ledger.advance(tip.as_ref().map(|tip| tip.id), id)? {
                     return Ok(done(id, event.seq, event.genesis));
                 }
                 self.in_time(begun, "other processes keep moving the record")?;
-                tip = self
-                    .ledger
-                    .tip()?
-                    .map(|tip| chain::trusted(self.source, tip))
-                    .transpose()?;
+                tip = self.ledger.tip()?.map(|tip| chain::trusted(self.source, tip)).transpose()?;
                 continue;
             };
             let pushed = remote.push_state(id)?;
@@ -143,23 +130,11 @@ impl Record<'_> {
             Ok(Append::Done(appended)) => Ok(appended),
             Ok(Append::Moved(_)) => Err(bug("an outcome has no preconditions")),
             Err(error) => {
-                let run = draft
-                    .run
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                let bytes =
-                    tree::file(draft).map_err(|error| bug("an event").because(Box::new(error)))?;
-                self.ledger
-                    .set_note(&format!("{SPOOL}/{run}.json"), Some(&bytes))
-                    .map_err(|_| error)?;
+                let run = draft.run.as_ref().map(ToString::to_string).unwrap_or_default();
+                let bytes = tree::file(draft).map_err(|error| bug("an event").because(Box::new(error)))?;
+                self.ledger.set_note(&format!("{SPOOL}/{run}.json"), Some(&bytes)).map_err(|_| error)?;
                 let commit = self.ledger.tip()?.unwrap_or(Oid::from_bytes([0; 20]));
-                Ok(Appended {
-                    commit,
-                    seq: 0,
-                    genesis: commit,
-                    on_remote: false,
-                })
+                Ok(Appended { commit, seq: 0, genesis: commit, on_remote: false })
             }
         }
     }
@@ -175,8 +150,7 @@ impl Record<'_> {
             let Some(bytes) = self.ledger.note(&note)? else {
                 continue;
             };
-            let draft: Event = serde_json::from_slice(&bytes)
-                .map_err(|error| bug("a spooled event").because(error))?;
+            let draft: Event = serde_json::from_slice(&bytes).map_err(|error| bug("a spooled event").because(error))?;
             let tip = self.ledger.tip()?;
             let open = match (&draft.run, tip) {
                 (Some(run), Some(tip)) => State::at(self.source, tip)?.open_run(run)?.is_some(),
@@ -204,11 +178,7 @@ impl Record<'_> {
         }
     }
 
-    fn differs(
-        &self,
-        tip: Option<&Checked>,
-        wanted: Option<&Preconditions>,
-    ) -> Answer<Option<String>> {
+    fn differs(&self, tip: Option<&Checked>, wanted: Option<&Preconditions>) -> Answer<Option<String>> {
         let Some(wanted) = wanted else {
             return Ok(None);
         };
@@ -223,10 +193,7 @@ impl Record<'_> {
         if state.blob_id(tree::POLICY)? != wanted.policy {
             return Ok(Some("another policy is in force".to_owned()));
         }
-        let open = state
-            .open_runs()?
-            .into_iter()
-            .find(|open| open.scope == wanted.scope);
+        let open = state.open_runs()?.into_iter().find(|open| open.scope == wanted.scope);
         Ok(open.map(|open| format!("run {} of {} is open", open.run, open.owner)))
     }
 
@@ -237,21 +204,14 @@ impl Record<'_> {
         event.genesis = tip.map(|tip| tip.genesis);
         event.time = tip.map_or(draft.time, |tip| tip.event.time.max(draft.time));
         let status = match (tip, &event.module) {
-            (Some(tip), Some(module)) => {
-                State::at(self.source, tip.id)?.bytes(&tree::status_path(module))?
-            }
+            (Some(tip), Some(module)) => State::at(self.source, tip.id)?.bytes(&tree::status_path(module))?,
             (Some(_) | None, _) => None,
         };
-        let unfit =
-            |error: Box<dyn std::error::Error + Send + Sync>| bug("the record").because(error);
+        let unfit = |error: Box<dyn std::error::Error + Send + Sync>| bug("the record").because(error);
         let edits = tree::fold(&event, status.as_deref()).map_err(|error| unfit(error.into()))?;
         let bytes = tree::file(&event).map_err(|error| unfit(error.into()))?;
         let message = message::render(&event, Digest::of(&bytes)).map_err(|error| {
-            PortError::new(
-                Code::Usage,
-                error.to_string(),
-                "write it on one line, without control characters",
-            )
+            PortError::new(Code::Usage, error.to_string(), "write it on one line, without control characters")
         })?;
         let tree = self.ledger.write_tree(tip.map(|tip| tip.tree), &edits)?;
         let commit = NewCommit {
@@ -268,10 +228,7 @@ impl Record<'_> {
             Ok(_) => Ok((id, event)),
             Err(fault) => Err(PortError::new(
                 Code::StateInvalid,
-                format!(
-                    "this record would not hold and is not written: {}",
-                    fault.why
-                ),
+                format!("this record would not hold and is not written: {}", fault.why),
                 "platformctl log shows what the record says now",
             )),
         }

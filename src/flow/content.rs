@@ -33,12 +33,7 @@ pub struct Content<'a> {
 impl<'a> Content<'a> {
     /// For a few questions: each walks the tree.
     pub fn lazy(source: &'a dyn Source, tree: Oid) -> Self {
-        Self {
-            source,
-            tree,
-            index: None,
-            parsed: RefCell::default(),
-        }
+        Self { source, tree, index: None, parsed: RefCell::default() }
     }
 
     /// For many questions: the tree is walked once, now.
@@ -47,10 +42,7 @@ impl<'a> Content<'a> {
     /// The tree cannot be read.
     pub fn whole(source: &'a dyn Source, tree: Oid) -> Answer<Self> {
         let index = source.list(tree, None)?.into_iter().collect();
-        Ok(Self {
-            index: Some(index),
-            ..Self::lazy(source, tree)
-        })
+        Ok(Self { index: Some(index), ..Self::lazy(source, tree) })
     }
 
     /// What lies at `path`; a folder has the mode `Tree` (and, from a whole tree, no id of its own).
@@ -66,14 +58,8 @@ impl<'a> Content<'a> {
             return Ok(Some(*entry));
         }
         let folder = below(path);
-        let inside = index
-            .range(folder.clone()..)
-            .next()
-            .is_some_and(|(name, _)| name.starts_with(&folder));
-        Ok(inside.then_some(Entry {
-            mode: Mode::Tree,
-            id: self.tree,
-        }))
+        let inside = index.range(folder.clone()..).next().is_some_and(|(name, _)| name.starts_with(&folder));
+        Ok(inside.then_some(Entry { mode: Mode::Tree, id: self.tree }))
     }
 
     /// All files below the folder `path`, sorted, as raw paths from the root.
@@ -85,9 +71,7 @@ impl<'a> Content<'a> {
             return self.source.list(self.tree, Some(path));
         };
         let folder = below(path);
-        let inside = index
-            .range(folder.clone()..)
-            .take_while(|(name, _)| name.starts_with(&folder));
+        let inside = index.range(folder.clone()..).take_while(|(name, _)| name.starts_with(&folder));
         Ok(inside.map(|(name, entry)| (name.clone(), *entry)).collect())
     }
 
@@ -113,9 +97,7 @@ impl<'a> Content<'a> {
             return Ok(None);
         };
         let mut parsed = self.parsed.borrow_mut();
-        let node = parsed
-            .entry(entry.id)
-            .or_insert_with(|| Rc::new(yaml::read_compose(&bytes)));
+        let node = parsed.entry(entry.id).or_insert_with(|| Rc::new(yaml::read_compose(&bytes)));
         Ok(Some(Rc::clone(node)))
     }
 }

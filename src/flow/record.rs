@@ -51,11 +51,7 @@ impl<'a> Record<'a> {
     pub fn sync(&self, refs: &RemoteRefs) -> Answer<Option<Checked>> {
         let local = self.ledger.tip()?;
         let seen = self.remembered()?;
-        let known: Vec<Oid> = local
-            .iter()
-            .copied()
-            .chain(seen.as_ref().map(|seen| seen.tip))
-            .collect();
+        let known: Vec<Oid> = local.iter().copied().chain(seen.as_ref().map(|seen| seen.tip)).collect();
         let tip = match self.remote {
             None => local,
             Some(remote) => match refs.state {
@@ -79,10 +75,7 @@ impl<'a> Record<'a> {
         if let Some(pinned) = self.pinned.filter(|pinned| *pinned != checked.genesis) {
             return Err(PortError::new(
                 Code::StateForked,
-                format!(
-                    "the record begins with {}, platform.yaml pins {pinned}",
-                    checked.genesis
-                ),
+                format!("the record begins with {}, platform.yaml pins {pinned}", checked.genesis),
                 "this is another record than the reviewed one; docs/recovery.md says how to go on",
             ));
         }
@@ -117,11 +110,7 @@ impl<'a> Record<'a> {
     }
 
     pub(super) fn remember(&self, checked: &Checked) -> Answer<()> {
-        let note = Remembered {
-            genesis: checked.genesis,
-            tip: checked.id,
-            verifier: VERIFIER,
-        };
+        let note = Remembered { genesis: checked.genesis, tip: checked.id, verifier: VERIFIER };
         let bytes = serde_json::to_vec(&note).map_err(|error| bug("a note").because(error))?;
         if self.ledger.note(SEEN)?.as_deref() == Some(&bytes) {
             return Ok(());
@@ -131,12 +120,8 @@ impl<'a> Record<'a> {
 
     /// Checks every record after the remembered one up to `tip`.
     fn verify_to(&self, tip: Oid, seen: Option<Remembered>) -> Answer<Checked> {
-        let mut before = seen
-            .map(|seen| chain::trusted(self.source, seen.tip))
-            .transpose()?;
-        let new = self
-            .source
-            .first_parents(tip, before.as_ref().map(|before| before.id))?;
+        let mut before = seen.map(|seen| chain::trusted(self.source, seen.tip)).transpose()?;
+        let new = self.source.first_parents(tip, before.as_ref().map(|before| before.id))?;
         let now = self.clock.now();
         for id in new.into_iter().rev() {
             match chain::check(self.source, self.ledger, before.as_ref(), id, now)? {
@@ -192,30 +177,18 @@ impl<'a> Record<'a> {
             waived: Vec::new(),
             reason: None,
             voids: Vec::new(),
-            actor: Actor {
-                name,
-                email,
-                key: None,
-            },
+            actor: Actor { name, email, key: None },
             evidence: None,
         })
     }
 }
 
 pub(super) fn contention(why: &str) -> PortError {
-    PortError::new(
-        Code::Contention,
-        format!("the record could not be written: {why}"),
-        "run the same command again",
-    )
+    PortError::new(Code::Contention, format!("the record could not be written: {why}"), "run the same command again")
 }
 
 pub(super) fn bug(what: &str) -> PortError {
-    PortError::new(
-        Code::Bug,
-        format!("{what} cannot be written"),
-        "please report this",
-    )
+    PortError::new(Code::Bug, format!("{what} cannot be written"), "please report this")
 }
 
 fn gone(known: Option<Oid>) -> PortError {

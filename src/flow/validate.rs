@@ -59,29 +59,13 @@ pub fn validate(content: &Content<'_>, only: &[ModuleId]) -> Answer<Report> {
     }
     problems.sort();
     problems.dedup();
-    Ok(Report {
-        modules: ids.into_iter().filter(chosen).collect(),
-        problems,
-    })
+    Ok(Report { modules: ids.into_iter().filter(chosen).collect(), problems })
 }
 
-fn say(
-    content: &Content<'_>,
-    id: &ModuleId,
-    path: &[&str],
-    message: String,
-    fix: &str,
-) -> Answer<Problem> {
+fn say(content: &Content<'_>, id: &ModuleId, path: &[&str], message: String, fix: &str) -> Answer<Problem> {
     let file = repository::manifest_path(id)?;
     let (line, column) = repository::place(content, &file, path)?;
-    Ok(Problem {
-        file: file.to_string(),
-        line,
-        column,
-        code: Code::ManifestInvalid,
-        message,
-        fix: fix.to_owned(),
-    })
+    Ok(Problem { file: file.to_string(), line, column, code: Code::ManifestInvalid, message, fix: fix.to_owned() })
 }
 
 fn references(
@@ -96,13 +80,7 @@ fn references(
         && !policy.policy.hosts.contains_key(&manifest.host)
     {
         let message = format!("the host `{}` is not in {}", manifest.host, policy::PATH);
-        problems.push(say(
-            content,
-            &manifest.id,
-            &["host"],
-            message,
-            "add it to `hosts:`, or name another",
-        )?);
+        problems.push(say(content, &manifest.id, &["host"], message, "add it to `hosts:`, or name another")?);
     }
     for (at, after) in manifest.after.iter().enumerate() {
         if !known.contains(after) {
@@ -139,10 +117,7 @@ pub fn reaches(module: &Module, policy: &PolicyAt) -> Vec<Problem> {
             }));
         };
         for (path, writable, at) in &service.binds {
-            note(
-                sacred::bind(id, path, *writable, sacred_policy, host, &service.name),
-                *at,
-            );
+            note(sacred::bind(id, path, *writable, sacred_policy, host, &service.name), *at);
         }
         for (door, at) in &service.doors {
             note(sacred::door(id, door, sacred_policy, &service.name), *at);
@@ -151,20 +126,14 @@ pub fn reaches(module: &Module, policy: &PolicyAt) -> Vec<Problem> {
     found
 }
 
-fn cycles(
-    content: &Content<'_>,
-    modules: &BTreeMap<ModuleId, Module>,
-    problems: &mut Vec<Problem>,
-) -> Answer<()> {
+fn cycles(content: &Content<'_>, modules: &BTreeMap<ModuleId, Module>, problems: &mut Vec<Problem>) -> Answer<()> {
     let mut done = BTreeSet::new();
     for start in modules.keys() {
         // Depth first, with an explicit path: a long chain is no deep recursion.
         let mut path: Vec<(&ModuleId, usize)> = vec![(start, 0)];
         while let Some((id, next)) = path.last_mut() {
             let id: &ModuleId = id;
-            let after = modules
-                .get(id)
-                .and_then(|module| module.manifest.after.get(*next));
+            let after = modules.get(id).and_then(|module| module.manifest.after.get(*next));
             *next += 1;
             let Some(after) = after.filter(|_| !done.contains(id)) else {
                 done.insert(id);
@@ -172,19 +141,10 @@ fn cycles(
                 continue;
             };
             if let Some(at) = path.iter().position(|(each, _)| *each == after) {
-                let ring: Vec<&str> = path[at..]
-                    .iter()
-                    .map(|(each, _)| each.as_str())
-                    .chain([after.as_str()])
-                    .collect();
+                let ring: Vec<&str> =
+                    path[at..].iter().map(|(each, _)| each.as_str()).chain([after.as_str()]).collect();
                 let message = format!("a cycle: {}", ring.join(" after "));
-                problems.push(say(
-                    content,
-                    after,
-                    &["after"],
-                    message,
-                    "remove one of them",
-                )?);
+                problems.push(say(content, after, &["after"], message, "remove one of them")?);
                 done.insert(after);
             } else if !done.contains(after) && modules.contains_key(after) {
                 path.push((after, 0));
@@ -195,11 +155,7 @@ fn cycles(
 }
 
 /// Two modules may not claim one service of one project, nor mix drivers under one live folder.
-fn claims(
-    content: &Content<'_>,
-    modules: &BTreeMap<ModuleId, Module>,
-    problems: &mut Vec<Problem>,
-) -> Answer<()> {
+fn claims(content: &Content<'_>, modules: &BTreeMap<ModuleId, Module>, problems: &mut Vec<Problem>) -> Answer<()> {
     let mut claimed: BTreeMap<(String, String, String), &ModuleId> = BTreeMap::new();
     for (id, module) in modules {
         let manifest = &module.manifest;
@@ -208,23 +164,13 @@ fn claims(
         }
         let project = manifest.runtime.project.clone().unwrap_or_default();
         for (_, service) in &module.services {
-            let key = (
-                manifest.host.to_string(),
-                project.clone(),
-                service.name.clone(),
-            );
+            let key = (manifest.host.to_string(), project.clone(), service.name.clone());
             if let Some(other) = claimed.insert(key, id).filter(|other| *other != id) {
                 let message = format!(
                     "the service `{}` of project {project} is claimed by {other} too",
                     crate::model::text::shown(&service.name)
                 );
-                problems.push(say(
-                    content,
-                    id,
-                    &["runtime", "services"],
-                    message,
-                    "list the services of each module",
-                )?);
+                problems.push(say(content, id, &["runtime", "services"], message, "list the services of each module")?);
             }
         }
     }

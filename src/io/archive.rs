@@ -19,10 +19,7 @@ pub enum ArchiveError {
 ///
 /// # Errors
 /// The archive is then without its end mark.
-pub fn write(
-    to: &mut dyn Write,
-    members: &mut dyn Iterator<Item = Answer<Member>>,
-) -> Result<(), ArchiveError> {
+pub fn write(to: &mut dyn Write, members: &mut dyn Iterator<Item = Answer<Member>>) -> Result<(), ArchiveError> {
     let mut tar = tar::Builder::new(to);
     for member in members {
         let member = match member {
@@ -52,11 +49,7 @@ mod tests {
     use crate::model::refusal::Code;
 
     fn member(path: &str) -> Answer<Member> {
-        Ok(Member {
-            path: path.to_owned(),
-            mode: 0o644,
-            bytes: b"x".to_vec(),
-        })
+        Ok(Member { path: path.to_owned(), mode: 0o644, bytes: b"x".to_vec() })
     }
 
     #[test]

@@ -1,8 +1,5 @@
 //! Time and chance of this machine.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "clocks are read here and nowhere else"
-)]
+#![expect(clippy::disallowed_methods, reason = "clocks are read here and nowhere else")]
 
 use std::time::{Duration, Instant};
 
@@ -19,21 +16,14 @@ pub struct SystemClock {
 impl SystemClock {
     /// Starts a clock.
     pub fn new(env: &Env) -> Self {
-        let test = env
-            .get("PLATFORMCTL_TEST_CLOCK")
-            .filter(|_| cfg!(debug_assertions));
-        Self {
-            begun: Instant::now(),
-            test_start_s: test.and_then(|text| text.parse().ok()),
-        }
+        let test = env.get("PLATFORMCTL_TEST_CLOCK").filter(|_| cfg!(debug_assertions));
+        Self { begun: Instant::now(), test_start_s: test.and_then(|text| text.parse().ok()) }
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let seconds = self
-            .test_start_s
-            .unwrap_or_else(|| chrono::Utc::now().timestamp());
+        let seconds = self.test_start_s.unwrap_or_else(|| chrono::Utc::now().timestamp());
         Timestamp::from_unix_s(seconds)
     }
 

@@ -1,8 +1,5 @@
 //! The environment, read once; and what of it a child may see.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the environment is read here and nowhere else"
-)]
+#![expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 
 use std::{
     collections::BTreeMap,
@@ -56,18 +53,12 @@ pub struct Env {
 impl Env {
     /// Reads the environment of this process.
     pub fn read() -> Self {
-        Self {
-            vars: std::env::vars_os().collect(),
-            cwd: std::env::current_dir().unwrap_or_default(),
-        }
+        Self { vars: std::env::vars_os().collect(), cwd: std::env::current_dir().unwrap_or_default() }
     }
 
     /// An environment of one's own, for tests and the demo.
     pub fn of(vars: impl IntoIterator<Item = (OsString, OsString)>, cwd: PathBuf) -> Self {
-        Self {
-            vars: vars.into_iter().collect(),
-            cwd,
-        }
+        Self { vars: vars.into_iter().collect(), cwd }
     }
 
     /// The folder the program was started in.
@@ -77,10 +68,7 @@ impl Env {
 
     /// A variable, if it is set, not empty and UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.vars
-            .get(&OsString::from(name))?
-            .to_str()
-            .filter(|value| !value.is_empty())
+        self.vars.get(&OsString::from(name))?.to_str().filter(|value| !value.is_empty())
     }
 
     /// A child that gets the allowed variables and nothing else.
@@ -92,11 +80,7 @@ impl Env {
             ALLOWED.contains(&name) || name.starts_with("GIT_CONFIG_")
         });
         command.envs(inherited);
-        command.envs([
-            ("LC_ALL", "C"),
-            ("GIT_TERMINAL_PROMPT", "0"),
-            ("GIT_OPTIONAL_LOCKS", "0"),
-        ]);
+        command.envs([("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")]);
         command
     }
 }

@@ -84,8 +84,7 @@ impl Host for Local {
         if bytes.len() as u64 > STDOUT_BYTES_MAX {
             return Err(lost(script, "it printed more than 8 MiB"));
         }
-        let (rc, stdout) =
-            frame::unframe(&nonce, &bytes).ok_or_else(|| lost(script, "its answer has no end"))?;
+        let (rc, stdout) = frame::unframe(&nonce, &bytes).ok_or_else(|| lost(script, "its answer has no end"))?;
         // A delivery that broke off is the delivery's error, whatever the script made of it.
         sent?;
         Ok(Reply { rc, stdout })
@@ -125,11 +124,8 @@ fn feed(child: &mut Child, input: Input<'_>) -> Answer<()> {
 
 fn nonce() -> Answer<String> {
     let mut bytes = [0_u8; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(
-        |error| {
-            PortError::new(Code::Io, "the system gave no random bytes", "try again").because(error)
-        },
-    )?;
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| PortError::new(Code::Io, "the system gave no random bytes", "try again").because(error))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -139,47 +135,21 @@ mod tests {
 
     fn run(text: &'static str, mutates: bool, deadline_s: u64) -> Answer<Reply> {
         let local = Local::new("/usr/bin:/bin".to_owned(), None);
-        let script = Script {
-            name: "test",
-            text,
-            mutates,
-            deadline_s,
-        };
-        local.run(
-            &script,
-            &["it's".to_owned(), "$HOME".to_owned()],
-            Input::Nothing,
-        )
+        let script = Script { name: "test", text, mutates, deadline_s };
+        local.run(&script, &["it's".to_owned(), "$HOME".to_owned()], Input::Nothing)
     }
 
     #[test]
     fn a_script_gets_its_arguments_and_nothing_of_our_environment() {
-        let reply = run(
-            "printf '%s|' \"$@\"; env | grep -c CARGO; exit 3",
-            false,
-            10,
-        )
-        .unwrap();
-        assert_eq!(
-            (reply.rc, reply.stdout.as_slice()),
-            (3, b"it's|$HOME|0\n".as_slice())
-        );
+        let reply = run("printf '%s|' \"$@\"; env | grep -c CARGO; exit 3", false, 10).unwrap();
+        assert_eq!((reply.rc, reply.stdout.as_slice()), (3, b"it's|$HOME|0\n".as_slice()));
     }
 
     #[test]
     fn silence_and_floods_are_not_answers() {
-        assert_eq!(
-            run("kill -9 $PPID", true, 10).unwrap_err().code,
-            Code::LinkLost
-        );
-        assert_eq!(
-            run("kill -9 $PPID", false, 10).unwrap_err().code,
-            Code::HostUnreachable
-        );
-        assert_eq!(
-            run("sleep 20", false, 1).unwrap_err().code,
-            Code::HostUnreachable
-        );
+        assert_eq!(run("kill -9 $PPID", true, 10).unwrap_err().code, Code::LinkLost);
+        assert_eq!(run("kill -9 $PPID", false, 10).unwrap_err().code, Code::HostUnreachable);
+        assert_eq!(run("sleep 20", false, 1).unwrap_err().code, Code::HostUnreachable);
         let flood = run("head -c 100000000 /dev/zero", false, 30).unwrap_err();
         assert!(flood.what.contains("8 MiB"), "{flood}");
     }

@@ -23,10 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            deadline_s: 120,
-            output_bytes: 64 << 20,
-        }
+        Self { deadline_s: 120, output_bytes: 64 << 20 }
     }
 }
 
@@ -55,17 +52,9 @@ pub fn run(command: Command, limits: &Limits) -> Answer<Done> {
 /// As [`run`].
 pub fn run_with(mut command: Command, stdin: Vec<u8>, limits: &Limits) -> Answer<Done> {
     let program = command.get_program().to_string_lossy().into_owned();
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
-        PortError::new(
-            Code::Io,
-            format!("could not start `{program}`"),
-            format!("install {program}"),
-        )
-        .because(error)
+        PortError::new(Code::Io, format!("could not start `{program}`"), format!("install {program}")).because(error)
     })?;
     let input = child.stdin.take();
     std::thread::spawn(move || {
@@ -74,14 +63,8 @@ pub fn run_with(mut command: Command, stdin: Vec<u8>, limits: &Limits) -> Answer
     });
     let (send, receive) = mpsc::channel();
     let streams: [Option<Box<dyn Read + Send>>; 2] = [
-        child
-            .stdout
-            .take()
-            .map(|out| Box::new(out) as Box<dyn Read + Send>),
-        child
-            .stderr
-            .take()
-            .map(|err| Box::new(err) as Box<dyn Read + Send>),
+        child.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>),
+        child.stderr.take().map(|err| Box::new(err) as Box<dyn Read + Send>),
     ];
     let limit = limits.output_bytes;
     for (at, stream) in streams.into_iter().enumerate() {
@@ -108,19 +91,10 @@ pub fn run_with(mut command: Command, stdin: Vec<u8>, limits: &Limits) -> Answer
     let status = child.wait();
     if let Some(why) = trouble {
         let fix = "look why it does not end, then try again";
-        return Err(PortError::new(
-            Code::Deadline,
-            format!("`{program}` {why}"),
-            fix,
-        ));
+        return Err(PortError::new(Code::Deadline, format!("`{program}` {why}"), fix));
     }
-    let status = status.map_err(|error| {
-        PortError::new(Code::Io, format!("lost sight of `{program}`"), "try again").because(error)
-    })?;
+    let status = status
+        .map_err(|error| PortError::new(Code::Io, format!("lost sight of `{program}`"), "try again").because(error))?;
     let [stdout, stderr] = outputs;
-    Ok(Done {
-        rc: status.code(),
-        stdout,
-        stderr,
-    })
+    Ok(Done { rc: status.code(), stdout, stderr })
 }

@@ -30,26 +30,16 @@ impl GitRemote {
             let fits = !text.is_empty()
                 && !text.starts_with(['-', '/', '.'])
                 && !text.contains("..")
-                && text
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
             if !fits {
                 return Err(PortError::new(
                     Code::Usage,
-                    format!(
-                        "`{}` is not a name of a remote or branch",
-                        text::shown(text)
-                    ),
+                    format!("`{}` is not a name of a remote or branch", text::shown(text)),
                     "give the name of a configured remote and of a branch",
                 ));
             }
         }
-        Ok(Self {
-            git_dir,
-            name: name.to_owned(),
-            base: base.to_owned(),
-            env: env.clone(),
-        })
+        Ok(Self { git_dir, name: name.to_owned(), base: base.to_owned(), env: env.clone() })
     }
 
     fn git(&self, args: &[String]) -> Answer<Done> {
@@ -58,9 +48,7 @@ impl GitRemote {
         if self.env.get("GIT_SSH_COMMAND").is_none() && self.env.get("GIT_SSH").is_none() {
             command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
         }
-        command
-            .arg(format!("--git-dir={}", self.git_dir.display()))
-            .args(args);
+        command.arg(format!("--git-dir={}", self.git_dir.display())).args(args);
         process::run(command, &Limits::default()).map_err(|error| {
             if error.code == Code::Deadline {
                 unreachable(&self.name, "it gave no answer in time").because(error)
@@ -81,9 +69,7 @@ impl Remote for GitRemote {
     }
 
     fn refs(&self, pulls: bool) -> Answer<RemoteRefs> {
-        let mut args = ["ls-remote", "--refs", &self.name]
-            .map(str::to_owned)
-            .to_vec();
+        let mut args = ["ls-remote", "--refs", &self.name].map(str::to_owned).to_vec();
         args.push(format!("refs/heads/{}", self.base));
         args.push("refs/platform/state".to_owned());
         if pulls {
@@ -119,11 +105,7 @@ impl Remote for GitRemote {
             Want::Commit(id) => id.to_string(),
         }));
         let done = self.git(&args)?;
-        if done.rc == Some(0) {
-            Ok(())
-        } else {
-            Err(classify(&self.name, &done.stderr))
-        }
+        if done.rc == Some(0) { Ok(()) } else { Err(classify(&self.name, &done.stderr)) }
     }
 
     fn push_state(&self, id: Oid) -> Answer<Pushed> {
@@ -155,10 +137,7 @@ fn unreachable(remote: &str, why: &str) -> PortError {
     PortError::new(
         Code::RemoteUnreachable,
         format!("the remote `{}` gave no answer: {why}", text::shown(remote)),
-        format!(
-            "see that `git ls-remote {}` works, then try again",
-            text::shown(remote)
-        ),
+        format!("see that `git ls-remote {}` works, then try again", text::shown(remote)),
     )
 }
 
@@ -166,41 +145,26 @@ fn unreachable(remote: &str, why: &str) -> PortError {
 fn classify(remote: &str, stderr: &[u8]) -> PortError {
     let said = String::from_utf8_lossy(stderr);
     let has = |needle: &str| said.contains(needle);
-    let last = said
-        .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or_default();
+    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
     let why = text::shown(last);
     if has("couldn't find remote ref") || has("not our ref") || has("no such remote ref") {
         return PortError::new(
             Code::UnknownId,
-            format!(
-                "the remote `{}` does not have it: {why}",
-                text::shown(remote)
-            ),
+            format!("the remote `{}` does not have it: {why}", text::shown(remote)),
             "see that the number or id is right, and that it was pushed there",
         );
     }
-    if has("terminal prompts disabled")
-        || has("could not read Username")
-        || has("could not read Password")
-    {
+    if has("terminal prompts disabled") || has("could not read Username") || has("could not read Password") {
         return PortError::new(
             Code::CredentialsMissing,
-            format!(
-                "the remote `{}` asks for credentials: {why}",
-                text::shown(remote)
-            ),
+            format!("the remote `{}` asks for credentials: {why}", text::shown(remote)),
             "set up a credential helper or an ssh key for it",
         );
     }
     if has("Authentication failed") || has("Permission denied") || has("403") {
         return PortError::new(
             Code::CredentialsRefused,
-            format!(
-                "the remote `{}` refused the credentials: {why}",
-                text::shown(remote)
-            ),
+            format!("the remote `{}` refused the credentials: {why}", text::shown(remote)),
             "see that the token or key is valid and may read and write the repository",
         );
     }
@@ -219,15 +183,9 @@ fn parse_refs(stdout: &[u8], base: &str) -> RemoteRefs {
             refs.base = Some(id);
         } else if name == "refs/platform/state" {
             refs.state = Some(id);
-        } else if let Some(n) = name
-            .strip_prefix("refs/pull/")
-            .and_then(|rest| rest.strip_suffix("/head"))
-        {
+        } else if let Some(n) = name.strip_prefix("refs/pull/").and_then(|rest| rest.strip_suffix("/head")) {
             // One spelling per number: "+1" and "01" are other refs.
-            let number = n
-                .parse::<u64>()
-                .ok()
-                .filter(|number| *number > 0 && number.to_string() == n);
+            let number = n.parse::<u64>().ok().filter(|number| *number > 0 && number.to_string() == n);
             refs.pulls.extend(number.map(|number| (number, id)));
         }
     }
@@ -251,10 +209,7 @@ fn parse_push(done: &Done) -> Pushed {
         }
     }
     let stderr = String::from_utf8_lossy(&done.stderr);
-    let last = stderr
-        .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or("no words at all");
+    let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no words at all");
     Pushed::Unknown(text::shown(last))
 }
 
@@ -263,19 +218,13 @@ mod tests {
     use super::*;
 
     fn push(rc: i32, stdout: &str) -> Pushed {
-        parse_push(&Done {
-            rc: Some(rc),
-            stdout: stdout.into(),
-            stderr: b"fatal: gone\n".to_vec(),
-        })
+        parse_push(&Done { rc: Some(rc), stdout: stdout.into(), stderr: b"fatal: gone\n".to_vec() })
     }
 
     #[test]
     fn only_a_line_for_our_ref_is_an_answer() {
         let id = "a".repeat(40);
-        let line = |flag: &str, rest: &str| {
-            format!("To x\n{flag}\t{id}:refs/platform/state\t{rest}\nDone\n")
-        };
+        let line = |flag: &str, rest: &str| format!("To x\n{flag}\t{id}:refs/platform/state\t{rest}\nDone\n");
         assert_eq!(push(0, &line("*", "[new reference]")), Pushed::Accepted);
         assert_eq!(push(0, &line("=", "[up to date]")), Pushed::Accepted);
         assert_eq!(
@@ -283,14 +232,8 @@ mod tests {
             Pushed::Rejected("[rejected] (fetch first)".into())
         );
         assert_eq!(push(128, ""), Pushed::Unknown("fatal: gone".into()));
-        assert_eq!(
-            push(1, &line("*", "[new reference]")),
-            Pushed::Unknown("fatal: gone".into())
-        );
-        assert_eq!(
-            push(1, "!\tx:refs/heads/main\t[rejected]\n"),
-            Pushed::Unknown("fatal: gone".into())
-        );
+        assert_eq!(push(1, &line("*", "[new reference]")), Pushed::Unknown("fatal: gone".into()));
+        assert_eq!(push(1, "!\tx:refs/heads/main\t[rejected]\n"), Pushed::Unknown("fatal: gone".into()));
     }
 
     #[test]
@@ -299,14 +242,8 @@ mod tests {
         let text = ["1", "01", "+2", "0", "x", "18446744073709551616", "3"]
             .map(|n| format!("{id}\trefs/pull/{n}/head\n"))
             .concat();
-        let refs = parse_refs(
-            format!("{id}\trefs/heads/main\nnonsense\n{text}").as_bytes(),
-            "main",
-        );
-        assert_eq!(
-            refs.pulls.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
-            [1, 3]
-        );
+        let refs = parse_refs(format!("{id}\trefs/heads/main\nnonsense\n{text}").as_bytes(), "main");
+        assert_eq!(refs.pulls.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 3]);
         assert!(refs.base.is_some() && refs.state.is_none());
     }
 }

@@ -44,12 +44,7 @@ pub struct Fault {
 pub fn trusted(source: &dyn Source, id: Oid) -> Answer<Checked> {
     let state = State::at(source, id)?;
     let event = state.event()?;
-    Ok(Checked {
-        id,
-        tree: state.tree(),
-        genesis: event.genesis.unwrap_or(id),
-        event,
-    })
+    Ok(Checked { id, tree: state.tree(), genesis: event.genesis.unwrap_or(id), event })
 }
 
 /// Checks the record `id` against the one before it (`None`: it must be the first).
@@ -65,12 +60,7 @@ pub fn check(
 ) -> Answer<Result<Checked, Fault>> {
     let commit = source.commit(id)?;
     let state = State::at(source, id)?;
-    let fault = |why: &str| {
-        Ok(Err(Fault {
-            commit: id,
-            why: why.to_owned(),
-        }))
-    };
+    let fault = |why: &str| Ok(Err(Fault { commit: id, why: why.to_owned() }));
     let bytes = match state.blob_id(tree::EVENT)? {
         Some(blob) => source.blob(blob, FILE_BYTES_MAX)?,
         None => return fault("it has no event.json"),
@@ -95,9 +85,7 @@ pub fn check(
         return fault(&why);
     }
     let old = match (&event.module, before) {
-        (Some(module), Some(before)) => {
-            State::at(source, before.id)?.bytes(&tree::status_path(module))?
-        }
+        (Some(module), Some(before)) => State::at(source, before.id)?.bytes(&tree::status_path(module))?,
         (Some(_) | None, _) => None,
     };
     let Ok(edits) = tree::fold(&event, old.as_deref()) else {
@@ -107,69 +95,32 @@ pub fn check(
         return fault("its tree is not what its event makes of the tree before");
     }
     let genesis = event.genesis.unwrap_or(id);
-    Ok(Ok(Checked {
-        id,
-        tree: commit.tree,
-        event,
-        genesis,
-    }))
+    Ok(Ok(Checked { id, tree: commit.tree, event, genesis }))
 }
 
 /// Parents, seq, genesis and time.
-fn place(
-    before: Option<&Checked>,
-    commit: &Commit,
-    event: &Event,
-    now: Timestamp,
-) -> Option<String> {
+fn place(before: Option<&Checked>, commit: &Commit, event: &Event, now: Timestamp) -> Option<String> {
     let mut wrong = Vec::new();
     let mut must = |holds: bool, why: &str| {
         if !holds {
             wrong.push(why.to_owned());
         }
     };
-    must(
-        event.schema == event::SCHEMA,
-        "its event has another schema",
-    );
-    must(
-        commit.committed_unix_s == event.time.unix_s(),
-        "its time is not that of its event",
-    );
-    must(
-        event.time <= now.plus_s(AHEAD_MAX_S),
-        "it is more than 10 minutes ahead of now",
-    );
+    must(event.schema == event::SCHEMA, "its event has another schema");
+    must(commit.committed_unix_s == event.time.unix_s(), "its time is not that of its event");
+    must(event.time <= now.plus_s(AHEAD_MAX_S), "it is more than 10 minutes ahead of now");
     match before {
         None => {
-            must(
-                event.kind == Kind::Genesis,
-                "the first record is not a genesis",
-            );
-            must(
-                event.seq == 0 && event.genesis.is_none(),
-                "the first record does not begin the count",
-            );
+            must(event.kind == Kind::Genesis, "the first record is not a genesis");
+            must(event.seq == 0 && event.genesis.is_none(), "the first record does not begin the count");
             must(commit.parents.is_empty(), "the first record has a parent");
         }
         Some(before) => {
             must(event.kind != Kind::Genesis, "a second genesis");
-            must(
-                commit.parents == [before.id],
-                "its parents are not the one record before it",
-            );
-            must(
-                before.event.seq.checked_add(1) == Some(event.seq),
-                "its seq does not follow",
-            );
-            must(
-                event.genesis == Some(before.genesis),
-                "it names another genesis",
-            );
-            must(
-                event.time >= before.event.time,
-                "it is older than the record before it",
-            );
+            must(commit.parents == [before.id], "its parents are not the one record before it");
+            must(before.event.seq.checked_add(1) == Some(event.seq), "its seq does not follow");
+            must(event.genesis == Some(before.genesis), "it names another genesis");
+            must(event.time >= before.event.time, "it is older than the record before it");
         }
     }
     (!wrong.is_empty()).then(|| wrong.join("; "))
@@ -184,11 +135,7 @@ fn run(source: &dyn Source, before: Option<&Checked>, event: &Event) -> Answer<O
         Some(before) => State::at(source, before.id)?.open_run(run)?,
         None => None,
     };
-    let state = if open.is_some() {
-        RunState::Open
-    } else {
-        RunState::Absent
-    };
+    let state = if open.is_some() { RunState::Open } else { RunState::Absent };
     if let Err(illegal) = transition::next(state, event.kind) {
         return Ok(Some(illegal.to_string()));
     }
@@ -202,8 +149,6 @@ fn run(source: &dyn Source, before: Option<&Checked>, event: &Event) -> Answer<O
         return Ok(Some("it names no intent".to_owned()));
     };
     let opened = State::at(source, intent)?.event()?;
-    let same = opened.run.as_ref() == Some(run)
-        && opened.kind == Kind::ApplyIntent
-        && opened.seq == open.fence;
+    let same = opened.run.as_ref() == Some(run) && opened.kind == Kind::ApplyIntent && opened.seq == open.fence;
     Ok((!same).then(|| "the intent it names did not open its run".to_owned()))
 }

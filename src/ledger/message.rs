@@ -54,10 +54,7 @@ impl Outcome {
 /// A field holds a control character.
 pub fn render(event: &Event, event_digest: Digest) -> Result<String, MessageError> {
     let mut message = format!("{}\n", subject(event));
-    let why = event
-        .evidence
-        .as_ref()
-        .and_then(|evidence| evidence.why.as_deref());
+    let why = event.evidence.as_ref().and_then(|evidence| evidence.why.as_deref());
     for paragraph in [event.reason.as_deref(), why].into_iter().flatten() {
         message.push('\n');
         message.push_str(&wrapped(paragraph));
@@ -74,22 +71,10 @@ pub fn render(event: &Event, event_digest: Digest) -> Result<String, MessageErro
 }
 
 fn subject(event: &Event) -> String {
-    let module = event
-        .module
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let host = event
-        .host
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let module = event.module.as_ref().map(ToString::to_string).unwrap_or_default();
+    let host = event.host.as_ref().map(ToString::to_string).unwrap_or_default();
     let place = format!("{module} on {host}");
-    let pr = event
-        .approved
-        .as_ref()
-        .map(|approval| format!(", PR #{}", approval.pr))
-        .unwrap_or_default();
+    let pr = event.approved.as_ref().map(|approval| format!(", PR #{}", approval.pr)).unwrap_or_default();
     let changes = match event.changes.len() {
         0 => String::new(),
         1 => " (1 change)".to_owned(),
@@ -121,47 +106,18 @@ fn trailers(event: &Event, event_digest: Digest) -> Vec<(&'static str, String)> 
         ("Platform-Genesis", event.genesis.as_ref().map(id)),
         ("Platform-Run", event.run.as_ref().map(ToString::to_string)),
         ("Platform-Kind", Some(event.kind.as_str().to_owned())),
-        (
-            "Platform-Module",
-            event.module.as_ref().map(ToString::to_string),
-        ),
-        (
-            "Platform-Host",
-            event.host.as_ref().map(ToString::to_string),
-        ),
-        (
-            "Platform-Result",
-            event.result.map(|result| result.as_str().to_owned()),
-        ),
+        ("Platform-Module", event.module.as_ref().map(ToString::to_string)),
+        ("Platform-Host", event.host.as_ref().map(ToString::to_string)),
+        ("Platform-Result", event.result.map(|result| result.as_str().to_owned())),
         ("Platform-Intent", event.intent.as_ref().map(id)),
-        (
-            "Platform-PR",
-            event
-                .approved
-                .as_ref()
-                .map(|approval| approval.pr.to_string()),
-        ),
-        (
-            "Platform-Approved",
-            event
-                .approved
-                .as_ref()
-                .map(|approval| approval.merge.to_string()),
-        ),
-        (
-            "Platform-Plan",
-            event.plan.as_ref().map(ToString::to_string),
-        ),
+        ("Platform-PR", event.approved.as_ref().map(|approval| approval.pr.to_string())),
+        ("Platform-Approved", event.approved.as_ref().map(|approval| approval.merge.to_string())),
+        ("Platform-Plan", event.plan.as_ref().map(ToString::to_string)),
         ("Platform-Policy", event.policy.as_ref().map(id)),
         ("Platform-Event", Some(event_digest.to_string())),
-        (
-            "Platform-Actor",
-            Some(format!("{} <{}>", event.actor.name, event.actor.email)),
-        ),
+        ("Platform-Actor", Some(format!("{} <{}>", event.actor.name, event.actor.email))),
     ];
-    all.into_iter()
-        .filter_map(|(field, value)| Some((field, value?)))
-        .collect()
+    all.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
 }
 
 /// Free text on lines of at most 72 characters, escaped; no line can look like a trailer, because each begins with two blanks.

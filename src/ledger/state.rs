@@ -50,9 +50,7 @@ impl<'a> State<'a> {
     /// # Errors
     /// The tree cannot be read.
     pub fn blob_id(&self, path: &str) -> Answer<Option<Oid>> {
-        let path: RepoPath = path
-            .parse()
-            .map_err(|error| broken(path).because(Box::new(error)))?;
+        let path: RepoPath = path.parse().map_err(|error| broken(path).because(Box::new(error)))?;
         Ok(self.source.entry(self.tree, &path)?.map(|entry| entry.id))
     }
 
@@ -61,18 +59,14 @@ impl<'a> State<'a> {
     /// # Errors
     /// The file is too large or cannot be read.
     pub fn bytes(&self, path: &str) -> Answer<Option<Vec<u8>>> {
-        self.blob_id(path)?
-            .map(|id| self.source.blob(id, FILE_BYTES_MAX))
-            .transpose()
+        self.blob_id(path)?.map(|id| self.source.blob(id, FILE_BYTES_MAX)).transpose()
     }
 
     fn read<T: DeserializeOwned>(&self, path: &str) -> Answer<Option<T>> {
         let Some(bytes) = self.bytes(path)? else {
             return Ok(None);
         };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| broken(path).because(error))
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| broken(path).because(error))
     }
 
     /// The event of this commit.
@@ -129,15 +123,11 @@ impl<'a> State<'a> {
         suffix: &str,
         path: impl Fn(&N) -> String,
     ) -> Answer<Vec<T>> {
-        let folder: RepoPath = folder
-            .parse()
-            .map_err(|error| broken(folder).because(Box::new(error)))?;
+        let folder: RepoPath = folder.parse().map_err(|error| broken(folder).because(Box::new(error)))?;
         let mut found = Vec::new();
         for (name, _) in self.source.names(self.tree, Some(&folder))? {
             let name = String::from_utf8(name).ok();
-            let name = name
-                .as_deref()
-                .and_then(|name| name.strip_suffix(suffix)?.parse::<N>().ok());
+            let name = name.as_deref().and_then(|name| name.strip_suffix(suffix)?.parse::<N>().ok());
             let Some(name) = name else {
                 return Err(broken(folder.as_str()));
             };
@@ -150,10 +140,7 @@ impl<'a> State<'a> {
 fn broken(path: &str) -> PortError {
     PortError::new(
         Code::StateInvalid,
-        format!(
-            "`{}` in refs/platform/state is not what platformctl writes",
-            text::shown(path)
-        ),
+        format!("`{}` in refs/platform/state is not what platformctl writes", text::shown(path)),
         "platformctl verify says since when; docs/recovery.md says how to go on",
     )
 }

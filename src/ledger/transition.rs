@@ -31,10 +31,7 @@ pub fn next(state: RunState, kind: Kind) -> Result<RunState, Illegal> {
         (RunState::Absent, Kind::ApplyIntent) => Ok(RunState::Open),
         (RunState::Open, Kind::ApplyOutcome | Kind::Takeover) => Ok(RunState::Absent),
         (RunState::Absent, Kind::LateOutcome | Kind::ApplyNoop) => Ok(RunState::Absent),
-        (
-            state,
-            Kind::Genesis | Kind::Policy | Kind::BreakGlass | Kind::Annotate | Kind::Recover,
-        ) => Ok(state),
+        (state, Kind::Genesis | Kind::Policy | Kind::BreakGlass | Kind::Annotate | Kind::Recover) => Ok(state),
         (state, kind) => Err(Illegal { state, kind }),
     }
 }
@@ -49,16 +46,10 @@ mod tests {
         assert_eq!(next(Absent, Kind::ApplyIntent), Ok(Open));
         assert!(next(Open, Kind::ApplyIntent).is_err(), "opened twice");
         assert_eq!(next(Open, Kind::ApplyOutcome), Ok(Absent));
-        assert!(
-            next(Absent, Kind::ApplyOutcome).is_err(),
-            "an outcome without an intent"
-        );
+        assert!(next(Absent, Kind::ApplyOutcome).is_err(), "an outcome without an intent");
         assert_eq!(next(Open, Kind::Takeover), Ok(Absent));
         assert!(next(Absent, Kind::Takeover).is_err());
-        assert!(
-            next(Open, Kind::LateOutcome).is_err(),
-            "late only after a takeover"
-        );
+        assert!(next(Open, Kind::LateOutcome).is_err(), "late only after a takeover");
         assert!(next(Open, Kind::ApplyNoop).is_err());
     }
 }

@@ -120,18 +120,10 @@ fn open_run(event: &Event) -> Result<OpenRun, FoldError> {
 }
 
 /// The module's status after `event`.
-fn after(
-    event: &Event,
-    module: &ModuleId,
-    before: Option<ModuleStatus>,
-) -> Result<ModuleStatus, FoldError> {
+fn after(event: &Event, module: &ModuleId, before: Option<ModuleStatus>) -> Result<ModuleStatus, FoldError> {
     let host = event.host.clone().ok_or(FoldError::Absent("host"))?;
     let result = event.result.map(|result| result.as_str().to_owned());
-    let last = LastEvent {
-        kind: event.kind.as_str().to_owned(),
-        result,
-        seq: event.seq,
-    };
+    let last = LastEvent { kind: event.kind.as_str().to_owned(), result, seq: event.seq };
     let mut now = before.unwrap_or_else(|| ModuleStatus {
         schema: status::SCHEMA.to_owned(),
         module: module.clone(),
@@ -170,10 +162,7 @@ fn after(
         ) => false,
     };
     if applied {
-        let approved = event
-            .approved
-            .as_ref()
-            .ok_or(FoldError::Absent("approved"))?;
+        let approved = event.approved.as_ref().ok_or(FoldError::Absent("approved"))?;
         now.last_apply_sha = Some(approved.merge);
         now.last_apply_pr = Some(approved.pr);
         now.last_apply_at = Some(event.time);
@@ -192,11 +181,7 @@ fn after(
 fn held(event: &Event) -> Result<Held, FoldError> {
     Ok(Held {
         effective: event.effective.ok_or(FoldError::Absent("effective"))?,
-        pr: event
-            .approved
-            .as_ref()
-            .ok_or(FoldError::Absent("approved"))?
-            .pr,
+        pr: event.approved.as_ref().ok_or(FoldError::Absent("approved"))?.pr,
         at: event.time,
         seq: event.seq,
     })
@@ -204,11 +189,7 @@ fn held(event: &Event) -> Result<Held, FoldError> {
 
 fn services(evidence: &super::event::Evidence) -> BTreeMap<String, ServiceStatus> {
     let seen = |container: &super::event::ContainerEvidence| {
-        let status = ServiceStatus {
-            image: container.image.clone(),
-            state: "running".to_owned(),
-            health: None,
-        };
+        let status = ServiceStatus { image: container.image.clone(), state: "running".to_owned(), health: None };
         (container.service.clone(), status)
     };
     evidence.containers.iter().map(seen).collect()

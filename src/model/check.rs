@@ -29,12 +29,7 @@ impl Manifest {
         for (key, text) in [("title", &manifest.title), ("owner", &manifest.owner)] {
             one_line(text, &[key], &mut c);
         }
-        c.must(
-            !manifest.after.contains(id),
-            &["after"],
-            "a module cannot come after itself",
-            "remove it",
-        );
+        c.must(!manifest.after.contains(id), &["after"], "a module cannot come after itself", "remove it");
         c.must(
             manifest.on_failure == OnFailure::Hold,
             &["on_failure"],
@@ -63,27 +58,16 @@ pub(super) fn shape<T: serde::de::DeserializeOwned + serde::Serialize>(
 }
 
 pub(super) fn done<T>(value: T, c: Collector<'_>) -> Result<T, Vec<Problem>> {
-    if c.problems.is_empty() {
-        Ok(value)
-    } else {
-        Err(c.problems)
-    }
+    if c.problems.is_empty() { Ok(value) } else { Err(c.problems) }
 }
 
 pub(super) fn one_line(text: &str, path: &[&str], c: &mut Collector<'_>) {
     let fits = !text.trim().is_empty() && text.len() <= 200 && !text.contains('\n');
-    c.must(
-        fits,
-        path,
-        "is empty, has more than 200 bytes, or more than one line",
-        "write one short line",
-    );
+    c.must(fits, path, "is empty, has more than 200 bytes, or more than one line", "write one short line");
 }
 
 pub(super) fn argv_entry(argv: &[String], path: &[&str], c: &mut Collector<'_>) {
-    let fits = argv
-        .first()
-        .is_some_and(|program| !program.is_empty() && !program.starts_with('-'))
+    let fits = argv.first().is_some_and(|program| !program.is_empty() && !program.starts_with('-'))
         && argv.iter().all(|arg| !arg.contains(['\n', '\0']));
     c.must(
         fits,
@@ -96,9 +80,7 @@ pub(super) fn argv_entry(argv: &[String], path: &[&str], c: &mut Collector<'_>) 
 fn compose(runtime: &Runtime, c: &mut Collector<'_>) {
     let project = runtime.project.as_deref().unwrap_or_default();
     let fits = project.parse::<ModuleId>().is_ok()
-        || project
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        || project.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
     c.must(
         !project.is_empty() && !project.starts_with(['-', '_']) && fits && project.len() <= 63,
         &["runtime", "project"],
@@ -111,16 +93,8 @@ fn compose(runtime: &Runtime, c: &mut Collector<'_>) {
         "driver compose needs `compose_files`",
         "list the compose files by their paths from the repository's root",
     );
-    for (key, there) in [
-        ("tree", runtime.tree.is_some()),
-        ("activate", !runtime.activate.is_empty()),
-    ] {
-        c.must(
-            !there,
-            &["runtime", key],
-            format!("`{key}` belongs to driver files"),
-            "remove it",
-        );
+    for (key, there) in [("tree", runtime.tree.is_some()), ("activate", !runtime.activate.is_empty())] {
+        c.must(!there, &["runtime", key], format!("`{key}` belongs to driver files"), "remove it");
     }
     for name in runtime.vars.keys() {
         let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -154,23 +128,10 @@ fn files(manifest: &Manifest, c: &mut Collector<'_>) {
         ("vars", !runtime.vars.is_empty()),
     ];
     for (key, there) in foreign {
-        c.must(
-            !there,
-            &["runtime", key],
-            format!("`{key}` belongs to driver compose"),
-            "remove it",
-        );
+        c.must(!there, &["runtime", key], format!("`{key}` belongs to driver compose"), "remove it");
     }
-    for (key, there) in [
-        ("jobs", !manifest.jobs.is_empty()),
-        ("secrets", !manifest.secrets.is_empty()),
-    ] {
-        c.must(
-            !there,
-            &[key],
-            format!("`{key}` belongs to driver compose"),
-            "remove it",
-        );
+    for (key, there) in [("jobs", !manifest.jobs.is_empty()), ("secrets", !manifest.secrets.is_empty())] {
+        c.must(!there, &[key], format!("`{key}` belongs to driver compose"), "remove it");
     }
     for (at, argv) in runtime.activate.iter().enumerate() {
         argv_entry(argv, &["runtime", "activate", &at.to_string()], c);
@@ -200,11 +161,7 @@ fn health(health: &Health, driver: Driver, c: &mut Collector<'_>) {
 
 fn probe(at: &str, probe: &Probe, driver: Driver, c: &mut Collector<'_>) {
     let path = ["health", "probes", at];
-    let kinds = [
-        probe.tcp.is_some(),
-        probe.http.is_some(),
-        probe.exec.is_some(),
-    ];
+    let kinds = [probe.tcp.is_some(), probe.http.is_some(), probe.exec.is_some()];
     c.must(
         kinds.iter().filter(|there| **there).count() == 1,
         &path,
@@ -212,9 +169,7 @@ fn probe(at: &str, probe: &Probe, driver: Driver, c: &mut Collector<'_>) {
         "split it into several",
     );
     c.must(
-        probe
-            .status
-            .is_none_or(|status| probe.http.is_some() && (100..=599).contains(&status)),
+        probe.status.is_none_or(|status| probe.http.is_some() && (100..=599).contains(&status)),
         &path,
         "`status` goes with http and is between 100 and 599",
         "remove it for 200",
@@ -237,25 +192,17 @@ fn probe(at: &str, probe: &Probe, driver: Driver, c: &mut Collector<'_>) {
     let port = |target: &str| {
         let (host, port) = target.rsplit_once(':')?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b".-[]:".contains(&b);
-        (!host.is_empty() && !host.starts_with('-') && host.bytes().all(plain))
-            .then(|| port.parse::<u16>().ok())?
+        (!host.is_empty() && !host.starts_with('-') && host.bytes().all(plain)).then(|| port.parse::<u16>().ok())?
     };
     c.must(
-        probe
-            .tcp
-            .as_deref()
-            .is_none_or(|target| port(target).is_some_and(|port| port > 0)),
+        probe.tcp.as_deref().is_none_or(|target| port(target).is_some_and(|port| port > 0)),
         &path,
         "`tcp` is not address:port",
         "write for instance 127.0.0.1:6379",
     );
     let is_url = |url: &str| {
-        let rest = url
-            .strip_prefix("http://")
-            .or_else(|| url.strip_prefix("https://"));
-        rest.is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic()) && !rest.contains('@')
-        })
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic()) && !rest.contains('@'))
     };
     c.must(
         probe.http.as_deref().is_none_or(is_url),
@@ -269,10 +216,7 @@ fn lists(manifest: &Manifest, c: &mut Collector<'_>) {
     let runtime = &manifest.runtime;
     let text = |items: &[super::path::RepoPath]| items.iter().map(ToString::to_string).collect();
     let lists: [(&[&str], Vec<String>); 7] = [
-        (
-            &["after"],
-            manifest.after.iter().map(ToString::to_string).collect(),
-        ),
+        (&["after"], manifest.after.iter().map(ToString::to_string).collect()),
         (&["inputs"], text(&manifest.inputs)),
         (&["jobs"], manifest.jobs.clone()),
         (&["runtime", "services"], runtime.services.clone()),
@@ -285,12 +229,7 @@ fn lists(manifest: &Manifest, c: &mut Collector<'_>) {
         for (at, item) in items.iter().enumerate() {
             let at = at.to_string();
             let place: Vec<&str> = path.iter().copied().chain([at.as_str()]).collect();
-            c.must(
-                seen.insert(item),
-                &place,
-                format!("`{}` is listed twice", shown(item)),
-                "remove one",
-            );
+            c.must(seen.insert(item), &place, format!("`{}` is listed twice", shown(item)), "remove one");
             c.must(!item.is_empty(), &place, "is empty", "remove it");
         }
     }
@@ -304,11 +243,7 @@ fn lists(manifest: &Manifest, c: &mut Collector<'_>) {
         );
     }
     for (at, entry) in manifest.acknowledge.iter().enumerate() {
-        one_line(
-            &entry.reason,
-            &["acknowledge", &at.to_string(), "reason"],
-            c,
-        );
+        one_line(&entry.reason, &["acknowledge", &at.to_string(), "reason"], c);
     }
 }
 
@@ -324,8 +259,7 @@ mod tests {
 
     fn manifest(text: &str) -> Vec<(usize, usize)> {
         let folder = "site".parse().unwrap();
-        Manifest::parse("modules/site/module.yaml", &folder, text.as_bytes())
-            .map_or_else(places, |_| Vec::new())
+        Manifest::parse("modules/site/module.yaml", &folder, text.as_bytes()).map_or_else(places, |_| Vec::new())
     }
 
     #[test]
@@ -334,19 +268,7 @@ mod tests {
         let bad = "schema: module/2\nid: other\ntitle: ''\nowner: ola\nhost: box\nafter: [a, a]\nruntime:\n  driver: files\n  project: x\nhealth:\n  deadline_s: 0\n  probes:\n    - {tcp: nowhere}\n    - {http: 'http://u@h/', tcp: 'a:1'}\non_failure: rollback\n";
         assert_eq!(
             manifest(bad),
-            [
-                (2, 1),
-                (3, 1),
-                (15, 1),
-                (7, 1),
-                (9, 3),
-                (11, 3),
-                (11, 3),
-                (13, 7),
-                (14, 7),
-                (14, 7),
-                (6, 12)
-            ]
+            [(2, 1), (3, 1), (15, 1), (7, 1), (9, 3), (11, 3), (11, 3), (13, 7), (14, 7), (14, 7), (6, 12)]
         );
         for (line, text) in [
             (7, "tilte: x\n"),
@@ -357,19 +279,14 @@ mod tests {
             (7, "secrets: [{file: a.env}]\n"),
         ] {
             let found = manifest(&format!("{MANIFEST}{text}"));
-            assert!(
-                found.first().is_some_and(|place| place.0 == line),
-                "{text}: {found:?}"
-            );
+            assert!(found.first().is_some_and(|place| place.0 == line), "{text}: {found:?}");
         }
     }
 
     #[test]
     fn compose_has_its_own_keys() {
         let base = "schema: module/2\nid: site\ntitle: Site\nowner: ola\nhost: box\nruntime:\n  driver: compose\n";
-        let good = format!(
-            "{base}  project: apps\n  compose_files: [compose/a.yaml]\n  vars: {{TAG: '7'}}\n"
-        );
+        let good = format!("{base}  project: apps\n  compose_files: [compose/a.yaml]\n  vars: {{TAG: '7'}}\n");
         assert_eq!(manifest(&good), []);
         assert_eq!(manifest(base), [(7, 3), (7, 3)]);
         assert_eq!(manifest(&good.replace("TAG", "COMPOSE_FILE")), [(10, 10)]);

@@ -36,21 +36,9 @@ impl Policy {
             host_entry(name.as_str(), host, &mut c);
         }
         for (at, path) in policy.sacred.paths.iter().enumerate() {
-            let fits = path
-                .strip_suffix("/**")
-                .unwrap_or(path)
-                .parse::<HostPath>()
-                .is_ok();
-            let text = format!(
-                "`{}` is not an absolute path, or one that ends in /**",
-                shown(path)
-            );
-            c.must(
-                fits,
-                &["sacred", "paths", &at.to_string()],
-                text,
-                "write for instance /srv/data/**",
-            );
+            let fits = path.strip_suffix("/**").unwrap_or(path).parse::<HostPath>().is_ok();
+            let text = format!("`{}` is not an absolute path, or one that ends in /**", shown(path));
+            c.must(fits, &["sacred", "paths", &at.to_string()], text, "write for instance /srv/data/**");
         }
         for (at, allow) in policy.sacred.allow.iter().enumerate() {
             allow_entry(at, allow, &mut c);
@@ -63,29 +51,17 @@ fn is_ref_part(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(['-', '/', '.'])
         && !name.contains("..")
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b))
 }
 
 fn approval(policy: &Policy, c: &mut Collector<'_>) {
     let approval = &policy.approval;
     for (key, name) in [("remote", &approval.remote), ("base", &approval.base)] {
         let fits = name.as_deref().is_none_or(is_ref_part);
-        c.must(
-            fits,
-            &["approval", key],
-            "is not a name that git can use",
-            "write a plain name",
-        );
+        c.must(fits, &["approval", key], "is not a name that git can use", "write a plain name");
     }
     let fits = policy.state.remote.as_deref().is_none_or(is_ref_part);
-    c.must(
-        fits,
-        &["state", "remote"],
-        "is not a name that git can use",
-        "write a plain name",
-    );
+    c.must(fits, &["state", "remote"], "is not a name that git can use", "write a plain name");
     c.must(
         !approval.styles.is_empty(),
         &["approval", "styles"],
@@ -126,23 +102,13 @@ fn host_entry(name: &str, host: &HostPolicy, c: &mut Collector<'_>) {
             "write a name of ssh_config, or user@host",
         ),
         (Transport::Local, Some(_)) => {
-            c.must(
-                false,
-                &at("destination"),
-                "transport local has no destination",
-                "remove it",
-            );
+            c.must(false, &at("destination"), "transport local has no destination", "remove it");
         }
         (Transport::Local, None) => {}
     }
     let id = &host.machine_id;
     let fits = id.is_empty() || (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()));
-    c.must(
-        fits,
-        &at("machine_id"),
-        "is not 32 hexadecimal digits",
-        "copy it from /etc/machine-id of the host",
-    );
+    c.must(fits, &at("machine_id"), "is not 32 hexadecimal digits", "copy it from /etc/machine-id of the host");
     for (n, argv) in host.activate.iter().enumerate() {
         argv_entry(argv, &["hosts", name, "activate", &n.to_string()], c);
     }
@@ -170,14 +136,11 @@ fn allow_entry(at: usize, allow: &Allow, c: &mut Collector<'_>) {
 mod tests {
     use super::*;
 
-    const POLICY: &str =
-        "schema: platform/1\nhosts:\n  box: {transport: local, root: /opt/platform}\n";
+    const POLICY: &str = "schema: platform/1\nhosts:\n  box: {transport: local, root: /opt/platform}\n";
 
     fn policy(text: &str) -> Vec<(usize, usize)> {
-        Policy::parse(text.as_bytes()).map_or_else(
-            |problems| problems.iter().map(|p| (p.line, p.column)).collect(),
-            |_| Vec::new(),
-        )
+        Policy::parse(text.as_bytes())
+            .map_or_else(|problems| problems.iter().map(|p| (p.line, p.column)).collect(), |_| Vec::new())
     }
 
     #[test]
@@ -193,18 +156,12 @@ mod tests {
             (4, "sacred: {allow: [{module: a, path: /a, reason: x}]}\n"),
             (4, "sacred: {allow: [{module: a, reason: x}]}\n"),
             (4, "  two: {transport: ssh, root: /a}\n"),
-            (
-                4,
-                "  two: {transport: ssh, root: /a, destination: '-oProxyCommand=x'}\n",
-            ),
+            (4, "  two: {transport: ssh, root: /a, destination: '-oProxyCommand=x'}\n"),
             (4, "  two: {transport: local, root: /}\n"),
             (4, "  two: {transport: local, root: /a, activate: [[]]}\n"),
         ] {
             let found = policy(&format!("{POLICY}{text}"));
-            assert!(
-                found.first().is_some_and(|place| place.0 == line),
-                "{text}: {found:?}"
-            );
+            assert!(found.first().is_some_and(|place| place.0 == line), "{text}: {found:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
+    doors::{doors, one_or_many},
     path::RepoPath,
     problem::Problem,
     refusal::Code,
@@ -65,115 +66,24 @@ pub struct Scan {
 }
 
 /// Keys of a service that are understood. A key beyond these is refused: what is not understood cannot be judged.
-const SERVICE_KEYS: &[&str] = &[
-    "annotations",
-    "attach",
-    "blkio_config",
-    "build",
-    "cap_add",
-    "cap_drop",
-    "cgroup",
-    "cgroup_parent",
-    "command",
-    "configs",
-    "container_name",
-    "cpu_count",
-    "cpu_percent",
-    "cpu_period",
-    "cpu_quota",
-    "cpu_shares",
-    "cpus",
-    "cpuset",
-    "depends_on",
-    "deploy",
-    "device_cgroup_rules",
-    "devices",
-    "dns",
-    "dns_opt",
-    "dns_search",
-    "domainname",
-    "entrypoint",
-    "env_file",
-    "environment",
-    "expose",
-    "extends",
-    "external_links",
-    "extra_hosts",
-    "gpus",
-    "group_add",
-    "healthcheck",
-    "hostname",
-    "image",
-    "init",
-    "ipc",
-    "isolation",
-    "label_file",
-    "labels",
-    "links",
-    "logging",
-    "mac_address",
-    "mem_limit",
-    "mem_reservation",
-    "mem_swappiness",
-    "memswap_limit",
-    "network_mode",
-    "networks",
-    "oom_kill_disable",
-    "oom_score_adj",
-    "pid",
-    "pids_limit",
-    "platform",
-    "ports",
-    "post_start",
-    "pre_stop",
-    "privileged",
-    "profiles",
-    "pull_policy",
-    "read_only",
-    "restart",
-    "runtime",
-    "scale",
-    "secrets",
-    "security_opt",
-    "shm_size",
-    "stdin_open",
-    "stop_grace_period",
-    "stop_signal",
-    "storage_opt",
-    "sysctls",
-    "tmpfs",
-    "tty",
-    "ulimits",
-    "user",
-    "userns_mode",
-    "uts",
-    "volumes",
-    "volumes_from",
-    "working_dir",
-];
-const TOP_KEYS: &[&str] = &[
-    "version", "name", "services", "volumes", "networks", "configs", "secrets", "include",
-];
+const SERVICE_KEYS: &str = "\
+    annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name \
+    cpu_count cpu_percent cpu_period cpu_quota cpu_shares cpus cpuset depends_on deploy device_cgroup_rules \
+    devices dns dns_opt dns_search domainname entrypoint env_file environment expose extends external_links \
+    extra_hosts gpus group_add healthcheck hostname image init ipc isolation label_file labels links logging \
+    mac_address mem_limit mem_reservation mem_swappiness memswap_limit network_mode networks oom_kill_disable \
+    oom_score_adj pid pids_limit platform ports post_start pre_stop privileged profiles pull_policy read_only \
+    restart runtime scale secrets security_opt shm_size stdin_open stop_grace_period stop_signal storage_opt \
+    sysctls tmpfs tty ulimits user userns_mode uts volumes volumes_from working_dir";
+const TOP_KEYS: &[&str] = &["version", "name", "services", "volumes", "networks", "configs", "secrets", "include"];
 
 /// Scans a compose file. `project` is the folder that relative paths are taken from (`None`: the repository's root).
 pub fn scan(file: &RepoPath, project: Option<&RepoPath>, node: &Node) -> Scan {
-    let mut reader = Reader {
-        file,
-        project,
-        scan: Scan::default(),
-    };
+    let mut reader = Reader { file, project, scan: Scan::default() };
     for (key, _) in node.entries() {
         if !TOP_KEYS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
-            let text = format!(
-                "`{}` is not a key of a compose file that is understood",
-                shown(&key.name)
-            );
-            reader.problem(
-                Code::UnknownComposeKey,
-                place(key),
-                text,
-                "remove it, or begin it with x-",
-            );
+            let text = format!("`{}` is not a key of a compose file that is understood", shown(&key.name));
+            reader.problem(Code::UnknownComposeKey, place(key), text, "remove it, or begin it with x-");
         }
     }
     reader.include(node);
@@ -182,12 +92,7 @@ pub fn scan(file: &RepoPath, project: Option<&RepoPath>, node: &Node) -> Scan {
         services.push(reader.service(key, service, node));
     }
     if services.is_empty() {
-        reader.problem(
-            Code::ComposeInvalid,
-            (node.line, node.column),
-            "no services are defined",
-            "define `services:`",
-        );
+        reader.problem(Code::ComposeInvalid, (node.line, node.column), "no services are defined", "define `services:`");
     }
     let mut scan = reader.scan;
     scan.services = services;
@@ -214,13 +119,7 @@ enum Path {
 }
 
 impl Reader<'_> {
-    fn problem(
-        &mut self,
-        code: Code,
-        at: (usize, usize),
-        message: impl Into<String>,
-        fix: impl Into<String>,
-    ) {
+    fn problem(&mut self, code: Code, at: (usize, usize), message: impl Into<String>, fix: impl Into<String>) {
         self.scan.problems.push(Problem {
             file: self.file.to_string(),
             line: at.0,
@@ -256,10 +155,7 @@ impl Reader<'_> {
             self.problem(
                 Code::ClosureIncomplete,
                 at,
-                format!(
-                    "{what} `{}` {why}: what it holds is not what was reviewed",
-                    shown(text)
-                ),
+                format!("{what} `{}` {why}: what it holds is not what was reviewed", shown(text)),
                 "commit the file and name it by a plain path below the project's folder",
             );
             return None;
@@ -267,12 +163,7 @@ impl Reader<'_> {
         match RepoPath::resolve(self.project, text) {
             Ok(path) => Some(path),
             Err(error) => {
-                self.problem(
-                    Code::ComposeInvalid,
-                    at,
-                    error.to_string(),
-                    "write a path inside the repository",
-                );
+                self.problem(Code::ComposeInvalid, at, error.to_string(), "write a path inside the repository");
                 None
             }
         }
@@ -280,11 +171,7 @@ impl Reader<'_> {
 
     fn follow(&mut self, node: &Node, what: &str) {
         if let Some(path) = self.tracked(node, what) {
-            self.scan.follows.insert(Named {
-                path,
-                as_: Use::Read,
-                at: (node.line, node.column),
-            });
+            self.scan.follows.insert(Named { path, as_: Use::Read, at: (node.line, node.column) });
         }
     }
 
@@ -297,12 +184,7 @@ impl Reader<'_> {
             for key in ["env_file", "project_directory"] {
                 if let Some(node) = item.get(key) {
                     let text = format!("`{key}` of an include is not understood here");
-                    self.problem(
-                        Code::UnknownComposeKey,
-                        (node.line, node.column),
-                        text,
-                        "remove it",
-                    );
+                    self.problem(Code::UnknownComposeKey, (node.line, node.column), text, "remove it");
                 }
             }
         }
@@ -325,23 +207,15 @@ impl Reader<'_> {
                     format!("service {name} is carried out by a foreign program (provider)"),
                     "use an image",
                 );
-            } else if !SERVICE_KEYS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
-                let text = format!(
-                    "`{}` of service {name} is not a key that is understood",
-                    shown(&key.name)
-                );
+            } else if !SERVICE_KEYS.split(' ').any(|known| known == key.name) && !key.name.starts_with("x-") {
+                let text = format!("`{}` of service {name} is not a key that is understood", shown(&key.name));
                 self.problem(Code::UnknownComposeKey, place(key), text, "remove it");
             }
         }
         let extends = node.get("extends");
         if node.get("image").is_none() && extends.is_none() {
             let text = format!("service {name} has no `image`: nothing is built on a host");
-            self.problem(
-                Code::ComposeInvalid,
-                place(key),
-                text,
-                "build and push the image elsewhere, and name it",
-            );
+            self.problem(Code::ComposeInvalid, place(key), text, "build and push the image elsewhere, and name it");
         }
         if let Some(file) = extends.and_then(|extends| extends.get("file")) {
             self.follow(file, "the extended file");
@@ -349,18 +223,11 @@ impl Reader<'_> {
         for key in ["env_file", "label_file"] {
             for item in node.get(key).map(one_or_many).unwrap_or_default() {
                 let file = item.get("path").unwrap_or(item);
-                if file
-                    .text()
-                    .is_some_and(|text| text.starts_with("${PLATFORM_SECRETS}/"))
-                {
+                if file.text().is_some_and(|text| text.starts_with("${PLATFORM_SECRETS}/")) {
                     continue;
                 }
                 if let Some(path) = self.tracked(file, &format!("the {key} of service {name}")) {
-                    service.files.insert(Named {
-                        path,
-                        as_: Use::Read,
-                        at: (file.line, file.column),
-                    });
+                    service.files.insert(Named { path, as_: Use::Read, at: (file.line, file.column) });
                 }
             }
         }
@@ -381,14 +248,10 @@ impl Reader<'_> {
                 },
                 None => {
                     let bind = item.get("type").and_then(Node::text) == Some("bind");
-                    let Some(source) = item.get("source").and_then(Node::text).filter(|_| bind)
-                    else {
+                    let Some(source) = item.get("source").and_then(Node::text).filter(|_| bind) else {
                         continue;
                     };
-                    (
-                        source.to_owned(),
-                        item.get("read_only").and_then(Node::text) != Some("true"),
-                    )
+                    (source.to_owned(), item.get("read_only").and_then(Node::text) != Some("true"))
                 }
             };
             match self.mounted(&source, at) {
@@ -412,10 +275,7 @@ impl Reader<'_> {
             }
         }
         if source.contains('$') || source.starts_with('~') {
-            let text = format!(
-                "the bind `{}` depends on a variable that nobody reviews",
-                shown(source)
-            );
+            let text = format!("the bind `{}` depends on a variable that nobody reviews", shown(source));
             self.problem(
                 Code::ClosureIncomplete,
                 at,
@@ -451,36 +311,17 @@ impl Reader<'_> {
                     continue;
                 };
                 uses.insert(format!("{kind}/{name}"), definition.to_json());
-                let file = definition
-                    .get("file")
-                    .filter(|_| matches!(kind, "configs" | "secrets"));
+                let file = definition.get("file").filter(|_| matches!(kind, "configs" | "secrets"));
                 let Some(file) = file else { continue };
-                if file
-                    .text()
-                    .is_some_and(|text| text.starts_with("${PLATFORM_SECRETS}/"))
-                {
+                if file.text().is_some_and(|text| text.starts_with("${PLATFORM_SECRETS}/")) {
                     continue;
                 }
-                if let Some(path) =
-                    self.tracked(file, &format!("the file of {kind}.{}", shown(&name)))
-                {
-                    service.files.insert(Named {
-                        path,
-                        as_: Use::Read,
-                        at: (file.line, file.column),
-                    });
+                if let Some(path) = self.tracked(file, &format!("the file of {kind}.{}", shown(&name))) {
+                    service.files.insert(Named { path, as_: Use::Read, at: (file.line, file.column) });
                 }
             }
         }
         uses
-    }
-}
-
-fn one_or_many(node: &Node) -> Vec<&Node> {
-    if node.items().is_empty() {
-        vec![node]
-    } else {
-        node.items().iter().collect()
     }
 }
 
@@ -490,10 +331,7 @@ fn short(text: &str) -> Option<(String, bool)> {
     let colon = text[after_variable..].find(':')? + after_variable;
     let (source, rest) = (&text[..colon], &text[colon + 1..]);
     let bind = source.starts_with(['/', '.', '~', '$']) || source.contains('/');
-    let read_only = rest
-        .split(':')
-        .skip(1)
-        .any(|options| options.split(',').any(|option| option == "ro"));
+    let read_only = rest.split(':').skip(1).any(|options| options.split(',').any(|option| option == "ro"));
     bind.then(|| (source.to_owned(), !read_only))
 }
 
@@ -503,61 +341,12 @@ fn names(node: Option<&Node>, kind: &str) -> BTreeSet<String> {
         return BTreeSet::new();
     };
     let of = |item: &Node| match item.text() {
-        Some(text) if kind == "volumes" => {
-            text.split_once(':').map(|(source, _)| source.to_owned())
-        }
+        Some(text) if kind == "volumes" => text.split_once(':').map(|(source, _)| source.to_owned()),
         Some(text) => Some(text.to_owned()),
         None => item.get("source").and_then(Node::text).map(str::to_owned),
     };
     let keys = node.entries().iter().map(|(key, _)| key.name.clone());
     node.items().iter().filter_map(of).chain(keys).collect()
-}
-
-/// Doors to the host that need an `allow` entry.
-fn doors(node: &Node, found: &mut Vec<(String, (usize, usize))>) {
-    let mut open = |door: String, node: &Node| found.push((door, (node.line, node.column)));
-    for key in [
-        "cap_add",
-        "devices",
-        "device_cgroup_rules",
-        "gpus",
-        "group_add",
-        "sysctls",
-        "volumes_from",
-    ] {
-        if let Some(node) = node.get(key) {
-            for item in one_or_many(node) {
-                open(format!("{key}:{}", item.text().unwrap_or("*")), item);
-            }
-        }
-    }
-    for key in ["network_mode", "pid", "ipc", "uts", "userns_mode", "cgroup"] {
-        if let Some(value) = node.get(key)
-            && value
-                .text()
-                .is_some_and(|text| text == "host" || text.starts_with("container:"))
-        {
-            open(format!("{key}:{}", value.text().unwrap_or_default()), value);
-        }
-    }
-    for key in ["privileged", "runtime", "cgroup_parent"] {
-        if let Some(value) = node.get(key).filter(|value| value.text() != Some("false")) {
-            open(format!("{key}:{}", value.text().unwrap_or("*")), value);
-        }
-    }
-    for option in node
-        .get("security_opt")
-        .map(Node::items)
-        .unwrap_or_default()
-    {
-        let text = option.text().unwrap_or("*");
-        if !matches!(
-            text,
-            "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true"
-        ) {
-            open(format!("security_opt:{text}"), option);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -567,11 +356,7 @@ mod tests {
 
     fn scanned(text: &str) -> Scan {
         let file: RepoPath = "compose/apps/compose.yaml".parse().unwrap();
-        scan(
-            &file,
-            file.parent().as_ref(),
-            &yaml::read_compose(text.as_bytes()).unwrap(),
-        )
+        scan(&file, file.parent().as_ref(), &yaml::read_compose(text.as_bytes()).unwrap())
     }
 
     #[test]
@@ -581,11 +366,7 @@ mod tests {
         );
         assert_eq!(scan.problems, []);
         let service = &scan.services[0];
-        let files: Vec<_> = service
-            .files
-            .iter()
-            .map(|named| (named.path.as_str(), named.as_))
-            .collect();
+        let files: Vec<_> = service.files.iter().map(|named| (named.path.as_str(), named.as_)).collect();
         assert_eq!(
             files,
             [
@@ -598,10 +379,7 @@ mod tests {
         );
         assert_eq!(service.binds, [("/srv/a".to_owned(), true, (9, 9))]);
         let uses = service.written["uses"].as_object().unwrap();
-        assert_eq!(
-            uses.keys().collect::<Vec<_>>(),
-            ["configs/c", "networks/proxy", "volumes/data"]
-        );
+        assert_eq!(uses.keys().collect::<Vec<_>>(), ["configs/c", "networks/proxy", "volumes/data"]);
     }
 
     #[test]
@@ -609,39 +387,15 @@ mod tests {
         for (line, code, text) in [
             (3, Code::ClosureIncomplete, "    env_file: /etc/passwd\n"),
             (3, Code::ClosureIncomplete, "    env_file: ../../../x\n"),
-            (
-                3,
-                Code::ClosureIncomplete,
-                "    extends: {file: 'https://x/y.yaml', service: a}\n",
-            ),
-            (
-                3,
-                Code::ClosureIncomplete,
-                "    volumes: ['${HOME}/x:/x']\n",
-            ),
-            (
-                3,
-                Code::ClosureIncomplete,
-                "    volumes: ['../../../x:/x']\n",
-            ),
-            (
-                3,
-                Code::ClosureIncomplete,
-                "    volumes: ['${PLATFORM_DATA}/../../x:/x']\n",
-            ),
+            (3, Code::ClosureIncomplete, "    extends: {file: 'https://x/y.yaml', service: a}\n"),
+            (3, Code::ClosureIncomplete, "    volumes: ['${HOME}/x:/x']\n"),
+            (3, Code::ClosureIncomplete, "    volumes: ['../../../x:/x']\n"),
+            (3, Code::ClosureIncomplete, "    volumes: ['${PLATFORM_DATA}/../../x:/x']\n"),
             (3, Code::UnknownComposeKey, "    provider: {type: x}\n"),
             (3, Code::UnknownComposeKey, "    imgae: x\n"),
-            (
-                3,
-                Code::UnknownComposeKey,
-                "include: [{path: a.yaml, env_file: b}]\n",
-            ),
+            (3, Code::UnknownComposeKey, "include: [{path: a.yaml, env_file: b}]\n"),
             (3, Code::ClosureIncomplete, "include: ['oci://x']\n"),
-            (
-                3,
-                Code::ClosureIncomplete,
-                "    secrets: [s]\nsecrets: {s: {file: /etc/shadow}}\n",
-            ),
+            (3, Code::ClosureIncomplete, "    secrets: [s]\nsecrets: {s: {file: /etc/shadow}}\n"),
         ] {
             let scan = scanned(
                 &format!("services:\n  a: &a\n{text}")
@@ -654,26 +408,5 @@ mod tests {
         }
         let built = scanned("services:\n  a:\n    build: .\n");
         assert_eq!(built.problems[0].code, Code::ComposeInvalid);
-    }
-
-    #[test]
-    fn doors_are_named_as_an_allow_entry_names_them() {
-        let scan = scanned(
-            "services:\n  a:\n    image: x\n    privileged: true\n    cap_add: [NET_ADMIN]\n    network_mode: host\n    security_opt: [no-new-privileges:true, apparmor=unconfined]\n",
-        );
-        let doors: Vec<_> = scan.services[0]
-            .doors
-            .iter()
-            .map(|(door, _)| door.as_str())
-            .collect();
-        assert_eq!(
-            doors,
-            [
-                "cap_add:NET_ADMIN",
-                "network_mode:host",
-                "privileged:true",
-                "security_opt:apparmor=unconfined"
-            ]
-        );
     }
 }

@@ -28,11 +28,7 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let wrong = || IdError::Digest(text.to_owned());
         let hex = text.strip_prefix("sha256:").ok_or_else(wrong)?;
-        if hex.len() != 64
-            || !hex
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-        {
+        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
             return Err(wrong());
         }
         let mut bytes = [0; 32];

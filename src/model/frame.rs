@@ -15,10 +15,7 @@ pub fn unframe(nonce: &str, bytes: &[u8]) -> Option<(i32, Vec<u8>)> {
     // The last one counts: a script cannot know the nonce, but its output could quote an argument that holds it.
     let at = rfind(body, end.as_bytes())?;
     let rest = &body[at + end.len()..];
-    let line = rest
-        .split(|b| *b == b'\n')
-        .next()
-        .filter(|line| rest.len() > line.len())?;
+    let line = rest.split(|b| *b == b'\n').next().filter(|line| rest.len() > line.len())?;
     let rc: i32 = std::str::from_utf8(line).ok()?.parse().ok()?;
     Some((rc, body[..at].to_vec()))
 }
@@ -28,9 +25,7 @@ fn find(within: &[u8], what: &[u8]) -> Option<usize> {
 }
 
 fn rfind(within: &[u8], what: &[u8]) -> Option<usize> {
-    within
-        .windows(what.len())
-        .rposition(|window| window == what)
+    within.windows(what.len()).rposition(|window| window == what)
 }
 
 #[cfg(test)]

@@ -78,9 +78,7 @@ macro_rules! as_text {
         }
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                String::deserialize(from)?
-                    .parse()
-                    .map_err(serde::de::Error::custom)
+                String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
             }
         }
         #[cfg(test)]
@@ -105,9 +103,7 @@ fn is_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=63).contains(&bytes.len())
         && bytes[0] != b'-'
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
 macro_rules! name {
@@ -180,11 +176,7 @@ impl FromStr for RunId {
                 17.. => b.is_ascii_digit() || (b'a'..=b'f').contains(&b),
                 _ => b.is_ascii_digit(),
             });
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(IdError::Run(text.to_owned()))
-        }
+        if fits { Ok(Self(text.to_owned())) } else { Err(IdError::Run(text.to_owned())) }
     }
 }
 
@@ -203,13 +195,7 @@ mod tests {
     fn ids_are_read_whole_or_not_at_all() {
         let id: Oid = "DEADBEEFdeadbeefdeadbeefdeadbeefdeadbeef".parse().unwrap();
         assert_eq!(id.to_string(), "deadbeef".repeat(5), "upper case is folded");
-        for bad in [
-            "",
-            "dead",
-            "+1".repeat(20).as_str(),
-            "g".repeat(40).as_str(),
-            "é".repeat(20).as_str(),
-        ] {
+        for bad in ["", "dead", "+1".repeat(20).as_str(), "g".repeat(40).as_str(), "é".repeat(20).as_str()] {
             assert!(bad.parse::<Oid>().is_err(), "{bad}");
         }
         for bad in ["", "-a", "A", "a.b", "a/b", "a\n", &"a".repeat(64)] {
@@ -217,11 +203,7 @@ mod tests {
         }
         assert!("honcho-redis".parse::<ModuleId>().is_ok());
         assert!("20261122T101530Z-1a2b3c4d".parse::<RunId>().is_ok());
-        for bad in [
-            "20261122T101530Z-1a2b3c4",
-            "20261122T101530Z-1A2b3c4d",
-            "../../../../etc/passwd-xx",
-        ] {
+        for bad in ["20261122T101530Z-1a2b3c4", "20261122T101530Z-1A2b3c4d", "../../../../etc/passwd-xx"] {
             assert!(bad.parse::<RunId>().is_err(), "{bad}");
         }
     }

@@ -56,10 +56,7 @@ mod tests {
     #[test]
     fn keys_are_sorted_and_floats_refused() {
         let value: Value = serde_json::from_str(r#"{"b":1,"a":{"d":null,"c":"é"}}"#).unwrap();
-        assert_eq!(
-            canonical(&value).unwrap(),
-            r#"{"a":{"c":"é","d":null},"b":1}"#.as_bytes()
-        );
+        assert_eq!(canonical(&value).unwrap(), r#"{"a":{"c":"é","d":null},"b":1}"#.as_bytes());
         assert!(canonical(&1.0).is_err());
         assert!(canonical(&(1_i64 << 53)).is_err());
         assert!(canonical(&((1_i64 << 53) - 1)).is_ok());

@@ -6,6 +6,7 @@ pub mod check_policy;
 pub mod closure;
 pub mod compose;
 pub mod digest;
+mod doors;
 pub mod frame;
 pub mod ids;
 pub mod json;

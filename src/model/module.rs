@@ -129,11 +129,7 @@ pub struct Health {
 
 impl Default for Health {
     fn default() -> Self {
-        Self {
-            settle_s: None,
-            deadline_s: 300,
-            probes: Vec::new(),
-        }
+        Self { settle_s: None, deadline_s: 300, probes: Vec::new() }
     }
 }
 

@@ -38,9 +38,7 @@ impl RepoPath {
 
     /// The folder that holds it, `None` at the root.
     pub fn parent(&self) -> Option<Self> {
-        self.0
-            .rsplit_once('/')
-            .map(|(parent, _)| Self(parent.to_owned()))
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
     }
 
     /// The last part.
@@ -50,9 +48,7 @@ impl RepoPath {
 
     /// Whether it is `folder` or lies below it.
     pub fn is_within(&self, folder: &Self) -> bool {
-        self.0
-            .strip_prefix(&folder.0)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The part of the path below `folder`, if it lies there.
@@ -88,15 +84,9 @@ impl FromStr for RepoPath {
     type Err = PathError;
     fn from_str(text: &str) -> Result<Self, PathError> {
         // `.git` in any case would reach into the repository's own folder once written to disk.
-        let fits = text.len() <= 4096
-            && text
-                .split('/')
-                .all(|part| is_part(part) && !part.eq_ignore_ascii_case(".git"));
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(PathError::Repo(text.to_owned()))
-        }
+        let fits =
+            text.len() <= 4096 && text.split('/').all(|part| is_part(part) && !part.eq_ignore_ascii_case(".git"));
+        if fits { Ok(Self(text.to_owned())) } else { Err(PathError::Repo(text.to_owned())) }
     }
 }
 
@@ -119,24 +109,15 @@ impl HostPath {
 
     /// Whether it is `folder` or lies below it, part by part.
     pub fn is_within(&self, folder: &Self) -> bool {
-        self.0
-            .strip_prefix(&folder.0)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
 impl FromStr for HostPath {
     type Err = PathError;
     fn from_str(text: &str) -> Result<Self, PathError> {
-        let fits = text.len() <= 4096
-            && text
-                .strip_prefix('/')
-                .is_some_and(|rest| rest.split('/').all(is_part));
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(PathError::Host(text.to_owned()))
-        }
+        let fits = text.len() <= 4096 && text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_part));
+        if fits { Ok(Self(text.to_owned())) } else { Err(PathError::Host(text.to_owned())) }
     }
 }
 
@@ -154,38 +135,18 @@ mod tests {
 
     #[test]
     fn paths_that_leave_are_not_paths() {
-        for bad in [
-            "",
-            "/a",
-            "a/../b",
-            "./a",
-            "a//b",
-            "a/",
-            "a\nb",
-            "a\\b",
-            ".git/config",
-            "x/.GIT/y",
-            "..",
-            "a\u{202e}b",
-        ] {
+        for bad in
+            ["", "/a", "a/../b", "./a", "a//b", "a/", "a\nb", "a\\b", ".git/config", "x/.GIT/y", "..", "a\u{202e}b"]
+        {
             assert!(bad.parse::<RepoPath>().is_err(), "{bad:?}");
         }
         for bad in ["", "/", "a", "/a/", "/a/../b", "/a//b", "/a\0"] {
             assert!(bad.parse::<HostPath>().is_err(), "{bad:?}");
         }
         let base: RepoPath = "compose/apps".parse().unwrap();
-        assert_eq!(
-            RepoPath::resolve(Some(&base), "../x/./y").unwrap().as_str(),
-            "compose/x/y"
-        );
+        assert_eq!(RepoPath::resolve(Some(&base), "../x/./y").unwrap().as_str(), "compose/x/y");
         assert!(RepoPath::resolve(Some(&base), "../../../x").is_err());
-        assert!(
-            "a/bc"
-                .parse::<RepoPath>()
-                .unwrap()
-                .below(&"a/b".parse().unwrap())
-                .is_none()
-        );
+        assert!("a/bc".parse::<RepoPath>().unwrap().below(&"a/b".parse().unwrap()).is_none());
     }
 
     proptest! {

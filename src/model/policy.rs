@@ -112,12 +112,7 @@ impl Default for ApprovalPolicy {
             approvers: Vec::new(),
             not_counted: Vec::new(),
             required_statuses: Vec::new(),
-            styles: vec![
-                Style::Merge,
-                Style::Squash,
-                Style::Rebase,
-                Style::RebaseMerge,
-            ],
+            styles: vec![Style::Merge, Style::Squash, Style::Rebase, Style::RebaseMerge],
             adopt: Vec::new(),
             checkout: CheckoutPolicy::Content,
         }

@@ -27,11 +27,7 @@ pub struct Problem {
 impl Problem {
     /// `file:line:column`, as far as known.
     pub fn place(&self) -> String {
-        if self.line == 0 {
-            self.file.clone()
-        } else {
-            format!("{}:{}:{}", self.file, self.line, self.column)
-        }
+        if self.line == 0 { self.file.clone() } else { format!("{}:{}:{}", self.file, self.line, self.column) }
     }
 
     /// A file that cannot be read at all.
@@ -48,11 +44,7 @@ impl Problem {
 
     /// The same as a refusal.
     pub fn into_refusal(self) -> Refusal {
-        Refusal::new(
-            self.code,
-            format!("{}: {}", self.place(), self.message),
-            self.fix,
-        )
+        Refusal::new(self.code, format!("{}: {}", self.place(), self.message), self.fix)
     }
 }
 
@@ -69,22 +61,11 @@ pub struct Collector<'a> {
 impl<'a> Collector<'a> {
     /// For a file with this outline, whose problems have this code.
     pub fn new(file: &'a str, code: Code, outline: &'a Node) -> Self {
-        Self {
-            file,
-            code,
-            outline,
-            problems: Vec::new(),
-        }
+        Self { file, code, outline, problems: Vec::new() }
     }
 
     /// Notes a problem at a path of keys and indices unless `holds`.
-    pub fn must(
-        &mut self,
-        holds: bool,
-        path: &[&str],
-        message: impl Into<String>,
-        fix: impl Into<String>,
-    ) {
+    pub fn must(&mut self, holds: bool, path: &[&str], message: impl Into<String>, fix: impl Into<String>) {
         if holds {
             return;
         }

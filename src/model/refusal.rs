@@ -118,11 +118,7 @@ pub struct Refusal {
 impl Refusal {
     /// Makes a refusal.
     pub fn new(code: Code, fact: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            code,
-            fact: fact.into(),
-            fix: fix.into(),
-        }
+        Self { code, fact: fact.into(), fix: fix.into() }
     }
 }
 
@@ -133,11 +129,7 @@ mod tests {
     #[test]
     fn slugs_are_unique_and_plain() {
         let mut slugs: Vec<_> = Code::ALL.iter().map(|c| c.slug()).collect();
-        assert!(
-            slugs
-                .iter()
-                .all(|s| s.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
-        );
+        assert!(slugs.iter().all(|s| s.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
         slugs.sort_unstable();
         slugs.dedup();
         assert_eq!(slugs.len(), Code::ALL.len());

@@ -9,32 +9,15 @@ use super::{
 };
 
 /// Paths that no module touches without an `allow` entry; each means itself and everything below.
-pub const SACRED: &[&str] = &[
-    "/boot",
-    "/dev",
-    "/etc",
-    "/proc",
-    "/root",
-    "/run",
-    "/sys",
-    "/var/lib/containerd",
-    "/var/lib/docker",
-    "/var/run",
-];
+pub const SACRED: &[&str] =
+    &["/boot", "/dev", "/etc", "/proc", "/root", "/run", "/sys", "/var/lib/containerd", "/var/lib/docker", "/var/run"];
 
 /// Paths that any module may mount for reading.
-pub const READABLE: &[&str] = &[
-    "/etc/localtime",
-    "/etc/ssl/certs",
-    "/etc/timezone",
-    "/usr/share/ca-certificates",
-    "/usr/share/zoneinfo",
-];
+pub const READABLE: &[&str] =
+    &["/etc/localtime", "/etc/ssl/certs", "/etc/timezone", "/usr/share/ca-certificates", "/usr/share/zoneinfo"];
 
 fn within(path: &HostPath, folder: &str) -> bool {
-    folder
-        .parse::<HostPath>()
-        .is_ok_and(|folder| path.is_within(&folder))
+    folder.parse::<HostPath>().is_ok_and(|folder| path.is_within(&folder))
 }
 
 /// Judges a bind of `path` into a module: `None` where it may be, else why not and the ready `allow` line.
@@ -52,38 +35,22 @@ pub fn bind(
             "allow it in platform.yaml by a reviewed change: - {{module: {module}, path: {}, mode: {mode}, reason: \"…\"}}",
             shown(path)
         );
-        Some(Refusal::new(
-            Code::SacredPath,
-            format!("{place}: the bind {} ({mode}) {why}", shown(path)),
-            fix,
-        ))
+        Some(Refusal::new(Code::SacredPath, format!("{place}: the bind {} ({mode}) {why}", shown(path)), fix))
     };
     // A trailing slash and doubled ones mean the same to the kernel; `.` and `..` are never followed here.
-    let normal = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .fold(String::new(), |all, part| all + "/" + part);
+    let normal = path.split('/').filter(|part| !part.is_empty()).fold(String::new(), |all, part| all + "/" + part);
     let Ok(path) = normal.parse::<HostPath>() else {
         return refuse("is not a plain absolute path");
     };
-    let allowed = policy
-        .allow
-        .iter()
-        .any(|allow| opens(allow, module, &path, writable));
+    let allowed = policy.allow.iter().any(|allow| opens(allow, module, &path, writable));
     if allowed || (!writable && READABLE.iter().any(|readable| within(&path, readable))) {
         return None;
     }
     let own = path.is_within(&host.root) || host.root.is_within(&path);
-    let listed = policy
-        .paths
-        .iter()
-        .map(|path| path.strip_suffix("/**").unwrap_or(path));
+    let listed = policy.paths.iter().map(|path| path.strip_suffix("/**").unwrap_or(path));
     let sacred = SACRED.iter().copied().chain(listed).any(|sacred| {
         // Above a sacred path is as bad as below it.
-        within(&path, sacred)
-            || sacred
-                .parse::<HostPath>()
-                .is_ok_and(|sacred| sacred.is_within(&path))
+        within(&path, sacred) || sacred.parse::<HostPath>().is_ok_and(|sacred| sacred.is_within(&path))
     });
     if own {
         refuse("reaches into platformctl's own folder")
@@ -102,10 +69,7 @@ fn opens(allow: &Allow, module: &ModuleId, path: &HostPath, writable: bool) -> b
 
 /// Judges a door such as `cap_add:NET_ADMIN`.
 pub fn door(module: &ModuleId, door: &str, policy: &SacredPolicy, place: &str) -> Option<Refusal> {
-    let open = policy
-        .allow
-        .iter()
-        .any(|allow| allow.module == *module && allow.capability.as_deref() == Some(door));
+    let open = policy.allow.iter().any(|allow| allow.module == *module && allow.capability.as_deref() == Some(door));
     if open {
         return None;
     }
@@ -128,15 +92,7 @@ mod tests {
         let text = "schema: platform/1\nhosts:\n  box: {transport: local, root: /opt/platform}\nsacred:\n  paths: ['/srv/db/**']\n  allow:\n    - {module: a, path: /var/run/docker.sock, mode: ro, reason: x}\n    - {module: b, path: /etc, mode: rw, reason: x}\n";
         let policy = Policy::parse(text.as_bytes()).unwrap();
         let host = &policy.hosts[&"box".parse().unwrap()];
-        bind(
-            &"a".parse().unwrap(),
-            path,
-            writable,
-            &policy.sacred,
-            host,
-            "x:1:1",
-        )
-        .is_none()
+        bind(&"a".parse().unwrap(), path, writable, &policy.sacred, host, "x:1:1").is_none()
     }
 
     #[test]

@@ -7,10 +7,7 @@ pub const ALL: &[(&str, &str)] = &[
 ];
 
 #[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "with UPDATE=1 the test rewrites the files"
-)]
+#[expect(clippy::disallowed_methods, reason = "with UPDATE=1 the test rewrites the files")]
 mod tests {
     use super::*;
     use crate::model::{module::Manifest, policy::Policy, yaml};
@@ -29,9 +26,7 @@ mod tests {
         ];
         for ((name, kept), made) in ALL.iter().zip(made) {
             if std::env::var_os("UPDATE").is_some() {
-                let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-                    .join("schema")
-                    .join(name);
+                let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
                 std::fs::write(path, &made).unwrap();
             }
             snapbox::assert_data_eq!(*kept, made);
@@ -59,11 +54,7 @@ mod tests {
             ("on_failure: retry\n", false),
         ] {
             let text = format!("{module}{more}");
-            assert_eq!(
-                yaml::read::<Manifest>(text.as_bytes()).is_ok(),
-                holds,
-                "reader: {more}"
-            );
+            assert_eq!(yaml::read::<Manifest>(text.as_bytes()).is_ok(), holds, "reader: {more}");
             assert_eq!(validator(1).is_valid(&json(&text)), holds, "schema: {more}");
         }
         for (more, holds) in [
@@ -74,11 +65,7 @@ mod tests {
             ("state: {remotes: none}\n", false),
         ] {
             let text = format!("{policy}{more}");
-            assert_eq!(
-                yaml::read::<Policy>(text.as_bytes()).is_ok(),
-                holds,
-                "reader: {more}"
-            );
+            assert_eq!(yaml::read::<Policy>(text.as_bytes()).is_ok(), holds, "reader: {more}");
             assert_eq!(validator(0).is_valid(&json(&text)), holds, "schema: {more}");
         }
     }

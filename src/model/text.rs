@@ -17,11 +17,7 @@ pub fn escaped_bytes(bytes: &[u8]) -> String {
     bytes
         .utf8_chunks()
         .map(|chunk| {
-            let bad: String = chunk
-                .invalid()
-                .iter()
-                .map(|b| format!("\\x{b:02x}"))
-                .collect();
+            let bad: String = chunk.invalid().iter().map(|b| format!("\\x{b:02x}")).collect();
             escaped_line(chunk.valid()) + &bad
         })
         .collect()
@@ -42,15 +38,8 @@ pub fn escaped_line(text: &str) -> String {
 
 /// `text` with its line breaks and tabs kept, everything else as in [`escaped_line`].
 pub fn escaped_lines(text: &str) -> String {
-    let lines: Vec<String> = text
-        .split('\n')
-        .map(|line| {
-            line.split('\t')
-                .map(escaped_line)
-                .collect::<Vec<_>>()
-                .join("\t")
-        })
-        .collect();
+    let lines: Vec<String> =
+        text.split('\n').map(|line| line.split('\t').map(escaped_line).collect::<Vec<_>>().join("\t")).collect();
     lines.join("\n")
 }
 
@@ -67,10 +56,7 @@ mod tests {
 
     #[test]
     fn nothing_shown_can_move_a_cursor() {
-        assert_eq!(
-            shown("a\u{1b}[2Jb\nc\u{202e}d"),
-            "a\\u{1b}[2Jb\\nc\\u{202e}d"
-        );
+        assert_eq!(shown("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
         assert_eq!(shown(&"x".repeat(300)).chars().count(), 201);
         assert_eq!(escaped_bytes(b"ok\xff\n"), "ok\\xff\\n");
         assert_eq!(escaped_lines("a\tb\r\nc"), "a\tb\\r\nc");

@@ -70,11 +70,7 @@ impl FromStr for Timestamp {
         let time = DateTime::parse_from_rfc3339(text).map_err(|_| wrong())?;
         let time = Self::from_unix_s(time.timestamp());
         // One spelling per time: what is read is what would be written.
-        if time.to_string() == text {
-            Ok(time)
-        } else {
-            Err(wrong())
-        }
+        if time.to_string() == text { Ok(time) } else { Err(wrong()) }
     }
 }
 as_text!(Timestamp);

@@ -37,8 +37,7 @@ pub fn read<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, YamlErro
     let first: T = serde_saphyr::from_str_with_options(text, strict())
         .map_err(|error| tab(text).unwrap_or_else(|| located(&error)))?;
     let second: T = serde_yaml::from_str(text).map_err(|error| disagree(&error.to_string()))?;
-    let same =
-        |value: &T| serde_json::to_value(value).map_err(|error| disagree(&error.to_string()));
+    let same = |value: &T| serde_json::to_value(value).map_err(|error| disagree(&error.to_string()));
     if same(&first)? != same(&second)? {
         return Err(disagree("quote the values that could be read in two ways"));
     }
@@ -65,47 +64,27 @@ pub fn read_compose(bytes: &[u8]) -> Result<Node, YamlError> {
 }
 
 fn parse_node(text: &str, options: Options) -> Result<Node, YamlError> {
-    serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| tab(text).unwrap_or_else(|| located(&error)))
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| tab(text).unwrap_or_else(|| located(&error)))
 }
 
 fn disagree(why: &str) -> YamlError {
     let why = super::text::shown(why);
-    YamlError {
-        line: 0,
-        column: 0,
-        message: format!("two YAML readers disagree about this file: {why}"),
-    }
+    YamlError { line: 0, column: 0, message: format!("two YAML readers disagree about this file: {why}") }
 }
 
 /// What no reader here is ever shown: too much, not UTF-8, and characters that one reader takes for a line break and another not,
 /// or that show a person something else than what is read.
 fn gate(bytes: &[u8]) -> Result<&str, YamlError> {
     if bytes.len() > BYTES_MAX {
-        let message = format!(
-            "the file has {} bytes; {BYTES_MAX} are allowed",
-            bytes.len()
-        );
-        return Err(YamlError {
-            line: 0,
-            column: 0,
-            message,
-        });
+        let message = format!("the file has {} bytes; {BYTES_MAX} are allowed", bytes.len());
+        return Err(YamlError { line: 0, column: 0, message });
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        at_byte(
-            bytes,
-            error.valid_up_to(),
-            "a byte that is not UTF-8".to_owned(),
-        )
-    })?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| at_byte(bytes, error.valid_up_to(), "a byte that is not UTF-8".to_owned()))?;
     for (at, c) in text.char_indices() {
         let lone_cr = c == '\r' && bytes.get(at + 1) != Some(&b'\n');
         if (super::text::is_harmful(c) && !matches!(c, '\t' | '\n' | '\r')) || lone_cr {
-            let message = format!(
-                "the character U+{:04X}, which is not allowed here",
-                u32::from(c)
-            );
+            let message = format!("the character U+{:04X}, which is not allowed here", u32::from(c));
             return Err(at_byte(bytes, at, message));
         }
     }
@@ -117,27 +96,16 @@ fn tab(text: &str) -> Option<YamlError> {
     text.lines().enumerate().find_map(|(at, line)| {
         let indent = &line[..line.len() - line.trim_start().len()];
         let column = indent.find('\t')? + 1;
-        Some(YamlError {
-            line: at + 1,
-            column,
-            message: "a tab in the indentation; use blanks".to_owned(),
-        })
+        Some(YamlError { line: at + 1, column, message: "a tab in the indentation; use blanks".to_owned() })
     })
 }
 
 fn at_byte(bytes: &[u8], at: usize, message: String) -> YamlError {
     let before = &bytes[..at];
     let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-    let start = before
-        .iter()
-        .rposition(|b| *b == b'\n')
-        .map_or(0, |newline| newline + 1);
+    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
     let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-    YamlError {
-        line,
-        column,
-        message,
-    }
+    YamlError { line, column, message }
 }
 
 fn located(error: &serde_saphyr::Error) -> YamlError {
@@ -149,29 +117,16 @@ fn located(error: &serde_saphyr::Error) -> YamlError {
     let said = error.without_snippet().to_string();
     let first = said.lines().next().unwrap_or_default();
     let plain = PLAIN.iter().find(|(theirs, _)| first.contains(theirs));
-    YamlError {
-        line,
-        column,
-        message: plain.map_or_else(|| super::text::shown(first), |(_, ours)| (*ours).to_owned()),
-    }
+    YamlError { line, column, message: plain.map_or_else(|| super::text::shown(first), |(_, ours)| (*ours).to_owned()) }
 }
 
 /// What a breached budget means, for a person.
 const PLAIN: &[(&str, &str)] = &[
-    (
-        "breached: Anchors",
-        "anchors (&name) are not allowed here, or there are too many",
-    ),
-    (
-        "breached: Aliases",
-        "aliases (*name) are not allowed here, or there are too many",
-    ),
+    ("breached: Anchors", "anchors (&name) are not allowed here, or there are too many"),
+    ("breached: Aliases", "aliases (*name) are not allowed here, or there are too many"),
     ("breached: Depth", "values are nested too deeply"),
     ("breached: Nodes", "the file holds too many values"),
-    (
-        "breached: Documents",
-        "the file holds more than one document",
-    ),
+    ("breached: Documents", "the file holds more than one document"),
 ];
 
 fn budget(aliases: usize, anchors: usize) -> Budget {
@@ -244,10 +199,7 @@ pub struct Key {
 impl Node {
     /// The value under a key of a mapping.
     pub fn get(&self, name: &str) -> Option<&Self> {
-        self.entries()
-            .iter()
-            .find(|(key, _)| key.name == name)
-            .map(|(_, node)| node)
+        self.entries().iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
     /// The entries of a mapping; none for anything else.
@@ -282,9 +234,7 @@ impl Node {
             Value::Plain(text) => serde_json::json!({ "!": text }),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
             Value::Map(entries) => {
-                let pairs = entries
-                    .iter()
-                    .map(|(key, node)| (key.name.clone(), node.to_json()));
+                let pairs = entries.iter().map(|(key, node)| (key.name.clone(), node.to_json()));
                 serde_json::Value::Object(pairs.collect())
             }
         }
@@ -296,17 +246,9 @@ impl Node {
             return (self.line, self.column);
         };
         if let Some((key, node)) = self.entries().iter().find(|(key, _)| key.name == *first) {
-            return if rest.is_empty() {
-                (key.line, key.column)
-            } else {
-                node.place(rest)
-            };
+            return if rest.is_empty() { (key.line, key.column) } else { node.place(rest) };
         }
-        match first
-            .parse::<usize>()
-            .ok()
-            .and_then(|at| self.items().get(at))
-        {
+        match first.parse::<usize>().ok().and_then(|at| self.items().get(at)) {
             Some(node) => node.place(rest),
             None => (self.line, self.column),
         }
@@ -317,11 +259,7 @@ impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(from)?;
         let (line, column) = place_of(&spanned.referenced);
-        Ok(Self {
-            line,
-            column,
-            value: spanned.value,
-        })
+        Ok(Self { line, column, value: spanned.value })
     }
 }
 
@@ -376,14 +314,7 @@ impl<'de> Visitor<'de> for Any {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<Spanned<String>>()? {
             let (line, column) = place_of(&key.referenced);
-            entries.push((
-                Key {
-                    line,
-                    column,
-                    name: key.value,
-                },
-                map.next_value()?,
-            ));
+            entries.push((Key { line, column, name: key.value }, map.next_value()?));
         }
         Ok(Value::Map(entries))
     }
@@ -428,42 +359,22 @@ mod tests {
             ("name: a\rb\n", 1, 8),
         ] {
             let error = refused(text);
-            assert_eq!(
-                (error.line, error.column),
-                (line, column),
-                "{text:?}: {error}"
-            );
+            assert_eq!((error.line, error.column), (line, column), "{text:?}: {error}");
         }
         let error = read::<Small>(b"name: x\ncount: \xff\n").unwrap_err();
         assert_eq!((error.line, error.column), (2, 8));
-        assert!(
-            read::<Small>(b"name: x\r\ncount: 2\r\n").is_ok(),
-            "CRLF is a line break"
-        );
+        assert!(read::<Small>(b"name: x\r\ncount: 2\r\n").is_ok(), "CRLF is a line break");
     }
 
     #[test]
     fn bombs_are_refused_at_once() {
         let mut laughs = "name: x\na0: &a0 [x]\n".to_owned();
         for n in 1..30 {
-            laughs += &format!(
-                "a{n}: &a{n} [{}]\n",
-                vec![format!("*a{}", n - 1); 9].join(",")
-            );
+            laughs += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(","));
         }
         let deep = |open: &str| format!("name: {}", open.repeat(100_000));
-        let aliases = format!(
-            "a: &a \"{}\"\nb: [{}]\n",
-            "x".repeat(100_000),
-            "*a,".repeat(30_000)
-        );
-        for bomb in [
-            laughs.clone(),
-            deep("["),
-            deep("{a: "),
-            aliases,
-            "x".repeat(5 << 20),
-        ] {
+        let aliases = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(100_000), "*a,".repeat(30_000));
+        for bomb in [laughs.clone(), deep("["), deep("{a: "), aliases, "x".repeat(5 << 20)] {
             assert!(read::<Small>(bomb.as_bytes()).is_err());
             assert!(read_compose(bomb.as_bytes()).is_err());
         }
@@ -471,13 +382,9 @@ mod tests {
 
     #[test]
     fn what_can_be_read_in_two_ways_is_refused() {
-        for text in [
-            "name: \"x\"\ncount: \"5\"\n",
-            "name: true\n",
-            "name: 1.10\n",
-            "name: ~\n",
-            "name: !!binary aGVsbG8=\n",
-        ] {
+        for text in
+            ["name: \"x\"\ncount: \"5\"\n", "name: true\n", "name: 1.10\n", "name: ~\n", "name: !!binary aGVsbG8=\n"]
+        {
             assert!(read::<Small>(text.as_bytes()).is_err(), "{text:?}");
         }
     }

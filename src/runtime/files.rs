@@ -12,26 +12,14 @@ use crate::{
 };
 
 /// Looks at what is live.
-pub const LOOK: Script = Script {
-    name: "files-look",
-    text: include_str!("scripts/files-look.sh"),
-    mutates: false,
-    deadline_s: 120,
-};
+pub const LOOK: Script =
+    Script { name: "files-look", text: include_str!("scripts/files-look.sh"), mutates: false, deadline_s: 120 };
 /// Delivers a release.
-pub const SHIP: Script = Script {
-    name: "files-ship",
-    text: include_str!("scripts/files-ship.sh"),
-    mutates: false,
-    deadline_s: 600,
-};
+pub const SHIP: Script =
+    Script { name: "files-ship", text: include_str!("scripts/files-ship.sh"), mutates: false, deadline_s: 600 };
 /// Switches the live link.
-pub const RUN: Script = Script {
-    name: "files-run",
-    text: include_str!("scripts/files-run.sh"),
-    mutates: true,
-    deadline_s: 600,
-};
+pub const RUN: Script =
+    Script { name: "files-run", text: include_str!("scripts/files-run.sh"), mutates: true, deadline_s: 600 };
 
 /// A file as it is, or as it should be: mode `644` or `755`, and the digest of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,10 +96,7 @@ pub enum LookError {
 /// A line that the script cannot have printed, or one that is missing.
 pub fn parse_look(stdout: &[u8]) -> Result<Observed, LookError> {
     let mut seen = Seen::default();
-    for line in stdout
-        .split(|b| *b == b'\n')
-        .filter(|line| !line.is_empty())
-    {
+    for line in stdout.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         let wrong = || LookError::Line(String::from_utf8_lossy(line).into_owned());
         let text = std::str::from_utf8(line).map_err(|_| wrong())?;
         seen.line(text).ok_or_else(wrong)?;
@@ -139,10 +124,7 @@ impl Seen {
             && hex.len() == 64
         {
             match plain(path) {
-                Some(path) => drop(
-                    self.sums
-                        .insert(path, format!("sha256:{hex}").parse().ok()?),
-                ),
+                Some(path) => drop(self.sums.insert(path, format!("sha256:{hex}").parse().ok()?)),
                 None => self.odd += 1,
             }
             return Some(());
@@ -163,11 +145,7 @@ impl Seen {
             ("witness", json) => self.witness = serde_json::from_str(json).ok(),
             ("live", "none") => self.live = Some(Live::None),
             ("live", name) if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                self.live = Some(Live::Release {
-                    name: name.to_owned(),
-                    files: Listing::new(),
-                    odd: 0,
-                });
+                self.live = Some(Live::Release { name: name.to_owned(), files: Listing::new(), odd: 0 });
             }
             ("live" | "live_foreign", _) => self.live = Some(Live::Foreign),
             ("live_broken" | "odd", _) => self.odd += 1,
@@ -197,10 +175,7 @@ impl Seen {
         Ok(Observed {
             machine_id: self.machine_id,
             missing: self.missing,
-            free_bytes: self
-                .free_kb
-                .ok_or(LookError::Absent("free_kb"))?
-                .saturating_mul(1024),
+            free_bytes: self.free_kb.ok_or(LookError::Absent("free_kb"))?.saturating_mul(1024),
             writable: self.writable.ok_or(LookError::Absent("writable"))?,
             witness: self.witness,
             live,
@@ -240,11 +215,7 @@ pub fn changes(wanted: &Listing, live: &Live) -> Vec<Change> {
         changes.push(change(path.as_str(), Action::Remove, &["gone"]));
     }
     if odd > 0 {
-        changes.push(change(
-            "(names that no release has)",
-            Action::Remove,
-            &["gone"],
-        ));
+        changes.push(change("(names that no release has)", Action::Remove, &["gone"]));
     }
     changes
 }
@@ -280,21 +251,14 @@ mod tests {
         files
             .iter()
             .map(|(path, content)| {
-                let state = FileState {
-                    mode: "644".into(),
-                    sha256: Digest::of(content.as_bytes()),
-                };
+                let state = FileState { mode: "644".into(), sha256: Digest::of(content.as_bytes()) };
                 (path.parse().unwrap(), state)
             })
             .collect()
     }
 
     fn release(files: Listing) -> Live {
-        Live::Release {
-            name: "0".repeat(64),
-            files,
-            odd: 0,
-        }
+        Live::Release { name: "0".repeat(64), files, odd: 0 }
     }
 
     #[test]
@@ -306,15 +270,7 @@ mod tests {
             .into_iter()
             .map(|c| format!("{:?} {} {}", c.action, c.service, c.reasons.join("+")))
             .collect();
-        assert_eq!(
-            said,
-            [
-                "Recreate a mode",
-                "Recreate b content",
-                "Create d new",
-                "Remove c gone"
-            ]
-        );
+        assert_eq!(said, ["Recreate a mode", "Recreate b content", "Create d new", "Remove c gone"]);
         assert!(changes(&wanted, &release(wanted.clone())).is_empty());
     }
 
@@ -322,32 +278,15 @@ mod tests {
     fn an_answer_is_read_or_refused() {
         let sha = Digest::of(b"x").hex();
         let name = "a".repeat(64);
-        let good = format!(
-            "machine \nroot ok\nfree_kb 7\nwritable yes\nlive {name}\nmode 644 ./a\n{sha}  ./a\n"
-        );
+        let good = format!("machine \nroot ok\nfree_kb 7\nwritable yes\nlive {name}\nmode 644 ./a\n{sha}  ./a\n");
         let observed = parse_look(good.as_bytes()).unwrap();
         assert_eq!(observed.free_bytes, 7168);
-        assert_eq!(
-            observed.live,
-            Live::Release {
-                name,
-                files: listing(&[("a", "x")]),
-                odd: 0
-            }
-        );
-        for bad in [
-            "",
-            "live none\n",
-            "\u{1b}[2J\n",
-            "free_kb -1\n",
-            "free_kb 1\nwritable yes\nlive\n",
-        ] {
+        assert_eq!(observed.live, Live::Release { name, files: listing(&[("a", "x")]), odd: 0 });
+        for bad in ["", "live none\n", "\u{1b}[2J\n", "free_kb -1\n", "free_kb 1\nwritable yes\nlive\n"] {
             assert!(parse_look(bad.as_bytes()).is_err(), "{bad:?}");
         }
         let odd = format!("{good}odd ./link\n\\{sha}  ./new\\nline\nodd ./pipe\n");
-        let Live::Release { odd, .. } = parse_look(odd.as_bytes()).unwrap().live else {
-            panic!()
-        };
+        let Live::Release { odd, .. } = parse_look(odd.as_bytes()).unwrap().live else { panic!() };
         assert_eq!(odd, 3, "what no release has is counted, never followed");
     }
 

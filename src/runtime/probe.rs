@@ -3,12 +3,8 @@
 use crate::{model::module::Probe, port::Script};
 
 /// Asks one question once.
-pub const PROBE: Script = Script {
-    name: "probe",
-    text: include_str!("scripts/probe.sh"),
-    mutates: false,
-    deadline_s: 20,
-};
+pub const PROBE: Script =
+    Script { name: "probe", text: include_str!("scripts/probe.sh"), mutates: false, deadline_s: 20 };
 
 /// The arguments of [`PROBE`] for a probe; `None` for one that runs in a service.
 pub fn args(probe: &Probe) -> Option<Vec<String>> {
@@ -16,11 +12,7 @@ pub fn args(probe: &Probe) -> Option<Vec<String>> {
         return Some(vec!["tcp".to_owned(), target.clone()]);
     }
     let target = probe.http.as_ref()?;
-    Some(vec![
-        "http".to_owned(),
-        target.clone(),
-        probe.status.unwrap_or(200).to_string(),
-    ])
+    Some(vec!["http".to_owned(), target.clone(), probe.status.unwrap_or(200).to_string()])
 }
 
 /// What a probe answered: `Ok`, or why not in our own words.
@@ -32,9 +24,7 @@ pub fn verdict(stdout: &[u8]) -> Result<(), &'static str> {
         b"pass" => Ok(()),
         b"fail refused" => Err("no connection"),
         b"fail status" => Err("another status than expected"),
-        b"fail tool" => Err(
-            "the host has no program to ask with (bash or nc for tcp, curl or python3 for http)",
-        ),
+        b"fail tool" => Err("the host has no program to ask with (bash or nc for tcp, curl or python3 for http)"),
         _ => Err("no answer that makes sense"),
     }
 }

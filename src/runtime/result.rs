@@ -5,20 +5,12 @@ use serde::Deserialize;
 use crate::{model::ids::RunId, port::Script};
 
 /// Asks what became of a run.
-pub const RESULT: Script = Script {
-    name: "run-result",
-    text: include_str!("scripts/run-result.sh"),
-    mutates: false,
-    deadline_s: 30,
-};
+pub const RESULT: Script =
+    Script { name: "run-result", text: include_str!("scripts/run-result.sh"), mutates: false, deadline_s: 30 };
 
 /// Makes sure that a run can never change anything again.
-pub const TOMBSTONE: Script = Script {
-    name: "run-tombstone",
-    text: include_str!("scripts/run-tombstone.sh"),
-    mutates: true,
-    deadline_s: 60,
-};
+pub const TOMBSTONE: Script =
+    Script { name: "run-tombstone", text: include_str!("scripts/run-tombstone.sh"), mutates: true, deadline_s: 60 };
 
 /// What the host says of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,17 +43,7 @@ struct Written {
 }
 
 /// Steps that a script of ours may name; anything else is not its answer.
-const STEPS: &[&str] = &[
-    "done",
-    "lock",
-    "tombstone",
-    "fence",
-    "expected",
-    "witness",
-    "link",
-    "switch",
-    "activate",
-];
+const STEPS: &[&str] = &["done", "lock", "tombstone", "fence", "expected", "witness", "link", "switch", "activate"];
 
 /// Reads the answer about `run`. Somebody else's nonce is no answer.
 pub fn fate(run: &RunId, nonce: &str, stdout: &[u8]) -> Fate {
@@ -74,10 +56,7 @@ pub fn fate(run: &RunId, nonce: &str, stdout: &[u8]) -> Fate {
     }
     match serde_json::from_slice::<Written>(stdout) {
         Ok(w) if w.run == run.as_str() && w.nonce == nonce && STEPS.contains(&w.step.as_str()) => {
-            Fate::Ended {
-                rc: w.rc,
-                step: w.step,
-            }
+            Fate::Ended { rc: w.rc, step: w.step }
         }
         _ => Fate::NotAnAnswer,
     }
@@ -92,13 +71,7 @@ mod tests {
     fn only_our_nonce_is_believed() {
         let run: RunId = "20261122T101530Z-1a2b3c4d".parse().unwrap();
         let line = br#"{"run":"20261122T101530Z-1a2b3c4d","nonce":"n","rc":0,"step":"done","release":"x"}"#;
-        assert_eq!(
-            fate(&run, "n", line),
-            Fate::Ended {
-                rc: 0,
-                step: "done".into()
-            }
-        );
+        assert_eq!(fate(&run, "n", line), Fate::Ended { rc: 0, step: "done".into() });
         assert_eq!(fate(&run, "m", line), Fate::NotAnAnswer);
         assert_eq!(fate(&run, "n", b"\x1b[2J"), Fate::NotAnAnswer);
         assert_eq!(fate(&run, "n", b"never\n"), Fate::Never);

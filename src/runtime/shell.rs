@@ -2,10 +2,7 @@
 
 /// `argv` as one line for sh.
 pub fn quoted(argv: &[String]) -> String {
-    argv.iter()
-        .map(|arg| format!("'{}'", arg.replace('\'', r"'\''")))
-        .collect::<Vec<_>>()
-        .join(" ")
+    argv.iter().map(|arg| format!("'{}'", arg.replace('\'', r"'\''"))).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -15,9 +12,6 @@ mod tests {
     #[test]
     fn nothing_in_an_argument_is_the_shells() {
         let argv = ["echo", "it's", "$HOME; rm -rf /", "", "a  b\n"].map(str::to_owned);
-        assert_eq!(
-            quoted(&argv),
-            "'echo' 'it'\\''s' '$HOME; rm -rf /' '' 'a  b\n'"
-        );
+        assert_eq!(quoted(&argv), "'echo' 'it'\\''s' '$HOME; rm -rf /' '' 'a  b\n'");
     }
 }

@@ -20,27 +20,13 @@ fn exit_codes_are_as_documented() {
                     | code | class | the world is |\n| --- | --- | --- |\n"
         .to_owned();
     for class in Class::ALL {
-        writeln!(
-            text,
-            "| {} | {} | {} |",
-            class.exit(),
-            class.name(),
-            class.world()
-        )
-        .unwrap();
+        writeln!(text, "| {} | {} | {} |", class.exit(), class.name(), class.world()).unwrap();
     }
     text += "\nWhere several reasons are given at once, the exit code is the first present of 20, 8, 6, 7, 5, 3.\n\n\
              ## Reasons\n\n`code` in every refusal and error is one of these; they are never renamed.\n\n\
              | code | exit | meaning |\n| --- | --- | --- |\n";
     for code in Code::ALL {
-        writeln!(
-            text,
-            "| `{}` | {} | {} |",
-            code.slug(),
-            Class::of(*code).exit(),
-            code.meaning()
-        )
-        .unwrap();
+        writeln!(text, "| `{}` | {} | {} |", code.slug(), Class::of(*code).exit(), code.meaning()).unwrap();
     }
     page("docs/exit-codes.md", &text);
 }

@@ -22,10 +22,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let path = std::env::var("PATH").unwrap();
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-            host: Local::new(path, None),
-        }
+        Self { dir: tempfile::tempdir().unwrap(), host: Local::new(path, None) }
     }
 
     fn root(&self) -> String {
@@ -39,41 +36,22 @@ impl World {
     }
 
     fn look(&self) -> Live {
-        files::parse_look(&self.run(&files::LOOK, &["site"]).stdout)
-            .unwrap()
-            .live
+        files::parse_look(&self.run(&files::LOOK, &["site"]).stdout).unwrap().live
     }
 
     fn ship(&self, release: &str, sent: &[(&str, &str)], said: &[(&str, &str)]) -> Reply {
         let (sums, modes) = files::manifest(&listing(said));
         let head = [("m/sums".to_owned(), sums), ("m/modes".to_owned(), modes)];
-        let body = sent
-            .iter()
-            .map(|(path, text)| (format!("t/{path}"), (*text).to_owned()));
+        let body = sent.iter().map(|(path, text)| (format!("t/{path}"), (*text).to_owned()));
         let mut members = head
             .into_iter()
             .chain(body)
-            .map(|(path, text)| -> Answer<Member> {
-                Ok(Member {
-                    path,
-                    mode: 0o644,
-                    bytes: text.into_bytes(),
-                })
-            });
+            .map(|(path, text)| -> Answer<Member> { Ok(Member { path, mode: 0o644, bytes: text.into_bytes() }) });
         let args = [self.root(), "site".into(), release.into(), "nonce1".into()];
-        self.host
-            .run(&files::SHIP, &args, Input::Tar(&mut members))
-            .unwrap()
+        self.host.run(&files::SHIP, &args, Input::Tar(&mut members)).unwrap()
     }
 
-    fn switch(
-        &self,
-        run: &str,
-        fence: &str,
-        release: &str,
-        expected: &str,
-        commands: &[&str],
-    ) -> Fate {
+    fn switch(&self, run: &str, fence: &str, release: &str, expected: &str, commands: &[&str]) -> Fate {
         let mut args = vec!["site", "site", run, "n", fence, release, expected, "{}"];
         args.extend(commands);
         let reply = self.run(&files::RUN, &args);
@@ -85,27 +63,18 @@ fn listing(files: &[(&str, &str)]) -> Listing {
     files
         .iter()
         .map(|(path, text)| {
-            let state = FileState {
-                mode: "644".into(),
-                sha256: Digest::of(text.as_bytes()),
-            };
+            let state = FileState { mode: "644".into(), sha256: Digest::of(text.as_bytes()) };
             (path.parse().unwrap(), state)
         })
         .collect()
 }
 
 fn done() -> Fate {
-    Fate::Ended {
-        rc: 0,
-        step: "done".into(),
-    }
+    Fate::Ended { rc: 0, step: "done".into() }
 }
 
 fn failed(step: &str) -> Fate {
-    Fate::Ended {
-        rc: 1,
-        step: step.into(),
-    }
+    Fate::Ended { rc: 1, step: step.into() }
 }
 
 #[test]
@@ -115,54 +84,23 @@ fn a_release_is_delivered_switched_and_seen() {
     assert_eq!(world.look(), Live::None);
     assert!(!Path::new(&world.root()).exists(), "looking writes nothing");
     let content = [("a/b.txt", "x"), ("index.html", "hello")];
-    assert_eq!(
-        world.ship(&one, &content, &content).stdout,
-        b"shipped new\n"
-    );
-    assert_eq!(
-        world.look(),
-        Live::None,
-        "delivering does not touch what is live"
-    );
-    assert_eq!(
-        world.switch(RUN, "3", &one, "none", &["echo $PWD >\"$HOME_OUT\"; true"]),
-        done()
-    );
-    let expected = Live::Release {
-        name: one.clone(),
-        files: listing(&content),
-        odd: 0,
-    };
+    assert_eq!(world.ship(&one, &content, &content).stdout, b"shipped new\n");
+    assert_eq!(world.look(), Live::None, "delivering does not touch what is live");
+    assert_eq!(world.switch(RUN, "3", &one, "none", &["echo $PWD >\"$HOME_OUT\"; true"]), done());
+    let expected = Live::Release { name: one.clone(), files: listing(&content), odd: 0 };
     assert_eq!(world.look(), expected);
     let live = Path::new(&world.root()).join("live/site");
-    assert_eq!(
-        fs::read_to_string(live.join("index.html")).unwrap(),
-        "hello"
-    );
-    assert_eq!(
-        world.ship(&one, &content, &content).stdout,
-        b"shipped reused\n"
-    );
+    assert_eq!(fs::read_to_string(live.join("index.html")).unwrap(), "hello");
+    assert_eq!(world.ship(&one, &content, &content).stdout, b"shipped reused\n");
     // Somebody edits the live release: seen, and never used again.
     fs::write(live.join("index.html"), "evil").unwrap();
     assert_ne!(world.look(), expected);
-    assert_eq!(
-        world.ship(&one, &content, &content).stdout,
-        b"failed altered\n"
-    );
+    assert_eq!(world.ship(&one, &content, &content).stdout, b"failed altered\n");
     // The link is only moved from what the plan saw.
     assert_eq!(world.ship(&two, &[("i", "2")], &[("i", "2")]).rc, 0);
-    assert_eq!(
-        world.switch("20261122T101530Z-00000002", "4", &two, "none", &[]),
-        failed("expected")
-    );
-    assert_eq!(
-        world.switch("20261122T101530Z-00000003", "4", &two, &one, &[]),
-        done()
-    );
-    let tmp: Vec<_> = fs::read_dir(Path::new(&world.root()).join("tmp"))
-        .unwrap()
-        .collect();
+    assert_eq!(world.switch("20261122T101530Z-00000002", "4", &two, "none", &[]), failed("expected"));
+    assert_eq!(world.switch("20261122T101530Z-00000003", "4", &two, &one, &[]), done());
+    let tmp: Vec<_> = fs::read_dir(Path::new(&world.root()).join("tmp")).unwrap().collect();
     assert!(tmp.is_empty(), "nothing is left in tmp");
 }
 
@@ -175,14 +113,9 @@ fn what_arrives_otherwise_than_promised_is_not_kept() {
         (vec![("a", "x")], vec![("a", "x"), ("b", "x")]),
         (vec![("a", "x"), ("b", "x")], vec![("a", "x")]),
     ] {
-        assert_eq!(
-            world.ship(&release, &sent, &said).stdout,
-            b"failed content\n"
-        );
+        assert_eq!(world.ship(&release, &sent, &said).stdout, b"failed content\n");
     }
-    let releases: Vec<_> = fs::read_dir(Path::new(&world.root()).join("releases/site"))
-        .unwrap()
-        .collect();
+    let releases: Vec<_> = fs::read_dir(Path::new(&world.root()).join("releases/site")).unwrap().collect();
     assert!(releases.is_empty());
 }
 
@@ -193,25 +126,12 @@ fn a_run_happens_once_and_never_behind_a_newer_one() {
     world.ship(&release, &[("a", "x")], &[("a", "x")]);
     let count = format!("echo once >>{}/count", world.dir.path().display());
     assert_eq!(world.switch(RUN, "7", &release, "none", &[&count]), done());
-    assert_eq!(
-        world.switch(RUN, "7", &release, "none", &[&count]),
-        done(),
-        "told again, not done again"
-    );
-    assert_eq!(
-        fs::read_to_string(world.dir.path().join("count")).unwrap(),
-        "once\n"
-    );
+    assert_eq!(world.switch(RUN, "7", &release, "none", &[&count]), done(), "told again, not done again");
+    assert_eq!(fs::read_to_string(world.dir.path().join("count")).unwrap(), "once\n");
     let older = "20261122T101530Z-00000002";
-    assert_eq!(
-        world.switch(older, "6", &release, &release, &[]),
-        failed("fence")
-    );
+    assert_eq!(world.switch(older, "6", &release, &release, &[]), failed("fence"));
     let bad = "20261122T101530Z-00000003";
-    assert_eq!(
-        world.switch(bad, "8", &release, &release, &["exit 3"]),
-        failed("activate")
-    );
+    assert_eq!(world.switch(bad, "8", &release, &release, &["exit 3"]), failed("activate"));
 }
 
 #[test]

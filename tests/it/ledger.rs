@@ -51,23 +51,12 @@ impl Remote for Faulty<'_> {
             return Ok(Pushed::Unknown("never sent".into()));
         }
         let answer = self.real.push_state(id);
-        if take(&self.lose_pushes) {
-            Ok(Pushed::Unknown("answer lost".into()))
-        } else {
-            answer
-        }
+        if take(&self.lose_pushes) { Ok(Pushed::Unknown("answer lost".into())) } else { answer }
     }
 }
 
 fn record<'a>(git: &'a Git, remote: &'a dyn Remote, clock: &'a SystemClock) -> Record<'a> {
-    Record {
-        source: git,
-        ledger: git,
-        remote: Some(remote),
-        clock,
-        pinned: None,
-        sign: Sign::IfConfigured,
-    }
+    Record { source: git, ledger: git, remote: Some(remote), clock, pinned: None, sign: Sign::IfConfigured }
 }
 
 fn clock(repo: &Repo) -> SystemClock {
@@ -98,11 +87,7 @@ fn annotate(record: &Record<'_>, reason: &str) -> Event {
 }
 
 fn genesis(record: &Record<'_>) -> Appended {
-    done(
-        record
-            .append(&record.draft(Kind::Genesis).unwrap(), None)
-            .unwrap(),
-    )
+    done(record.append(&record.draft(Kind::Genesis).unwrap(), None).unwrap())
 }
 
 fn approval() -> Approval {
@@ -129,12 +114,8 @@ fn intent(record: &Record<'_>, run: &str) -> Event {
     event.approved = Some(approval());
     event.effective = Some(Digest::of(b"e"));
     event.closure = Some(Digest::of(b"c"));
-    event.lock = Some(Lock {
-        project: None,
-        scope: "box/site".into(),
-        expires: event.time.plus_s(600),
-        nonce: "n".into(),
-    });
+    event.lock =
+        Some(Lock { project: None, scope: "box/site".into(), expires: event.time.plus_s(600), nonce: "n".into() });
     event
 }
 
@@ -158,60 +139,30 @@ fn a_run_is_recorded_and_git_shows_it_as_it_is() {
     assert_eq!(synced(&record).unwrap(), None);
     genesis(&record);
     let opening = intent(&record, RUN);
-    let wanted = Preconditions {
-        module: "site".parse().unwrap(),
-        status: None,
-        scope: "box/site".into(),
-        policy: None,
-    };
+    let wanted =
+        Preconditions { module: "site".parse().unwrap(), status: None, scope: "box/site".into(), policy: None };
     let opened = done(record.append(&opening, Some(&wanted)).unwrap());
     let state = State::at(&git, opened.commit).unwrap();
     assert_eq!(state.open_runs().unwrap()[0].fence, 1);
-    let again = record
-        .append(&intent(&record, "20261122T101530Z-00000002"), Some(&wanted))
-        .unwrap();
-    assert!(
-        matches!(again, Append::Moved(_)),
-        "the scope is locked and the status moved"
-    );
+    let again = record.append(&intent(&record, "20261122T101530Z-00000002"), Some(&wanted)).unwrap();
+    assert!(matches!(again, Append::Moved(_)), "the scope is locked and the status moved");
     let closing = outcome(&record, &opening, opened.commit, Outcome::Ok);
     let closed = record.append_or_spool(&closing).unwrap();
     assert!(closed.on_remote);
     let state = State::at(&git, closed.commit).unwrap();
     assert!(state.open_runs().unwrap().is_empty());
-    assert_eq!(
-        state
-            .module(&"site".parse().unwrap())
-            .unwrap()
-            .unwrap()
-            .last_apply_seq,
-        Some(2)
-    );
+    assert_eq!(state.module(&"site".parse().unwrap()).unwrap().unwrap().last_apply_seq, Some(2));
     assert_eq!(
         repo.git(&["log", "--format=%s", "refs/platform/state"]),
         "apply ok: site on box, PR #142\napply intent: site on box, PR #142\ngenesis: the record begins"
     );
-    let prs = repo.git(&[
-        "log",
-        "--format=%(trailers:key=Platform-PR,valueonly)",
-        "refs/platform/state",
-    ]);
+    let prs = repo.git(&["log", "--format=%(trailers:key=Platform-PR,valueonly)", "refs/platform/state"]);
     assert_eq!(prs.split_whitespace().collect::<Vec<_>>(), ["142", "142"]);
-    assert!(
-        repo.git(&["show", "refs/platform/state:modules/site.status.json"])
-            .contains("\"last_apply_pr\":142")
-    );
-    assert_eq!(
-        repo.git_in("remote.git", &["rev-parse", "refs/platform/state"]),
-        closed.commit.to_string()
-    );
+    assert!(repo.git(&["show", "refs/platform/state:modules/site.status.json"]).contains("\"last_apply_pr\":142"));
+    assert_eq!(repo.git_in("remote.git", &["rev-parse", "refs/platform/state"]), closed.commit.to_string());
     assert_eq!(record.verify_all(closed.commit).unwrap().0, 3);
     let twice = record.append(&closing, None).unwrap_err();
-    assert_eq!(
-        twice.code,
-        Code::StateInvalid,
-        "a second outcome is never written: {twice}"
-    );
+    assert_eq!(twice.code, Code::StateInvalid, "a second outcome is never written: {twice}");
     assert_eq!(git.tip().unwrap(), Some(closed.commit));
 }
 
@@ -220,26 +171,15 @@ fn a_lost_answer_is_looked_for() {
     for (lose, drop) in [(1, 0), (0, 1), (2, 0), (1, 2)] {
         let repo = Repo::new();
         let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
-        let faulty = Faulty {
-            real: &remote,
-            lose_pushes: Cell::new(0),
-            drop_pushes: Cell::new(0),
-        };
+        let faulty = Faulty { real: &remote, lose_pushes: Cell::new(0), drop_pushes: Cell::new(0) };
         let record = record(&git, &faulty, &clock);
         genesis(&record);
         faulty.lose_pushes.set(lose);
         faulty.drop_pushes.set(drop);
         let appended = done(record.append(&annotate(&record, "x"), None).unwrap());
         assert_eq!(appended.seq, 1);
-        assert_eq!(
-            repo.git(&["rev-list", "--count", "refs/platform/state"]),
-            "2",
-            "once, and not twice"
-        );
-        assert_eq!(
-            repo.git_in("remote.git", &["rev-parse", "refs/platform/state"]),
-            appended.commit.to_string()
-        );
+        assert_eq!(repo.git(&["rev-list", "--count", "refs/platform/state"]), "2", "once, and not twice");
+        assert_eq!(repo.git_in("remote.git", &["rev-parse", "refs/platform/state"]), appended.commit.to_string());
     }
 }
 
@@ -247,27 +187,16 @@ fn a_lost_answer_is_looked_for() {
 fn two_clones_append_and_nothing_is_lost() {
     let repo = Repo::new();
     let other = Git::open(&clone(&repo), "origin", &repo.env()).unwrap();
-    let other_remote = platformctl::io::remote::GitRemote::new(
-        other.common_dir().to_owned(),
-        "origin",
-        "main",
-        &repo.env(),
-    )
-    .unwrap();
+    let other_remote =
+        platformctl::io::remote::GitRemote::new(other.common_dir().to_owned(), "origin", "main", &repo.env()).unwrap();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let one = record(&git, &remote, &clock);
     let two = record(&other, &other_remote, &clock);
     genesis(&one);
     synced(&two).unwrap();
     for n in 0..3 {
-        done(
-            one.append(&annotate(&one, &format!("one {n}")), None)
-                .unwrap(),
-        );
-        done(
-            two.append(&annotate(&two, &format!("two {n}")), None)
-                .unwrap(),
-        );
+        done(one.append(&annotate(&one, &format!("one {n}")), None).unwrap());
+        done(two.append(&annotate(&two, &format!("two {n}")), None).unwrap());
     }
     let tip = synced(&one).unwrap().unwrap();
     assert_eq!(one.verify_all(tip).unwrap().0, 7);
@@ -287,26 +216,14 @@ fn a_rewritten_record_is_noticed_and_nothing_changes() {
     let record = record(&git, &remote, &clock);
     let first = genesis(&record);
     let second = done(record.append(&annotate(&record, "x"), None).unwrap());
-    let force = |to: &str| {
-        repo.git(&[
-            "push",
-            "-q",
-            "--force",
-            "origin",
-            &format!("{to}:refs/platform/state"),
-        ])
-    };
+    let force = |to: &str| repo.git(&["push", "-q", "--force", "origin", &format!("{to}:refs/platform/state")]);
     force(&first.commit.to_string());
     assert_eq!(synced(&record).unwrap_err().code, Code::StateRewound);
     force("HEAD");
     assert_eq!(synced(&record).unwrap_err().code, Code::StateForked);
     force("");
     assert_eq!(synced(&record).unwrap_err().code, Code::StateMissing);
-    assert_eq!(
-        git.tip().unwrap(),
-        Some(second.commit),
-        "what was seen stays"
-    );
+    assert_eq!(git.tip().unwrap(), Some(second.commit), "what was seen stays");
     force(&second.commit.to_string());
     assert_eq!(synced(&record).unwrap(), Some(second.commit));
     // Without the local ref the memory of this clone still knows better.
@@ -328,21 +245,11 @@ fn a_forged_record_does_not_hold() {
         let tree = repo.git(&["rev-parse", &tree.replace("TIP", &good.commit.to_string())]);
         let parent = repo.git(&["rev-parse", &format!("{}^", good.commit)]);
         let forged = repo.git(&["commit-tree", &tree, "-p", &parent, "-m", &message]);
-        repo.git(&[
-            "push",
-            "-q",
-            "--force",
-            "origin",
-            &format!("{forged}:refs/platform/state"),
-        ]);
+        repo.git(&["push", "-q", "--force", "origin", &format!("{forged}:refs/platform/state")]);
         let fresh = Git::open(&clone(&repo), "origin", &repo.env()).unwrap();
-        let remote = platformctl::io::remote::GitRemote::new(
-            fresh.common_dir().to_owned(),
-            "origin",
-            "main",
-            &repo.env(),
-        )
-        .unwrap();
+        let remote =
+            platformctl::io::remote::GitRemote::new(fresh.common_dir().to_owned(), "origin", "main", &repo.env())
+                .unwrap();
         let record = Record {
             source: &fresh,
             ledger: &fresh,
@@ -353,20 +260,12 @@ fn a_forged_record_does_not_hold() {
         };
         synced(&record).unwrap_err()
     };
-    let said = forge(&|message| {
-        (
-            "TIP^{tree}".into(),
-            message.replace("annotate", "annotate!"),
-        )
-    });
+    let said = forge(&|message| ("TIP^{tree}".into(), message.replace("annotate", "annotate!")));
     assert_eq!(said.code, Code::StateInvalid);
     let said = forge(&|message| ("HEAD^{tree}".into(), message.to_owned()));
     assert!(said.what.contains("event.json"), "{said}");
     let said = forge(&|message| ("TIP^{tree}".into(), message.to_owned()));
-    assert!(
-        said.what.contains("time"),
-        "even the time is the event's: {said}"
-    );
+    assert!(said.what.contains("time"), "even the time is the event's: {said}");
 }
 
 #[test]
@@ -380,18 +279,11 @@ fn an_outcome_waits_in_the_spool() {
     std::fs::rename(repo.path("remote.git"), repo.path("gone.git")).unwrap();
     let closing = outcome(&record, &opening, opened.commit, Outcome::Ok);
     assert!(!record.append_or_spool(&closing).unwrap().on_remote);
-    assert_eq!(
-        git.tip().unwrap(),
-        Some(opened.commit),
-        "the local ref is never ahead"
-    );
+    assert_eq!(git.tip().unwrap(), Some(opened.commit), "the local ref is never ahead");
     std::fs::rename(repo.path("gone.git"), repo.path("remote.git")).unwrap();
     synced(&record).unwrap();
     assert_eq!(record.deliver().unwrap(), 1);
     assert_eq!(record.deliver().unwrap(), 0);
     let tip = git.tip().unwrap().unwrap();
-    assert_eq!(
-        State::at(&git, tip).unwrap().event().unwrap().result,
-        Some(Outcome::Ok)
-    );
+    assert_eq!(State::at(&git, tip).unwrap().event().unwrap().result, Some(Outcome::Ok));
 }

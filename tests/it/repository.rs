@@ -30,27 +30,15 @@ fn problems(repo: &Repo) -> Vec<String> {
     let git = repo.open();
     let content = Content::whole(&git, git.snapshot().unwrap()).unwrap();
     let report = validate(&content, &[]).unwrap();
-    report
-        .problems
-        .iter()
-        .map(|p| format!("{} {} {}", p.place(), p.code.slug(), p.message))
-        .collect()
+    report.problems.iter().map(|p| format!("{} {} {}", p.place(), p.code.slug(), p.message)).collect()
 }
 
 fn digests(repo: &Repo, id: &str) -> (String, String) {
     let git = repo.open();
     let tree = git.snapshot().unwrap();
     let id: ModuleId = id.parse().unwrap();
-    let both = [
-        Content::lazy(&git, tree),
-        Content::whole(&git, tree).unwrap(),
-    ]
-    .map(|content| {
-        let closure = repository::module(&content, &id)
-            .unwrap()
-            .unwrap()
-            .unwrap()
-            .closure;
+    let both = [Content::lazy(&git, tree), Content::whole(&git, tree).unwrap()].map(|content| {
+        let closure = repository::module(&content, &id).unwrap().unwrap().unwrap().closure;
         (closure.digest.to_string(), closure.effective.to_string())
     });
     assert_eq!(both[0], both[1], "lazy and whole see the same");
@@ -61,12 +49,7 @@ fn digests(repo: &Repo, id: &str) -> (String, String) {
 fn our_own(repo: &Repo) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     for name in ["platform.yaml", "allowed_signers", "modules", "compose"] {
-        let status = std::process::Command::new("cp")
-            .arg("-R")
-            .arg(here.join(name))
-            .arg(repo.work())
-            .status()
-            .unwrap();
+        let status = std::process::Command::new("cp").arg("-R").arg(here.join(name)).arg(repo.work()).status().unwrap();
         assert!(status.success());
     }
 }
@@ -81,11 +64,7 @@ fn our_own_modules_hold() {
     // Another service of the same file changes: the release of both is another, but only one is concerned.
     let file = repo.work().join("compose/apps/compose.yaml");
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(
-        &file,
-        text.replace("nginx:1.27-alpine", "nginx:1.28-alpine"),
-    )
-    .unwrap();
+    fs::write(&file, text.replace("nginx:1.27-alpine", "nginx:1.28-alpine")).unwrap();
     assert_ne!(digests(&repo, "honcho-redis").0, redis.0);
     assert_eq!(digests(&repo, "honcho-redis").1, redis.1, "not concerned");
     assert_ne!(digests(&repo, "status-web").1, web.1);
@@ -102,19 +81,12 @@ fn our_own_modules_hold() {
 fn a_title_is_no_change_of_what_runs() {
     let repo = repo();
     let before = digests(&repo, "site");
-    repo.write(
-        "modules/site/module.yaml",
-        &manifest("site").replace("title: T", "title: Other"),
-    );
+    repo.write("modules/site/module.yaml", &manifest("site").replace("title: T", "title: Other"));
     let after = digests(&repo, "site");
     assert_ne!(before.0, after.0);
     assert_eq!(before.1, after.1);
     repo.write("modules/site/public/new", "x");
-    assert_ne!(
-        digests(&repo, "site").1,
-        after.1,
-        "untracked files count while they lie there"
-    );
+    assert_ne!(digests(&repo, "site").1, after.1, "untracked files count while they lie there");
 }
 
 #[test]
@@ -125,11 +97,7 @@ fn what_git_can_hold_and_nobody_delivers() {
     std::os::unix::fs::symlink("/etc/passwd", public.join("link")).unwrap();
     fs::write(public.join("a\nb"), "x").unwrap();
     fs::write(public.join("INDEX.html"), "x").unwrap();
-    fs::write(
-        public.join("lfs"),
-        "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-    )
-    .unwrap();
+    fs::write(public.join("lfs"), "version https://git-lfs.github.com/spec/v1\noid sha256:0\n").unwrap();
     fs::write(public.join("filtered"), "x").unwrap();
     repo.write(".gitattributes", "filtered filter=lfs\n");
     use std::os::unix::ffi::OsStrExt as _;
@@ -151,26 +119,20 @@ modules/site/public/link content_refused is a symbolic link
 #[test]
 fn every_problem_is_said_at_once_with_its_place() {
     let repo = repo();
-    repo.write(
-        "modules/two/module.yaml",
-        &manifest("two").replace("host: box", "host: nowhere\nafter: [site, gone]"),
-    );
-    repo.write(
-        "modules/three/module.yaml",
-        &manifest("three").replace("host: box", "host: box\nafter: [four]"),
-    );
+    repo.write("modules/two/module.yaml", &manifest("two").replace("host: box", "host: nowhere\nafter: [site, gone]"));
+    repo.write("modules/three/module.yaml", &manifest("three").replace("host: box", "host: box\nafter: [four]"));
     repo.write("modules/three/public/x", "x");
-    repo.write(
-        "modules/four/module.yaml",
-        &manifest("four").replace("host: box", "host: box\nafter: [three]"),
-    );
+    repo.write("modules/four/module.yaml", &manifest("four").replace("host: box", "host: box\nafter: [three]"));
     repo.write("modules/four/public/x", "x");
     repo.write("modules/Bad/x", "x");
     repo.write("modules/empty/x", "x");
     let compose = "schema: module/2\nid: ID\ntitle: T\nowner: o\nhost: box\nruntime:\n  driver: compose\n  project: p\n  compose_files: [c.yaml]\n  services: [a]\n";
     repo.write("modules/one/module.yaml", &compose.replace("ID", "one"));
     repo.write("modules/uno/module.yaml", &compose.replace("ID", "uno"));
-    repo.write("c.yaml", "services:\n  a:\n    image: x\n    volumes: ['/etc:/etc:ro', './x:/x', './c.yaml:/c']\n    privileged: true\n");
+    repo.write(
+        "c.yaml",
+        "services:\n  a:\n    image: x\n    volumes: ['/etc:/etc:ro', './x:/x', './c.yaml:/c']\n    privileged: true\n",
+    );
     let found = problems(&repo).join("\n");
     snapbox::assert_data_eq!(
         found,
@@ -183,36 +145,15 @@ modules/four/module.yaml:6:1 manifest_invalid a cycle: four after three after fo
 modules/two/module.yaml:7:26 manifest_invalid `modules/two/public` is not a folder in the repository
 "#]]
     );
-    repo.write(
-        "c.yaml",
-        "services:\n  a:\n    image: x\n    volumes: ['/etc:/etc:ro']\n    privileged: true\n",
-    );
+    repo.write("c.yaml", "services:\n  a:\n    image: x\n    volumes: ['/etc:/etc:ro']\n    privileged: true\n");
     repo.write("modules/two/public/x", "x");
     let found = problems(&repo);
-    let codes: Vec<_> = found
-        .iter()
-        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
-        .collect();
-    assert!(
-        codes.contains(&"c.yaml:4:15 sacred_path".to_owned()),
-        "{found:#?}"
-    );
-    assert!(
-        codes.contains(&"c.yaml:5:17 capability".to_owned()),
-        "{found:#?}"
-    );
-    assert!(
-        codes.contains(&"modules/uno/module.yaml:10:3 manifest_invalid".to_owned()),
-        "claimed twice: {found:#?}"
-    );
-    assert!(
-        codes.contains(&"modules/two/module.yaml:5:1 manifest_invalid".to_owned()),
-        "{found:#?}"
-    );
-    assert!(
-        codes.contains(&"modules/two/module.yaml:6:15 manifest_invalid".to_owned()),
-        "{found:#?}"
-    );
+    let codes: Vec<_> = found.iter().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert!(codes.contains(&"c.yaml:4:15 sacred_path".to_owned()), "{found:#?}");
+    assert!(codes.contains(&"c.yaml:5:17 capability".to_owned()), "{found:#?}");
+    assert!(codes.contains(&"modules/uno/module.yaml:10:3 manifest_invalid".to_owned()), "claimed twice: {found:#?}");
+    assert!(codes.contains(&"modules/two/module.yaml:5:1 manifest_invalid".to_owned()), "{found:#?}");
+    assert!(codes.contains(&"modules/two/module.yaml:6:15 manifest_invalid".to_owned()), "{found:#?}");
 }
 
 #[test]
@@ -224,13 +165,6 @@ fn a_snapshot_writes_nothing() {
     let tree = git.snapshot().unwrap();
     assert_eq!(count(), before);
     repo.commit("all");
-    assert_eq!(
-        repo.git(&["rev-parse", "HEAD^{tree}"]),
-        tree.to_string(),
-        "git agrees"
-    );
-    assert!(
-        git.blob(repo.id("HEAD:platform.yaml"), 10)
-            .is_err_and(|error| error.code == Code::ContentRefused)
-    );
+    assert_eq!(repo.git(&["rev-parse", "HEAD^{tree}"]), tree.to_string(), "git agrees");
+    assert!(git.blob(repo.id("HEAD:platform.yaml"), 10).is_err_and(|error| error.code == Code::ContentRefused));
 }

@@ -54,18 +54,10 @@ impl Checkout for Git {
                 return Ok(OnDisk::Other);
             }
             let bytes = fs::read(&here).map_err(failed(what.clone()))?;
-            let id = gix::objs::compute_hash(gix::hash::Kind::Sha1, Kind::Blob, &bytes)
-                .map_err(failed(what))?;
+            let id = gix::objs::compute_hash(gix::hash::Kind::Sha1, Kind::Blob, &bytes).map_err(failed(what))?;
             let executable = meta.permissions().mode() & 0o100 != 0;
-            let mode = if executable {
-                Mode::Executable
-            } else {
-                Mode::File
-            };
-            return Ok(OnDisk::File(Entry {
-                mode,
-                id: ours(id)?,
-            }));
+            let mode = if executable { Mode::Executable } else { Mode::File };
+            return Ok(OnDisk::File(Entry { mode, id: ours(id)? }));
         }
         Ok(OnDisk::Other)
     }
@@ -75,12 +67,8 @@ impl Checkout for Git {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
-        walk(
-            &root.join(folder.as_str()),
-            folder.as_str().as_bytes(),
-            &mut found,
-        )
-        .map_err(failed(format!("could not list {folder}")))?;
+        walk(&root.join(folder.as_str()), folder.as_str().as_bytes(), &mut found)
+            .map_err(failed(format!("could not list {folder}")))?;
         found.sort();
         Ok(found)
     }
@@ -101,10 +89,7 @@ impl Git {
         };
         let what = || failed("could not take in the files on disk");
         let unread = || failed("could not read the files on disk");
-        let mut editor = self
-            .view
-            .edit_tree(gix::ObjectId::empty_tree(gix::hash::Kind::Sha1))
-            .map_err(what())?;
+        let mut editor = self.view.edit_tree(gix::ObjectId::empty_tree(gix::hash::Kind::Sha1)).map_err(what())?;
         for path in self.tracked(root)? {
             let full = root.join(OsStr::from_bytes(&path));
             // Tracked and removed on disk: not there.
@@ -116,11 +101,7 @@ impl Git {
                 (EntryKind::Link, target.as_os_str().as_bytes().to_vec())
             } else if meta.is_file() {
                 let executable = meta.permissions().mode() & 0o100 != 0;
-                let kind = if executable {
-                    EntryKind::BlobExecutable
-                } else {
-                    EntryKind::Blob
-                };
+                let kind = if executable { EntryKind::BlobExecutable } else { EntryKind::Blob };
                 (kind, fs::read(&full).map_err(unread())?)
             } else {
                 (EntryKind::Commit, Vec::new())
@@ -146,10 +127,7 @@ impl Git {
             let said = crate::model::text::escaped_bytes(&done.stderr);
             return Err(failed::<String>("could not list the files of the checkout")(said));
         }
-        let paths = done
-            .stdout
-            .split(|b| *b == 0)
-            .filter(|path| !path.is_empty());
+        let paths = done.stdout.split(|b| *b == 0).filter(|path| !path.is_empty());
         Ok(paths.map(<[u8]>::to_vec).collect())
     }
 }
@@ -157,12 +135,7 @@ impl Git {
 fn walk(dir: &Path, prefix: &[u8], found: &mut Vec<Vec<u8>>) -> io::Result<()> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(());
         }
         Err(error) => return Err(error),

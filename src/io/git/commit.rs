@@ -37,16 +37,7 @@ pub(super) fn parse(id: Oid, raw: Vec<u8>) -> Option<Commit> {
     let (name, email, _) = author?;
     let (_, _, committed_unix_s) = committer?;
     let message = raw[end + 2..].to_vec();
-    Some(Commit {
-        id,
-        tree: tree?,
-        parents,
-        message,
-        author: (name, email),
-        committed_unix_s,
-        signature,
-        raw,
-    })
+    Some(Commit { id, tree: tree?, parents, message, author: (name, email), committed_unix_s, signature, raw })
 }
 
 fn oid(digits: &[u8]) -> Option<Oid> {
@@ -57,9 +48,7 @@ fn oid(digits: &[u8]) -> Option<Oid> {
 fn person(line: &[u8]) -> Option<(String, String, i64)> {
     let open = line.iter().position(|b| *b == b'<')?;
     let close = line.iter().rposition(|b| *b == b'>')?;
-    let name = String::from_utf8_lossy(line.get(..open)?)
-        .trim_end()
-        .to_owned();
+    let name = String::from_utf8_lossy(line.get(..open)?).trim_end().to_owned();
     let email = String::from_utf8_lossy(line.get(open + 1..close)?).into_owned();
     let time = std::str::from_utf8(line.get(close + 1..)?).ok()?;
     let seconds = time.split_whitespace().next()?.parse().ok()?;

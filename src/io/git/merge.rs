@@ -12,42 +12,27 @@ use crate::{
 impl Git {
     pub(super) fn merge_by_gix(&self, base: Oid, head: Oid) -> Answer<Merge> {
         let options = self.merge_options()?;
-        let outcome = self.view.merge_commits(
-            theirs(base),
-            theirs(head),
-            Default::default(),
-            options.into(),
-        );
+        let outcome = self.view.merge_commits(theirs(base), theirs(head), Default::default(), options.into());
         let mut outcome = match outcome {
             Ok(outcome) => outcome,
             // Unrelated histories and the like: no clean merge.
             Err(error) => {
-                return Ok(Merge::Conflict(vec![text::escaped_line(
-                    &error.to_string(),
-                )]));
+                return Ok(Merge::Conflict(vec![text::escaped_line(&error.to_string())]));
             }
         };
         conclude(&mut outcome.tree_merge)
     }
 
     pub(super) fn replay_by_gix(&self, onto: Oid, pick: Oid, over: Oid) -> Answer<Merge> {
-        let [over, onto, pick] =
-            [over, onto, pick].map(|id| self.commit(id).map(|commit| theirs(commit.tree)));
+        let [over, onto, pick] = [over, onto, pick].map(|id| self.commit(id).map(|commit| theirs(commit.tree)));
         let options = self.merge_options()?;
-        let outcome = self
-            .view
-            .merge_trees(over?, onto?, pick?, Default::default(), options);
+        let outcome = self.view.merge_trees(over?, onto?, pick?, Default::default(), options);
         conclude(&mut outcome.map_err(failed("could not merge two trees"))?)
     }
 
     fn merge_options(&self) -> Answer<gix::merge::tree::Options> {
-        let options = self
-            .view
-            .tree_merge_options()
-            .map_err(failed("could not prepare a merge"))?;
-        Ok(options
-            .with_file_favor(None)
-            .with_tree_favor(None::<TreeFavor>))
+        let options = self.view.tree_merge_options().map_err(failed("could not prepare a merge"))?;
+        Ok(options.with_file_favor(None).with_tree_favor(None::<TreeFavor>))
     }
 
     /// `git merge-tree --write-tree`, with no configuration but ours; what it writes goes to a folder that is removed.
@@ -59,54 +44,32 @@ impl Git {
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_OBJECT_DIRECTORY", scratch.path())
-            .env(
-                "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-                self.repo.common_dir().join("objects"),
-            )
+            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.repo.common_dir().join("objects"))
             .arg(format!("--git-dir={}", self.repo.common_dir().display()))
-            .args([
-                "-c",
-                "core.bare=true",
-                "-c",
-                "core.attributesFile=/dev/null",
-            ])
+            .args(["-c", "core.bare=true", "-c", "core.attributesFile=/dev/null"])
             .args(["merge-tree", "--write-tree", "--no-messages"]);
         if let Some(over) = over {
             command.arg(format!("--merge-base={over}"));
         }
         command.args([base.to_string(), head.to_string()]);
         let done = process::run(command, &process::Limits::default())?;
-        let first = done
-            .stdout
-            .split(|b| *b == b'\n')
-            .next()
-            .and_then(|line| std::str::from_utf8(line).ok());
+        let first = done.stdout.split(|b| *b == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
         match (done.rc, first.and_then(|line| line.parse().ok())) {
             (Some(0), Some(tree)) => Ok(Merge::Clean(tree)),
-            _ => Ok(Merge::Conflict(vec![text::shown(
-                &String::from_utf8_lossy(&done.stderr),
-            )])),
+            _ => Ok(Merge::Conflict(vec![text::shown(&String::from_utf8_lossy(&done.stderr))])),
         }
     }
 
     /// Paths that an attribute of this tree would pass through a filter.
-    pub(super) fn filtered_by_attributes(
-        &self,
-        tree: Oid,
-        paths: &[RepoPath],
-    ) -> Answer<Vec<RepoPath>> {
+    pub(super) fn filtered_by_attributes(&self, tree: Oid, paths: &[RepoPath]) -> Answer<Vec<RepoPath>> {
         if !self.names_a_filter(tree, paths)? {
             return Ok(Vec::new());
         }
-        let index = self
-            .view
-            .index_from_tree(&theirs(tree))
-            .map_err(failed("could not read the attributes of a tree"))?;
+        let index =
+            self.view.index_from_tree(&theirs(tree)).map_err(failed("could not read the attributes of a tree"))?;
         let source = gix::worktree::stack::state::attributes::Source::IdMapping;
-        let mut stack = self
-            .view
-            .attributes_only(&index, source)
-            .map_err(failed("could not read the attributes of a tree"))?;
+        let mut stack =
+            self.view.attributes_only(&index, source).map_err(failed("could not read the attributes of a tree"))?;
         let mut outcome = stack.selected_attribute_matches(["filter"]);
         let mut filtered = Vec::new();
         for path in paths {
@@ -115,10 +78,7 @@ impl Git {
                 .map_err(failed(format!("could not read the attributes of {path}")))?;
             platform.matching_attributes(&mut outcome);
             let set = outcome.iter_selected().any(|found| {
-                !matches!(
-                    found.assignment.state,
-                    gix::attrs::StateRef::Unspecified | gix::attrs::StateRef::Unset
-                )
+                !matches!(found.assignment.state, gix::attrs::StateRef::Unspecified | gix::attrs::StateRef::Unset)
             });
             if set {
                 filtered.push(path.clone());
@@ -145,16 +105,11 @@ impl Git {
                 continue;
             };
             let entry = self.entry(tree, &path)?;
-            let Some(entry) =
-                entry.filter(|entry| matches!(entry.mode, Mode::File | Mode::Executable))
-            else {
+            let Some(entry) = entry.filter(|entry| matches!(entry.mode, Mode::File | Mode::Executable)) else {
                 continue;
             };
             let bytes = self.blob(entry.id, 1 << 20)?;
-            if bytes
-                .windows(6)
-                .any(|window| window == b"filter" || window == b"[attr]")
-            {
+            if bytes.windows(6).any(|window| window == b"filter" || window == b"[attr]") {
                 return Ok(true);
             }
         }
@@ -165,16 +120,10 @@ impl Git {
 fn conclude(outcome: &mut gix::merge::tree::Outcome<'_>) -> Answer<Merge> {
     let how = gix::merge::tree::TreatAsUnresolved::git();
     if outcome.has_unresolved_conflicts(how) {
-        let paths = outcome
-            .conflicts
-            .iter()
-            .filter(|conflict| conflict.is_unresolved(how));
+        let paths = outcome.conflicts.iter().filter(|conflict| conflict.is_unresolved(how));
         let paths = paths.map(|conflict| text::escaped_bytes(conflict.ours.location()));
         return Ok(Merge::Conflict(paths.collect()));
     }
-    let tree = outcome
-        .tree
-        .write()
-        .map_err(failed("could not write a merged tree"))?;
+    let tree = outcome.tree.write().map_err(failed("could not write a merged tree"))?;
     Ok(Merge::Clean(ours(tree)?))
 }

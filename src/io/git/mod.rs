@@ -36,13 +36,9 @@ pub struct Git {
 }
 
 /// Turns an error of gix into one of ours; `what` is the fragment that says what could not be done.
-fn failed<E: Into<Box<dyn Error + Send + Sync>>>(
-    what: impl Into<String>,
-) -> impl FnOnce(E) -> PortError {
+fn failed<E: Into<Box<dyn Error + Send + Sync>>>(what: impl Into<String>) -> impl FnOnce(E) -> PortError {
     let what = what.into();
-    move |error| {
-        PortError::new(Code::Io, what, "run `git fsck`; if it is silent, try again").because(error)
-    }
+    move |error| PortError::new(Code::Io, what, "run `git fsck`; if it is silent, try again").because(error)
 }
 
 fn unsupported(what: &str) -> PortError {
@@ -61,10 +57,7 @@ fn theirs(id: Oid) -> gix::ObjectId {
 /// gix's into ours.
 fn ours(id: impl AsRef<gix::oid>) -> Answer<Oid> {
     let bytes = id.as_ref().as_bytes();
-    bytes
-        .try_into()
-        .map(Oid::from_bytes)
-        .map_err(|_| unsupported("sha256 objects"))
+    bytes.try_into().map(Oid::from_bytes).map_err(|_| unsupported("sha256 objects"))
 }
 
 impl Git {
@@ -89,13 +82,11 @@ impl Git {
         if storage.is_some_and(|name| name.as_slice() != b"files") {
             return Err(unsupported("the reftable ref backend"));
         }
-        let options = gix::open::Options::isolated()
-            .open_path_as_is(true)
-            .config_overrides([
-                "core.bare=true",
-                "merge.renames=true",
-                "diff.algorithm=histogram",
-            ]);
+        let options = gix::open::Options::isolated().open_path_as_is(true).config_overrides([
+            "core.bare=true",
+            "merge.renames=true",
+            "diff.algorithm=histogram",
+        ]);
         let mut view = gix::open_opts(repo.common_dir(), options)
             .map_err(failed("could not open the repository a second time"))?
             .with_object_memory();
@@ -104,13 +95,7 @@ impl Git {
             each.objects.ignore_replacements = true;
             each.object_cache_size_if_unset(4 << 20);
         }
-        Ok(Self {
-            repo,
-            view,
-            pending: RefCell::default(),
-            remote: remote.to_owned(),
-            env: env.clone(),
-        })
+        Ok(Self { repo, view, pending: RefCell::default(), remote: remote.to_owned(), env: env.clone() })
     }
 
     /// Whether history was cut off: nothing that history decides may be decided here.
@@ -152,11 +137,7 @@ impl Git {
 
     /// Who has an object: the repository, or else the memory of merges and snapshots.
     fn holder(&self, id: Oid) -> &gix::Repository {
-        if self.repo.has_object(theirs(id)) {
-            &self.repo
-        } else {
-            &self.view
-        }
+        if self.repo.has_object(theirs(id)) { &self.repo } else { &self.view }
     }
 
     /// Reads a tree, also one that a merge made and that is nowhere on disk.
@@ -169,16 +150,10 @@ impl Git {
 }
 
 fn read(repo: &gix::Repository, id: Oid, kind: Kind) -> Answer<Vec<u8>> {
-    let object = repo
-        .find_object(theirs(id))
-        .map_err(failed(format!("could not read the {kind} {id}")))?;
+    let object = repo.find_object(theirs(id)).map_err(failed(format!("could not read the {kind} {id}")))?;
     if object.kind != kind {
         let fact = format!("{id} is a {}, not a {kind}", object.kind);
-        return Err(PortError::new(
-            Code::UnknownId,
-            fact,
-            "give the id of a commit",
-        ));
+        return Err(PortError::new(Code::UnknownId, fact, "give the id of a commit"));
     }
     let hash = gix::objs::compute_hash(gix::hash::Kind::Sha1, object.kind, &object.data)
         .map_err(failed(format!("could not hash the {kind} {id}")))?;

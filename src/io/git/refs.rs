@@ -1,11 +1,7 @@
 //! Refs, moved by git's own protocol with what git leaves out: the file and its folder are on disk before anybody is told.
 //!
 //! gix's own transaction holds `packed-refs.lock` while it renames, and a kill leaves that behind for good.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "files are written in src/io/"
-)]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "files are written in src/io/")]
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -26,10 +22,7 @@ impl Git {
     /// What a ref points at now, read afresh, loose or packed.
     pub(super) fn ref_target(&self, name: &str) -> Answer<Option<Oid>> {
         let what = format!("could not read {name}");
-        let found = self
-            .repo
-            .try_find_reference(name)
-            .map_err(failed(what.clone()))?;
+        let found = self.repo.try_find_reference(name).map_err(failed(what.clone()))?;
         let Some(mut found) = found else {
             return Ok(None);
         };
@@ -38,29 +31,20 @@ impl Git {
     }
 
     /// Moves a ref from `old` to `new` if it is at `old`; durable when it returns true.
-    pub(super) fn move_ref(
-        &self,
-        name: &str,
-        old: Option<Oid>,
-        new: Oid,
-        reflog: Option<&str>,
-    ) -> Answer<bool> {
+    pub(super) fn move_ref(&self, name: &str, old: Option<Oid>, new: Oid, reflog: Option<&str>) -> Answer<bool> {
         let what = format!("could not move {name}");
         let path = self.repo.common_dir().join(name);
         let boundary = Some(self.repo.common_dir().join("refs"));
         let wait = Fail::AfterDurationWithBackoff(Duration::from_secs(2));
-        let mut lock = gix::lock::File::acquire_to_update_resource(&path, wait, boundary, 0)
-            .map_err(failed(what.clone()))?;
+        let mut lock =
+            gix::lock::File::acquire_to_update_resource(&path, wait, boundary, 0).map_err(failed(what.clone()))?;
         if self.ref_target(name)? != old {
             return Ok(false);
         }
-        lock.with_mut(|file| writeln!(file, "{new}"))
-            .map_err(failed(what.clone()))?;
-        lock.with_mut(|file| file.flush())
-            .map_err(failed(what.clone()))?;
+        lock.with_mut(|file| writeln!(file, "{new}")).map_err(failed(what.clone()))?;
+        lock.with_mut(|file| file.flush()).map_err(failed(what.clone()))?;
         fsync(lock.lock_path()).map_err(failed(what.clone()))?;
-        lock.commit()
-            .map_err(|error| failed::<std::io::Error>(what.clone())(error.error))?;
+        lock.commit().map_err(|error| failed::<std::io::Error>(what.clone())(error.error))?;
         if let Some(folder) = path.parent() {
             fsync(folder).map_err(failed(what.clone()))?;
         }
@@ -83,13 +67,7 @@ impl Git {
 /// The time and person part of a reflog line.
 pub(super) fn reflog_line(actor: &(String, String), time: Timestamp, message: &str) -> String {
     let clean = |text: &str| text.replace(['<', '>', '\n', '\t'], " ");
-    format!(
-        "{} <{}> {} +0000\t{}",
-        clean(&actor.0),
-        clean(&actor.1),
-        time.unix_s(),
-        clean(message)
-    )
+    format!("{} <{}> {} +0000\t{}", clean(&actor.0), clean(&actor.1), time.unix_s(), clean(message))
 }
 
 /// Makes a file or folder durable.

@@ -1,9 +1,6 @@
 //! Objects and history, read.
 
-#![expect(
-    clippy::disallowed_types,
-    reason = "gix wants a HashSet for prefix look-ups; it is sorted at once"
-)]
+#![expect(clippy::disallowed_types, reason = "gix wants a HashSet for prefix look-ups; it is sorted at once")]
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -35,10 +32,7 @@ impl Git {
         TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha1)
             .map(|entry| {
                 let entry = entry.map_err(failed(format!("could not read the tree {tree}")))?;
-                let found = Entry {
-                    mode: mode(entry.mode.kind()),
-                    id: ours(entry.oid)?,
-                };
+                let found = Entry { mode: mode(entry.mode.kind()), id: ours(entry.oid)? };
                 Ok((entry.filename.to_vec(), found))
             })
             .collect()
@@ -62,30 +56,19 @@ impl Git {
         let Some(under) = under else {
             return Ok(Some(tree));
         };
-        Ok(self
-            .entry(tree, under)?
-            .filter(|entry| entry.mode == Mode::Tree)
-            .map(|entry| entry.id))
+        Ok(self.entry(tree, under)?.filter(|entry| entry.mode == Mode::Tree).map(|entry| entry.id))
     }
 }
 
 impl Source for Git {
     fn commit(&self, id: Oid) -> Answer<Commit> {
         let raw = self.object(id, Kind::Commit)?;
-        commit::parse(id, raw).ok_or_else(|| {
-            PortError::new(
-                Code::Io,
-                format!("the commit {id} cannot be read"),
-                "run `git fsck`",
-            )
-        })
+        commit::parse(id, raw)
+            .ok_or_else(|| PortError::new(Code::Io, format!("the commit {id} cannot be read"), "run `git fsck`"))
     }
 
     fn has(&self, id: Oid) -> Answer<bool> {
-        let header = self
-            .repo
-            .try_find_header(theirs(id))
-            .map_err(failed(format!("could not look for {id}")))?;
+        let header = self.repo.try_find_header(theirs(id)).map_err(failed(format!("could not look for {id}")))?;
         Ok(header.is_some_and(|header| header.kind() == Kind::Commit))
     }
 
@@ -93,10 +76,7 @@ impl Source for Git {
         let mut here = tree;
         let mut parts = path.as_str().split('/').peekable();
         while let Some(part) = parts.next() {
-            let found = self
-                .entries(here)?
-                .into_iter()
-                .find(|(name, _)| name == part.as_bytes());
+            let found = self.entries(here)?.into_iter().find(|(name, _)| name == part.as_bytes());
             match found {
                 Some((_, entry)) if parts.peek().is_none() => return Ok(Some(entry)),
                 Some((_, entry)) if entry.mode == Mode::Tree => here = entry.id,
@@ -127,17 +107,12 @@ impl Source for Git {
     }
 
     fn blob(&self, id: Oid, limit_bytes: u64) -> Answer<Vec<u8>> {
-        let header = self
-            .holder(id)
-            .find_header(theirs(id))
-            .map_err(failed(format!("could not find the blob {id}")))?;
+        let header =
+            self.holder(id).find_header(theirs(id)).map_err(failed(format!("could not find the blob {id}")))?;
         if header.size() > limit_bytes {
             return Err(PortError::new(
                 Code::ContentRefused,
-                format!(
-                    "the blob {id} has {} bytes; {limit_bytes} are allowed",
-                    header.size()
-                ),
+                format!("the blob {id} has {} bytes; {limit_bytes} are allowed", header.size()),
                 "make the file smaller, or keep it outside of git",
             ));
         }
@@ -197,11 +172,7 @@ impl Source for Git {
         let mut parents: BTreeMap<Oid, Vec<Oid>> = BTreeMap::new();
         for info in walk {
             let info = info.map_err(failed(format!("could not walk from {head} to {base}")))?;
-            let ids = info
-                .parent_ids
-                .iter()
-                .map(ours)
-                .collect::<Answer<Vec<_>>>()?;
+            let ids = info.parent_ids.iter().map(ours).collect::<Answer<Vec<_>>>()?;
             parents.insert(ours(info.id)?, ids);
         }
         Ok(parents_first(head, &parents))
@@ -266,18 +237,12 @@ impl Source for Git {
 fn changed_path(change: gix::diff::tree::recorder::Change) -> Option<Vec<u8>> {
     use gix::diff::tree::recorder::Change;
     let (is_tree, path) = match change {
-        Change::Addition {
-            entry_mode, path, ..
+        Change::Addition { entry_mode, path, .. } | Change::Deletion { entry_mode, path, .. } => {
+            (entry_mode.is_tree(), path)
         }
-        | Change::Deletion {
-            entry_mode, path, ..
-        } => (entry_mode.is_tree(), path),
-        Change::Modification {
-            previous_entry_mode,
-            entry_mode,
-            path,
-            ..
-        } => (entry_mode.is_tree() && previous_entry_mode.is_tree(), path),
+        Change::Modification { previous_entry_mode, entry_mode, path, .. } => {
+            (entry_mode.is_tree() && previous_entry_mode.is_tree(), path)
+        }
     };
     (!is_tree).then(|| path.into())
 }

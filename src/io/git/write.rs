@@ -1,9 +1,5 @@
 //! The local side of the record: objects, refs and notes, durable before the call returns.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "files are written in src/io/"
-)]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "files are written in src/io/")]
 
 use std::{
     collections::BTreeSet,
@@ -33,21 +29,12 @@ impl Guard for Locked {}
 
 impl Git {
     /// Applies edits to a tree and hands every object that is new to `keep`.
-    fn edited(
-        &self,
-        tree: Option<Oid>,
-        edits: &[TreeEdit],
-        keep: &mut dyn FnMut(Oid, Kind, Vec<u8>),
-    ) -> Answer<Oid> {
-        let data = tree
-            .map(|tree| self.tree(tree))
-            .transpose()?
-            .unwrap_or_default();
+    fn edited(&self, tree: Option<Oid>, edits: &[TreeEdit], keep: &mut dyn FnMut(Oid, Kind, Vec<u8>)) -> Answer<Oid> {
+        let data = tree.map(|tree| self.tree(tree)).transpose()?.unwrap_or_default();
         let root: Tree = TreeRef::from_bytes(&data, gix::hash::Kind::Sha1)
             .map_err(failed("could not read the tree of the record"))?
             .into_owned();
-        let mut editor =
-            gix::objs::tree::Editor::new(root, &self.repo.objects, gix::hash::Kind::Sha1);
+        let mut editor = gix::objs::tree::Editor::new(root, &self.repo.objects, gix::hash::Kind::Sha1);
         for edit in edits {
             let parts = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
             let changed = match edit {
@@ -72,8 +59,7 @@ impl Git {
         }
         let id = editor.write(|tree| -> Answer<gix::ObjectId> {
             let mut bytes = Vec::new();
-            tree.write_to(&mut bytes)
-                .map_err(failed("could not write a tree"))?;
+            tree.write_to(&mut bytes).map_err(failed("could not write a tree"))?;
             let id = hash(Kind::Tree, &bytes)?;
             keep(id, Kind::Tree, bytes);
             Ok(theirs(id))
@@ -89,9 +75,7 @@ impl Git {
             if self.repo.has_object(theirs(id)) {
                 continue;
             }
-            self.repo
-                .write_buf(kind, &bytes)
-                .map_err(io::Error::other)?;
+            self.repo.write_buf(kind, &bytes).map_err(io::Error::other)?;
             let hex = id.to_string();
             let folder = objects.join(&hex[..2]);
             refs::fsync(&folder.join(&hex[2..]))?;
@@ -106,28 +90,19 @@ impl Git {
             && name.split('/').all(|part| {
                 !part.is_empty()
                     && !part.starts_with('.')
-                    && part
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+                    && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
             });
         if fits {
             return Ok(self.own_dir().join(name));
         }
-        Err(PortError::new(
-            Code::Bug,
-            format!("`{name}` is not a name of a note"),
-            "please report this",
-        ))
+        Err(PortError::new(Code::Bug, format!("`{name}` is not a name of a note"), "please report this"))
     }
 
     fn sign(&self, payload: &[u8], sign: Sign) -> Answer<Option<String>> {
         let config = self.repo.config_snapshot();
-        let ssh = config
-            .string("gpg.format")
-            .is_some_and(|format| format.as_slice() == b"ssh");
+        let ssh = config.string("gpg.format").is_some_and(|format| format.as_slice() == b"ssh");
         let key = config.string("user.signingKey").map(|key| key.to_string());
-        let wanted =
-            sign == Sign::Required || (ssh && config.boolean("commit.gpgSign") == Some(true));
+        let wanted = sign == Sign::Required || (ssh && config.boolean("commit.gpgSign") == Some(true));
         if !wanted {
             return Ok(None);
         }
@@ -141,29 +116,19 @@ impl Git {
         let key = key.filter(|_| ssh).ok_or_else(missing)?;
         let scratch = tempfile::tempdir().map_err(failed("could not make a temporary folder"))?;
         let home = self.env.get("HOME").unwrap_or_default();
-        let file = match key
-            .strip_prefix("key::")
-            .or_else(|| key.starts_with("ssh-").then_some(key.as_str()))
-        {
+        let file = match key.strip_prefix("key::").or_else(|| key.starts_with("ssh-").then_some(key.as_str())) {
             Some(literal) => {
                 let file = scratch.path().join("key.pub");
                 fs::write(&file, literal).map_err(failed("could not write the public key"))?;
                 file
             }
-            None => key.strip_prefix("~/").map_or_else(
-                || PathBuf::from(&key),
-                |rest| PathBuf::from(home).join(rest),
-            ),
+            None => key.strip_prefix("~/").map_or_else(|| PathBuf::from(&key), |rest| PathBuf::from(home).join(rest)),
         };
-        let program = config
-            .string("gpg.ssh.program")
-            .map_or("ssh-keygen".to_owned(), |p| p.to_string());
+        let program = config.string("gpg.ssh.program").map_or("ssh-keygen".to_owned(), |p| p.to_string());
         let mut command = self.env.child(&program);
         command.args(["-Y", "sign", "-n", "git", "-f"]).arg(file);
         let done = process::run_with(command, payload.to_vec(), &process::Limits::default())?;
-        let pem = String::from_utf8(done.stdout)
-            .ok()
-            .filter(|pem| pem.starts_with("-----BEGIN SSH SIGNATURE"));
+        let pem = String::from_utf8(done.stdout).ok().filter(|pem| pem.starts_with("-----BEGIN SSH SIGNATURE"));
         match pem {
             Some(pem) if done.rc == Some(0) => Ok(Some(pem.trim_end().to_owned())),
             _ => Err(missing()),
@@ -172,10 +137,7 @@ impl Git {
 }
 
 fn hash(kind: Kind, bytes: &[u8]) -> Answer<Oid> {
-    ours(
-        gix::objs::compute_hash(gix::hash::Kind::Sha1, kind, bytes)
-            .map_err(failed("could not hash an object"))?,
-    )
+    ours(gix::objs::compute_hash(gix::hash::Kind::Sha1, kind, bytes).map_err(failed("could not hash an object"))?)
 }
 
 impl Ledger for Git {
@@ -192,9 +154,7 @@ impl Ledger for Git {
         let Some(id) = self.ref_target(&name)? else {
             return Ok(None);
         };
-        let noted = self
-            .note("fetched-at")?
-            .and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
+        let noted = self.note("fetched-at")?.and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
         Ok(Some((id, noted.unwrap_or(Timestamp::from_unix_s(0)))))
     }
 
@@ -221,19 +181,12 @@ impl Ledger for Git {
         head += &format!("committer platformctl <platformctl@localhost> {seconds} +0000\n");
         let payload = format!("{head}\n{}", commit.message);
         let raw = match self.sign(payload.as_bytes(), commit.sign)? {
-            Some(pem) => format!(
-                "{head}gpgsig {}\n\n{}",
-                pem.replace('\n', "\n "),
-                commit.message
-            ),
+            Some(pem) => format!("{head}gpgsig {}\n\n{}", pem.replace('\n', "\n "), commit.message),
             None => payload,
         };
         let id = hash(Kind::Commit, raw.as_bytes())?;
-        self.pending
-            .borrow_mut()
-            .push((id, Kind::Commit, raw.into_bytes()));
-        self.flush()
-            .map_err(failed("could not write the record to the object database"))?;
+        self.pending.borrow_mut().push((id, Kind::Commit, raw.into_bytes()));
+        self.flush().map_err(failed("could not write the record to the object database"))?;
         Ok(id)
     }
 
@@ -256,9 +209,7 @@ impl Ledger for Git {
         match fs::read(self.note_path(name)?) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed::<io::Error>(format!(
-                "could not read the note {name}"
-            ))(error)),
+            Err(error) => Err(failed::<io::Error>(format!("could not read the note {name}"))(error)),
         }
     }
 
@@ -271,13 +222,7 @@ impl Ledger for Git {
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed("could not list notes"))?;
-            names.extend(
-                entry
-                    .file_name()
-                    .into_string()
-                    .ok()
-                    .filter(|name| !name.starts_with('.')),
-            );
+            names.extend(entry.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
         }
         names.sort();
         Ok(names)
@@ -309,11 +254,7 @@ impl Ledger for Git {
         let dir = self.own_dir();
         let what = "could not take the lock of this repository";
         fs::create_dir_all(&dir).map_err(failed(what))?;
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(dir.join("lock"))
-            .map_err(failed(what))?;
+        let file = File::options().create(true).append(true).open(dir.join("lock")).map_err(failed(what))?;
         let mut waited = 0;
         loop {
             match file.try_lock() {

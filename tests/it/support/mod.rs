@@ -1,3 +1,4 @@
 //! What the tests stand on.
 
+mod pulls;
 pub(crate) mod repo;

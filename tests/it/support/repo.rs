@@ -19,9 +19,7 @@ pub(crate) struct Repo {
 impl Repo {
     /// A remote whose `main` has one commit.
     pub(crate) fn new() -> Self {
-        let repo = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
+        let repo = Self { dir: tempfile::tempdir().unwrap() };
         fs::create_dir(repo.path("home")).unwrap();
         repo.git_in(".", &["init", "-q", "--bare", "-b", "main", "remote.git"]);
         repo.git_in(".", &["clone", "-q", "remote.git", "work"]);
@@ -48,10 +46,7 @@ impl Repo {
             ("GIT_AUTHOR_NAME", "Ola".to_owned()),
             ("GIT_AUTHOR_EMAIL", "ola@example.org".to_owned()),
         ];
-        Env::of(
-            vars.map(|(name, value)| (name.into(), value.into())),
-            self.work(),
-        )
+        Env::of(vars.map(|(name, value)| (name.into(), value.into())), self.work())
     }
 
     pub(crate) fn open(&self) -> Git {
@@ -70,18 +65,9 @@ impl Repo {
             .env("HOME", self.path("home"))
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("LC_ALL", "C")
-            .envs([
-                ("GIT_AUTHOR_NAME", "Ola"),
-                ("GIT_AUTHOR_EMAIL", "ola@example.org"),
-            ])
-            .envs([
-                ("GIT_COMMITTER_NAME", "Ola"),
-                ("GIT_COMMITTER_EMAIL", "ola@example.org"),
-            ])
-            .envs([
-                ("GIT_AUTHOR_DATE", "1790000000 +0000"),
-                ("GIT_COMMITTER_DATE", "1790000000 +0000"),
-            ])
+            .envs([("GIT_AUTHOR_NAME", "Ola"), ("GIT_AUTHOR_EMAIL", "ola@example.org")])
+            .envs([("GIT_COMMITTER_NAME", "Ola"), ("GIT_COMMITTER_EMAIL", "ola@example.org")])
+            .envs([("GIT_AUTHOR_DATE", "1790000000 +0000"), ("GIT_COMMITTER_DATE", "1790000000 +0000")])
             .current_dir(dir)
             .args(args);
         command
@@ -95,9 +81,7 @@ impl Repo {
         let output = self.command(&self.path(dir), args).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "git {args:?}: {said}");
-        String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned()
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
     /// Runs git in the clone and returns what it printed.

@@ -1,0 +1,250 @@
+//! Gate: the last place to say no.
+//!
+//! Pure. Takes a plan and what the record says, asks the world nothing, and never stops at the first objection: an operator who
+//! has to fix three things should read three lines.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    flow::plan::Plan,
+    model::{
+        ids::Oid,
+        module::Driver,
+        policy::{Mutations, Transport},
+        refusal::{Code, Refusal},
+        text::shown,
+    },
+    runtime::files::Live,
+};
+
+/// One line of the gate's list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was asked.
+    pub id: &'static str,
+    /// `pass`, `fail`, `error` or `waived`.
+    pub result: &'static str,
+    /// What the answer rests on.
+    pub evidence: Value,
+}
+
+/// What the gate knows beside the plan.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The first record, if there is one.
+    pub genesis: Option<Oid>,
+    /// The place of the newest verified record, if there is one.
+    pub seq: Option<u64>,
+    /// The record at the host's witness' seq, where the host has one and the chain reaches it.
+    pub at_witness: Option<Oid>,
+    /// Whether a release that failed here may be tried again.
+    pub retry: bool,
+}
+
+/// A plan that may be carried out.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit {
+    pub(super) plan: Plan,
+    /// The gate's list, all passed or waived.
+    pub checks: Vec<Check>,
+}
+
+impl Permit {
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// Why not: the refusals, and the list they come from.
+#[derive(Debug)]
+pub struct Closed {
+    /// Every reason.
+    pub refusals: Vec<Refusal>,
+    /// The whole list.
+    pub checks: Vec<Check>,
+}
+
+/// Judges a plan.
+///
+/// # Errors
+/// Every reason at once.
+pub fn gate(plan: Plan, facts: &Facts) -> Result<Permit, Box<Closed>> {
+    let mut list = List::default();
+    mutations(&plan, &mut list);
+    driver(&plan, &mut list);
+    machine(&plan, &mut list);
+    place(&plan, &mut list);
+    space(&plan, &mut list);
+    witness(&plan, facts, &mut list);
+    held(&plan, facts, &mut list);
+    activate(&plan, &mut list);
+    if list.refusals.is_empty() {
+        Ok(Permit { plan, checks: list.checks })
+    } else {
+        Err(Box::new(Closed { refusals: list.refusals, checks: list.checks }))
+    }
+}
+
+#[derive(Default)]
+struct List {
+    checks: Vec<Check>,
+    refusals: Vec<Refusal>,
+}
+
+impl List {
+    fn ask(&mut self, id: &'static str, evidence: Value, refusal: Option<Refusal>) {
+        let result = if refusal.is_some() { "fail" } else { "pass" };
+        self.checks.push(Check { id, result, evidence });
+        self.refusals.extend(refusal);
+    }
+}
+
+fn mutations(plan: &Plan, list: &mut List) {
+    let host = &plan.intention.host;
+    let closed = plan.bound.host.mutations == Mutations::Disabled;
+    let refusal = closed.then(|| {
+        Refusal::new(
+            Code::MutationsDisabled,
+            format!("host {host} has `mutations: disabled` in platform.yaml"),
+            format!("merge a pull request that sets `mutations: enabled` for {host}"),
+        )
+    });
+    list.ask("mutations", json!({"enabled": !closed}), refusal);
+}
+
+fn driver(plan: &Plan, list: &mut List) {
+    let manifest = &plan.bound.manifest;
+    let can = manifest.runtime.driver == Driver::Files && plan.bound.host.transport == Transport::Local;
+    let refusal = (!can).then(|| {
+        Refusal::new(
+            Code::DriverNotYet,
+            "this version applies driver `files` on a host with transport `local`",
+            "validate and plan it from git; apply it with a later version",
+        )
+    });
+    list.ask("driver", json!({"applies": can}), refusal);
+}
+
+fn machine(plan: &Plan, list: &mut List) {
+    let wanted = &plan.bound.host.machine_id;
+    let seen = plan.observed.machine_id.as_deref();
+    let host = &plan.intention.host;
+    let other = !wanted.is_empty() && seen != Some(wanted.as_str());
+    let refusal = other.then(|| {
+        Refusal::new(
+            Code::HostUnreachable,
+            format!(
+                "another machine answers as {host}: machine_id is {}, platform.yaml says {}",
+                seen.unwrap_or("not there"),
+                shown(wanted)
+            ),
+            "find out which machine answers; if it was replaced, merge its new machine_id",
+        )
+    });
+    list.ask("machine", json!({"checked": !wanted.is_empty()}), refusal);
+    let missing = &plan.observed.missing;
+    let refusal = (!missing.is_empty()).then(|| {
+        Refusal::new(
+            Code::HostFailed,
+            format!("{host} has no {}", missing.join(", no ")),
+            "install them on the host (Debian: apt-get install coreutils util-linux diffutils findutils tar)",
+        )
+    });
+    list.ask("tools", json!({"missing": missing}), refusal);
+}
+
+fn place(plan: &Plan, list: &mut List) {
+    let root = &plan.bound.host.root;
+    let module = &plan.intention.module;
+    let foreign = plan.observed.live == Live::Foreign;
+    let refusal = foreign.then(|| {
+        Refusal::new(
+            Code::AlreadyRunningElsewhere,
+            format!("{root}/live/{module} is there and is not platformctl's"),
+            format!("look at it, then move it away: mv {root}/live/{module} {root}/live/{module}.old"),
+        )
+    });
+    list.ask("place", json!({"foreign": foreign}), refusal);
+    let refusal = (!plan.observed.writable).then(|| {
+        Refusal::new(
+            Code::HostFailed,
+            format!("{root} may not be written to"),
+            format!("on the host: install -d -o \"$USER\" {root}"),
+        )
+    });
+    list.ask("root", json!({"writable": plan.observed.writable}), refusal);
+}
+
+/// Free space that stays free, beside twice the release: 16 MiB.
+const SPARE_BYTES: u64 = 16 << 20;
+
+fn space(plan: &Plan, list: &mut List) {
+    let needs: u64 = plan.bound.closure.files.iter().map(|file| file.size_bytes).sum();
+    let needs = needs.saturating_mul(2).saturating_add(SPARE_BYTES);
+    let free = plan.observed.free_bytes;
+    let refusal = (free < needs).then(|| {
+        Refusal::new(
+            Code::HostFailed,
+            format!("{} bytes are free on {}, {needs} are needed", free, plan.intention.host),
+            "make room on the host",
+        )
+    });
+    list.ask("space", json!({"enough": free >= needs}), refusal);
+}
+
+fn witness(plan: &Plan, facts: &Facts, list: &mut List) {
+    let Some(seen) = &plan.observed.witness else {
+        list.ask("witness", json!({"seq": null}), None);
+        return;
+    };
+    let forked = facts.genesis.is_some_and(|genesis| genesis != seen.genesis)
+        || facts.at_witness.is_some_and(|commit| commit != seen.commit);
+    let behind = facts.seq.is_none_or(|seq| seq < seen.seq);
+    let code = if forked { Code::StateForked } else { Code::StateRewound };
+    let refusal = (forked || behind).then(|| {
+        Refusal::new(
+            code,
+            format!(
+                "{} was shown record {} (seq {}), which the record here does not contain",
+                plan.intention.host, seen.commit, seen.seq
+            ),
+            "find out who rewrote refs/platform/state; docs/recovery.md says how to go on",
+        )
+    });
+    list.ask("witness", json!({"seq": seen.seq}), refusal);
+}
+
+fn held(plan: &Plan, facts: &Facts, list: &mut List) {
+    let held = plan.bound.last.as_ref().and_then(|last| last.held.as_ref());
+    let same = held.is_some_and(|held| held.effective == plan.intention.effective);
+    let result = held.filter(|_| same && !facts.retry).map(|held| {
+        Refusal::new(
+            Code::HeldRelease,
+            format!("this release failed here at {} (PR #{}, seq {})", held.at, held.pr, held.seq),
+            "merge a fix, or try the same again with --retry",
+        )
+    });
+    let waived = same && facts.retry;
+    list.ask("held", json!({"held": same, "retry": facts.retry}), result);
+    if waived && let Some(check) = list.checks.last_mut() {
+        check.result = "waived";
+    }
+}
+
+fn activate(plan: &Plan, list: &mut List) {
+    let allowed = &plan.bound.host.activate;
+    let wanted = &plan.bound.manifest.runtime.activate;
+    let foreign: Vec<_> = wanted.iter().filter(|argv| !allowed.contains(argv)).collect();
+    let refusal = foreign.first().map(|argv| {
+        let argv = serde_json::to_string(argv).unwrap_or_default();
+        Refusal::new(
+            Code::Capability,
+            format!("the command {} is not among `activate:` of host {}", shown(&argv), plan.intention.host),
+            format!("merge a pull request that adds `- {}` there", shown(&argv)),
+        )
+    });
+    list.ask("activate", json!({"commands": wanted.len()}), refusal);
+}

@@ -1,0 +1,204 @@
+//! The relation proof: that a merge result M is exactly what its base B and a pull request's head H give.
+//!
+//! Nothing here believes a message, a branch or an author. Trees are compared; a merge that gix computes otherwise is asked of git
+//! a second time, and clean and equal there is accepted.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    model::{
+        approval::Style,
+        ids::Oid,
+        refusal::{Code, Refusal},
+    },
+    port::{Answer, Commit, Merge, Merger, Source},
+};
+
+/// A proven relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// H.
+    pub head: Oid,
+    /// M.
+    pub merge: Oid,
+    /// tree(M).
+    pub tree: Oid,
+    /// B.
+    pub base: Oid,
+    /// How it was merged.
+    pub style: Style,
+}
+
+impl Relation {
+    /// Whether git alone cannot prove it fully.
+    pub fn weak(&self) -> bool {
+        self.style == Style::FastForward
+    }
+}
+
+/// Proves that `merge` is what merging `head` gives. `Err` says in what it is not.
+///
+/// # Errors
+/// Objects that cannot be read.
+pub fn prove(source: &dyn Source, head: Oid, merge: Oid) -> Answer<Result<Relation, Refusal>> {
+    let m = source.commit(merge)?;
+    match m.parents.as_slice() {
+        [] => Ok(Err(evil(merge, "it has no parent: nothing was merged into anything", None))),
+        [base] if merge == head => Ok(Ok(relation(&m, head, *base, Style::FastForward))),
+        [base] => linear(source, head, &m, *base),
+        [base, second] if *second == head => merged(source, head, &m, *base),
+        [base, second] => rebase_merged(source, head, &m, *base, *second),
+        more => Ok(Err(evil(
+            merge,
+            &format!("it has {} parents (an octopus): no pull request makes one", more.len()),
+            None,
+        ))),
+    }
+}
+
+fn relation(m: &Commit, head: Oid, base: Oid, style: Style) -> Relation {
+    Relation { head, merge: m.id, tree: m.tree, base, style }
+}
+
+fn evil(merge: Oid, why: &str, diff: Option<String>) -> Refusal {
+    let diff = diff.map_or_else(String::new, |diff| format!("\n{diff}"));
+    Refusal::new(
+        Code::EvilMerge,
+        format!("{merge} is not what its pull request gives: {why}{diff}"),
+        "merge the base into the branch, then merge the pull request; a repair is a new pull request",
+    )
+}
+
+fn merged(source: &dyn Source, head: Oid, m: &Commit, base: Oid) -> Answer<Result<Relation, Refusal>> {
+    if source.commit(base)?.tree == m.tree {
+        return Ok(Err(evil(m.id, "its tree is that of its base: the head's changes were dropped", None)));
+    }
+    let why = match tree_of(source, base, head, m.tree)? {
+        Computed::Same => return Ok(Ok(relation(m, head, base, Style::Merge))),
+        Computed::Conflict(paths) => evil(
+            m.id,
+            &format!("base and head conflict in {paths}, and someone resolved that in the merge itself"),
+            None,
+        ),
+        Computed::Other(tree) => {
+            evil(m.id, "these files differ from a clean merge of base and head:", Some(source.diff(tree, m.tree, 20)?))
+        }
+    };
+    Ok(Err(why))
+}
+
+enum Computed {
+    Same,
+    Other(Oid),
+    Conflict(String),
+}
+
+fn judge(merge: Merge, wanted: Oid) -> Computed {
+    match merge {
+        Merge::Clean(tree) if tree == wanted => Computed::Same,
+        Merge::Clean(tree) => Computed::Other(tree),
+        Merge::Conflict(paths) => Computed::Conflict(paths.join(", ")),
+    }
+}
+
+/// The clean merge of base and head, compared with `wanted`; gix first, git where gix sees it otherwise.
+fn tree_of(source: &dyn Source, base: Oid, head: Oid, wanted: Oid) -> Answer<Computed> {
+    match judge(source.merge(base, head, Merger::Gix)?, wanted) {
+        Computed::Same => Ok(Computed::Same),
+        Computed::Other(_) | Computed::Conflict(_) => Ok(judge(source.merge(base, head, Merger::Git)?, wanted)),
+    }
+}
+
+fn replayed(source: &dyn Source, onto: Oid, pick: Oid, wanted: Oid) -> Answer<bool> {
+    for by in [Merger::Gix, Merger::Git] {
+        if matches!(judge(source.replay(onto, pick, by)?, wanted), Computed::Same) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// One parent and not the head itself: a rebase of several commits, or a squash.
+fn linear(source: &dyn Source, head: Oid, m: &Commit, parent: Oid) -> Answer<Result<Relation, Refusal>> {
+    // A rebase is tried first: merging the head again on top of its own replay changes nothing, and would look like a squash.
+    if let Some(base) = replay(source, head, m.id, parent)? {
+        let picks = picks(source, base, head)?;
+        let original = source.commit(head)?;
+        let same_words = original.message == m.message && original.author == m.author;
+        let style = if picks.len() > 1 || same_words { Style::Rebase } else { Style::Squash };
+        if source.commit(base)?.tree != m.tree {
+            return Ok(Ok(relation(m, head, base, style)));
+        }
+    }
+    if source.commit(parent)?.tree == m.tree {
+        return Ok(Err(evil(m.id, "it changes nothing", None)));
+    }
+    let why = match tree_of(source, parent, head, m.tree)? {
+        Computed::Same => return Ok(Ok(relation(m, head, parent, Style::Squash))),
+        Computed::Conflict(paths) => evil(m.id, &format!("base and head conflict in {paths}"), None),
+        Computed::Other(tree) => {
+            evil(m.id, "these files differ from a clean squash of the head:", Some(source.diff(tree, m.tree, 20)?))
+        }
+    };
+    Ok(Err(why))
+}
+
+/// The commits of the head that a rebase replays: those not in `base`, without merges, parents first.
+fn picks(source: &dyn Source, base: Oid, head: Oid) -> Answer<Vec<Oid>> {
+    let mut picks = Vec::new();
+    for id in source.between(base, head)? {
+        if source.commit(id)?.parents.len() == 1 {
+            picks.push(id);
+        }
+    }
+    Ok(picks)
+}
+
+/// B, if `tip` and the commits below it are the head's own commits replayed on B, step by step. `near` is `tip`'s parent.
+fn replay(source: &dyn Source, head: Oid, tip: Oid, near: Oid) -> Answer<Option<Oid>> {
+    let count = picks(source, near, head)?.len();
+    let mut chain = vec![tip];
+    let mut base = near;
+    for _ in 1..count {
+        let commit = source.commit(base)?;
+        let [parent] = commit.parents.as_slice() else {
+            return Ok(None);
+        };
+        chain.push(base);
+        base = *parent;
+    }
+    chain.reverse();
+    let picks = picks(source, base, head)?;
+    if picks.len() != chain.len() || count == 0 {
+        return Ok(None);
+    }
+    let own: BTreeSet<Oid> = picks.iter().copied().collect();
+    let mut onto = base;
+    for (step, pick) in chain.iter().zip(&picks) {
+        // A step that is the pick itself was not replayed: that is a fast-forward, which has its own rule.
+        if own.contains(step) || !replayed(source, onto, *pick, source.commit(*step)?.tree)? {
+            return Ok(None);
+        }
+        onto = *step;
+    }
+    Ok(Some(base))
+}
+
+fn rebase_merged(
+    source: &dyn Source,
+    head: Oid,
+    m: &Commit,
+    base: Oid,
+    second: Oid,
+) -> Answer<Result<Relation, Refusal>> {
+    let top = source.commit(second)?;
+    if top.tree == m.tree
+        && source.commit(base)?.tree != m.tree
+        && let [near] = top.parents.as_slice()
+        && replay(source, head, second, *near)? == Some(base)
+    {
+        return Ok(Ok(relation(m, head, base, Style::RebaseMerge)));
+    }
+    let why = format!("its second parent {second} is neither the head {head} nor a replay of it");
+    Ok(Err(evil(m.id, &why, None)))
+}

@@ -1,0 +1,252 @@
+//! Scope: whether the approved pull request is about this module, and whether everything between the last apply and it was
+//! reviewed too.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use serde_json::{Value, json};
+
+use crate::{
+    flow::{
+        approve::{Approved, Forge},
+        content::Content,
+        repository,
+        stage::{Stage, Stop},
+    },
+    model::{
+        approval::Style,
+        digest::Digest,
+        ids::{HostName, ModuleId, Oid},
+        json,
+        refusal::{Code, Refusal},
+    },
+    port::{Answer, PortError, Source},
+};
+
+/// What of the repository concerns a module at a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The effective digest; `None` where there is no such module. A module that does not hold has a digest of its own kind.
+    pub effective: Option<Digest>,
+    /// Its host's entry in the policy.
+    host: Value,
+}
+
+/// Standings by tree, each computed once.
+pub struct Standings<'a> {
+    source: &'a dyn Source,
+    module: &'a ModuleId,
+    host: &'a HostName,
+    known: RefCell<BTreeMap<Oid, Standing>>,
+}
+
+impl<'a> Standings<'a> {
+    /// Of a module on a host.
+    pub fn new(source: &'a dyn Source, module: &'a ModuleId, host: &'a HostName) -> Self {
+        Self { source, module, host, known: RefCell::default() }
+    }
+
+    /// The standing at a commit.
+    ///
+    /// # Errors
+    /// Objects that cannot be read.
+    pub fn at(&self, commit: Oid) -> Answer<Standing> {
+        let tree = self.source.commit(commit)?.tree;
+        if let Some(known) = self.known.borrow().get(&tree) {
+            return Ok(known.clone());
+        }
+        let content = Content::lazy(self.source, tree);
+        let effective = match repository::module(&content, self.module)? {
+            None => None,
+            Some(Ok(module)) => Some(module.closure.effective),
+            Some(Err(problems)) => Some(digest(&json!({"problems": problems}))?),
+        };
+        let host = match repository::policy(&content)? {
+            Ok(at) => json!(at.policy.hosts.get(self.host)),
+            Err(problems) => json!({"problems": problems}),
+        };
+        let standing = Standing { effective, host };
+        self.known.borrow_mut().insert(tree, standing.clone());
+        Ok(standing)
+    }
+
+    fn differ(&self, a: Oid, b: Oid) -> Answer<bool> {
+        Ok(self.at(a)? != self.at(b)?)
+    }
+}
+
+fn digest(value: &Value) -> Answer<Digest> {
+    json::digest(value).map_err(|error| {
+        PortError::new(Code::Bug, "a digest has no canonical form", "please report this").because(error)
+    })
+}
+
+/// What an approval covers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// Pull requests, in the order they were merged.
+    pub covers: Vec<u64>,
+    /// Commits that a reviewed policy adopts.
+    pub adopted: Vec<Oid>,
+    /// What stood there before, on a first apply.
+    pub baseline: Option<Digest>,
+}
+
+/// Finds what an approval covers, from the last applied merge result `last`.
+///
+/// # Errors
+/// Out of scope, replayed, or with something in between that nobody reviewed.
+pub fn scope(
+    forge: &Forge<'_>,
+    approved: &Approved,
+    standings: &Standings<'_>,
+    last: Option<Oid>,
+    adopt: &[Oid],
+) -> Stage<Scope> {
+    match last {
+        None => first(approved, standings),
+        Some(last) => {
+            if let Some(refusal) = replayed(forge.source, approved, last)? {
+                return Err(refusal.into());
+            }
+            Walk { forge, standings, adopt, last, scope: Scope::default(), refusals: Vec::new() }.run(approved)
+        }
+    }
+}
+
+fn first(approved: &Approved, standings: &Standings<'_>) -> Stage<Scope> {
+    let relation = approved.relation();
+    let before = standings.at(relation.base)?;
+    if before.effective == standings.at(relation.merge)?.effective {
+        return Err(Refusal::new(
+            Code::NeverChangedByPr,
+            format!("{} was never applied, and PR #{} does not change it", standings.module, approved.pr()),
+            format!("apply the pull request that brought {}, or merge one that changes it", standings.module),
+        )
+        .into());
+    }
+    Ok(Scope { covers: vec![approved.pr()], adopted: Vec::new(), baseline: before.effective })
+}
+
+fn replayed(source: &dyn Source, approved: &Approved, last: Oid) -> Answer<Option<Refusal>> {
+    let merge = approved.relation().merge;
+    if merge == last {
+        return Ok(None);
+    }
+    if !source.has(last)? || !source.is_ancestor(last, merge)? {
+        let fact = format!("PR #{} ({merge}) does not contain what is applied ({last})", approved.pr());
+        return Ok(Some(Refusal::new(
+            Code::Replay,
+            fact,
+            "apply a newer pull request; going back is a rollback, by a pull request that reverts",
+        )));
+    }
+    Ok(None)
+}
+
+struct Walk<'a> {
+    forge: &'a Forge<'a>,
+    standings: &'a Standings<'a>,
+    adopt: &'a [Oid],
+    last: Oid,
+    scope: Scope,
+    refusals: Vec<Refusal>,
+}
+
+impl Walk<'_> {
+    /// From M down the first-parent chain to L, one proven pull request after another.
+    fn run(mut self, approved: &Approved) -> Stage<Scope> {
+        let mut at = approved.relation().merge;
+        let mut above = Style::Merge;
+        if at != self.last {
+            at = self.cover(approved, true)?;
+            above = approved.relation().style;
+        } else {
+            self.scope.covers.push(approved.pr());
+        }
+        while at != self.last {
+            let commit = self.forge.source.commit(at)?;
+            let Some(parent) = commit.parents.first().copied() else {
+                let fact = format!("the base no longer contains what is applied ({})", self.last);
+                return Err(Refusal::new(Code::Replay, fact, "find out who rewrote the base branch").into());
+            };
+            if !self.standings.differ(parent, at)? {
+                at = parent;
+                continue;
+            }
+            if self.adopt.contains(&at) {
+                self.scope.adopted.push(at);
+                at = parent;
+                continue;
+            }
+            match self.forge.proof_of(at) {
+                Ok(proven) => {
+                    above = proven.relation().style;
+                    at = self.cover(&proven, false)?;
+                }
+                // What a fast-forward brought has no end that git could tell: it is weak as a whole, and says so.
+                Err(Stop::Refused(_)) if above == Style::FastForward && commit.parents.len() == 1 => {
+                    at = parent;
+                }
+                Err(Stop::Refused(reasons)) => {
+                    self.unreviewed(at, parent, &reasons)?;
+                    at = parent;
+                }
+                Err(world) => return Err(world),
+            }
+        }
+        if !self.refusals.is_empty() {
+            return Err(Stop::Refused(self.refusals));
+        }
+        self.scope.covers.reverse();
+        self.scope.adopted.reverse();
+        Ok(self.scope)
+    }
+
+    /// Takes a proven pull request; returns where to go on.
+    fn cover(&mut self, proven: &Approved, always: bool) -> Answer<Oid> {
+        let relation = proven.relation();
+        if always || self.standings.differ(relation.base, relation.merge)? {
+            self.scope.covers.push(proven.pr());
+        }
+        // L may lie among the commits of a rebase: never walk past it.
+        let range = self.forge.source.first_parents(relation.merge, Some(relation.base))?;
+        Ok(if range.contains(&self.last) { self.last } else { relation.base })
+    }
+
+    fn unreviewed(&mut self, at: Oid, parent: Oid, reasons: &[Refusal]) -> Answer<()> {
+        let source = self.forge.source;
+        let why = reasons.first().map_or("", |reason| reason.code.slug());
+        let diff = source.diff(source.commit(parent)?.tree, source.commit(at)?.tree, 20)?;
+        self.refusals.push(Refusal::new(
+            Code::UnreviewedChange,
+            format!(
+                "{at} changed {} on the base and no pull request proves it ({why}):\n{diff}",
+                self.standings.module
+            ),
+            format!("review it, then list it in platform.yaml by a pull request: approval.adopt: [{at}]"),
+        ));
+        Ok(())
+    }
+}
+
+/// A newer commit of the base that changed the module already, unless there is none.
+///
+/// # Errors
+/// Objects that cannot be read.
+pub fn superseded(forge: &Forge<'_>, approved: &Approved, standings: &Standings<'_>) -> Answer<Option<Refusal>> {
+    let merge = approved.relation().merge;
+    for id in forge.source.first_parents(forge.base, Some(merge))? {
+        let parent = forge.source.commit(id)?.parents.first().copied();
+        let Some(parent) = parent else { break };
+        if standings.differ(parent, id)? {
+            let candidates = forge.candidates(id)?;
+            let newer = candidates.first().map_or_else(|| id.to_string(), |pr| format!("#{pr}"));
+            return Ok(Some(Refusal::new(
+                Code::Superseded,
+                format!("a newer change of {} is on the base: {newer} ({id})", standings.module),
+                format!("apply {newer}, it contains #{}; or say --allow-older", approved.pr()),
+            )));
+        }
+    }
+    Ok(None)
+}

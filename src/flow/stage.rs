@@ -1,0 +1,46 @@
+//! How a stage ends when it does not end well: it refuses, or the world failed it. Both go up by `?`, and never get mixed up.
+
+use crate::{
+    model::refusal::{Code, Refusal},
+    port::PortError,
+};
+
+/// Why a stage gave no product.
+#[derive(Debug)]
+pub enum Stop {
+    /// Every reason it has, at once.
+    Refused(Vec<Refusal>),
+    /// The world failed.
+    World(PortError),
+}
+
+/// A stage's product, or why there is none.
+pub type Stage<T> = Result<T, Stop>;
+
+impl From<PortError> for Stop {
+    fn from(error: PortError) -> Self {
+        Self::World(error)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(vec![refusal])
+    }
+}
+
+/// Stops with one reason.
+///
+/// # Errors
+/// Always.
+pub fn refuse<T>(code: Code, fact: impl Into<String>, fix: impl Into<String>) -> Stage<T> {
+    Err(Refusal::new(code, fact, fix).into())
+}
+
+/// Goes on only without reasons.
+///
+/// # Errors
+/// There are reasons.
+pub fn unless(refusals: Vec<Refusal>) -> Stage<()> {
+    if refusals.is_empty() { Ok(()) } else { Err(Stop::Refused(refusals)) }
+}
