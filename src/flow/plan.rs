@@ -37,6 +37,16 @@ impl Plan {
         &self.intention.changes
     }
 
+    /// Whether nothing is left to do: nothing differs on the host, and the record says that this content was applied and ended
+    /// well. Files that merely lie there are not enough: their activation may have failed, or never begun.
+    pub fn is_done(&self) -> bool {
+        let effective = Some(self.intention.effective);
+        let last = self.bound.last.as_ref();
+        self.intention.changes.is_empty()
+            && last.is_some_and(|last| last.effective == effective)
+            && last.is_none_or(|last| last.held.as_ref().map(|held| held.effective) != effective)
+    }
+
     /// What it was bound to.
     pub fn bound(&self) -> &Bound {
         &self.bound

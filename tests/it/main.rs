@@ -6,6 +6,7 @@
     reason = "tests are their own world"
 )]
 
+mod apply;
 mod approve;
 mod generated;
 mod git;

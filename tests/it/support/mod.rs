@@ -2,3 +2,4 @@
 
 mod pulls;
 pub(crate) mod repo;
+pub(crate) mod site;

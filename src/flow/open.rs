@@ -1,0 +1,158 @@
+//! Open: the intent is written and pushed before anything is touched. From here on every way ends in an outcome.
+
+use crate::{
+    flow::{
+        append::{Append, Preconditions},
+        gate::Permit,
+        record::Record,
+        repository::PolicyAt,
+    },
+    ledger::{
+        event::{Kind, Lock},
+        state::State,
+        tree,
+    },
+    model::{
+        ids::{HostName, ModuleId, Oid, RunId},
+        status::OpenRun,
+    },
+    port::Answer,
+    runtime::files::Witness,
+};
+
+/// How long an intent locks before others may ask the host what became of it, in seconds.
+const EXPIRES_S: i64 = 3_600;
+
+/// An intent that the remote has. Whoever holds one owes the record an outcome.
+#[derive(Debug)]
+#[must_use]
+pub struct Intent {
+    pub(super) permit: Permit,
+    pub(super) run: RunId,
+    pub(super) nonce: String,
+    pub(super) commit: Oid,
+    pub(super) seq: u64,
+    pub(super) witness: String,
+}
+
+impl Intent {
+    /// The run.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// The record of the intent.
+    pub fn commit(&self) -> Oid {
+        self.commit
+    }
+
+    /// Its place in the chain, which is also its fencing number.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
+/// How opening ended.
+#[derive(Debug)]
+pub enum Opened {
+    /// The intent is recorded.
+    Intent(Box<Intent>),
+    /// What the plan rests on changed meanwhile: back to bind.
+    Moved(String),
+}
+
+/// What a module's run locks.
+pub fn scope(host: &HostName, module: &ModuleId) -> String {
+    format!("{host}/{module}")
+}
+
+/// The open run that locks a scope.
+///
+/// # Errors
+/// The record cannot be read.
+pub fn holder(state: &State<'_>, scope: &str) -> Answer<Option<OpenRun>> {
+    Ok(state.open_runs()?.into_iter().find(|open| open.scope == scope))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Record<'_> {
+    /// Sees to it that there is a record and that the policy in force in it is P's.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn ready(&self, policy: &PolicyAt, p: Oid) -> Answer<()> {
+        if self.ledger.tip()?.is_none() {
+            let begun = self.append(&self.draft(Kind::Genesis)?, None);
+            // Somebody else may have begun it at the same moment: theirs is as good.
+            if self.ledger.tip()?.is_none() {
+                begun?;
+            }
+        }
+        let Some(tip) = self.ledger.tip()? else { return Ok(()) };
+        let state = State::at(self.source, tip)?;
+        if state.blob_id(tree::POLICY)? == Some(policy.blob) && state.blob_id(tree::SIGNERS)? == policy.signers {
+            return Ok(());
+        }
+        let mut event = self.draft(Kind::Policy)?;
+        event.policy = Some(policy.blob);
+        event.signers = policy.signers;
+        event.policy_commit = Some(p);
+        self.append(&event, None)?;
+        Ok(())
+    }
+
+    /// What an intent or a no-op for a module rests on, as the record stands now.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn preconditions(&self, module: &ModuleId, host: &HostName, status: Option<Oid>) -> Answer<Preconditions> {
+        let policy = match self.ledger.tip()? {
+            Some(tip) => State::at(self.source, tip)?.blob_id(tree::POLICY)?,
+            None => None,
+        };
+        Ok(Preconditions { module: module.clone(), status, scope: scope(host, module), policy })
+    }
+}
+
+/// Records the intent to carry out a permitted plan. `status` is the blob of the module's status that the plan rests on.
+///
+/// # Errors
+/// The record cannot be written; nothing was touched.
+pub fn open(record: &Record<'_>, permit: Permit, status: Option<Oid>) -> Answer<Opened> {
+    let plan = permit.plan();
+    let intention = plan.intention();
+    let chance = record.clock.chance();
+    let mut event = record.draft(Kind::ApplyIntent)?;
+    let run = RunId::new(event.time, [chance[0], chance[1], chance[2], chance[3]]);
+    let nonce = hex(&record.clock.chance());
+    event.run = Some(run.clone());
+    event.module = Some(intention.module.clone());
+    event.host = Some(intention.host.clone());
+    event.approved = Some(plan.bound().approval().clone());
+    event.closure = Some(intention.closure);
+    event.effective = Some(intention.effective);
+    event.plan = Some(plan.digest());
+    event.policy = Some(intention.policy);
+    event.changes = intention.changes.clone();
+    event.checkout = Some(plan.bound().checkout().to_owned());
+    event.waived = plan.bound().waived().to_vec();
+    event.waived.extend(permit.checks.iter().filter(|check| check.result == "waived").map(|check| check.id.to_owned()));
+    event.lock = Some(Lock {
+        project: None,
+        scope: scope(&intention.host, &intention.module),
+        expires: event.time.plus_s(EXPIRES_S),
+        nonce: nonce.clone(),
+    });
+    let preconditions = record.preconditions(&intention.module, &intention.host, status)?;
+    Ok(match record.append(&event, Some(&preconditions))? {
+        Append::Moved(why) => Opened::Moved(why),
+        Append::Done(done) => {
+            let witness = Witness { genesis: done.genesis, seq: done.seq, commit: done.commit };
+            let witness = serde_json::to_string(&witness).unwrap_or_default();
+            Opened::Intent(Box::new(Intent { permit, run, nonce, commit: done.commit, seq: done.seq, witness }))
+        }
+    })
+}

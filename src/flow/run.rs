@@ -1,0 +1,150 @@
+//! Run: the host is told to change, once.
+
+use crate::{
+    flow::ship::Shipped,
+    model::refusal::Code,
+    port::{Host, Input, PortError},
+    runtime::{
+        files::{self, Live},
+        result::{self, Fate},
+        shell,
+    },
+};
+
+/// A release that was activated, by the host's own word.
+#[derive(Debug)]
+#[must_use]
+pub struct Ran<'a> {
+    pub(super) shipped: Shipped<'a>,
+}
+
+/// How an attempt to change the host ended, if not well.
+#[derive(Debug)]
+pub enum NotRan {
+    /// Certainly nothing that runs was touched.
+    Untouched(PortError),
+    /// The change was begun and failed: the host is left as it is.
+    Failed(PortError),
+    /// Nobody knows yet: the run stays open.
+    Unknown(PortError),
+}
+
+/// Activates a release.
+///
+/// # Errors
+/// See [`NotRan`]; an answer that did not come is asked for again before it is called unknown.
+pub fn run<'a>(shipped: Shipped<'a>, host: &dyn Host) -> Result<Ran<'a>, NotRan> {
+    let args = args(&shipped);
+    let fate = match host.run(&files::RUN, &args, Input::Nothing) {
+        Ok(reply) => result::fate(&shipped.intent.run, &shipped.intent.nonce, &reply.stdout),
+        Err(error) if error.code == Code::HostUnreachable => return Err(NotRan::Untouched(error)),
+        Err(error) => look_again(&shipped, host, error)?,
+    };
+    judge(fate).map(|()| Ran { shipped })
+}
+
+fn args(shipped: &Shipped<'_>) -> Vec<String> {
+    let intent = shipped.intent;
+    let plan = &intent.permit.plan;
+    let expected = match &plan.observed.live {
+        Live::Release { name, .. } => name.clone(),
+        Live::None => "none".to_owned(),
+        Live::Foreign => "foreign".to_owned(),
+    };
+    let mut args = vec![
+        plan.bound.host.root.to_string(),
+        plan.intention.module.to_string(),
+        plan.intention.module.to_string(),
+        intent.run.to_string(),
+        intent.nonce.clone(),
+        intent.seq.to_string(),
+        plan.intention.closure.hex(),
+        expected,
+        intent.witness.clone(),
+    ];
+    args.extend(plan.bound.manifest.runtime.activate.iter().map(|argv| shell::quoted(argv)));
+    args
+}
+
+/// After an answer that did not come: looks, and where the host never began, makes sure that it never will.
+fn look_again(shipped: &Shipped<'_>, host: &dyn Host, lost: PortError) -> Result<Fate, NotRan> {
+    let intent = shipped.intent;
+    let plan = &intent.permit.plan;
+    let args = [plan.bound.host.root.to_string(), plan.intention.module.to_string(), intent.run.to_string()];
+    let ask = |script| host.run(script, &args, Input::Nothing);
+    let fate = |stdout: &[u8]| result::fate(&intent.run, &intent.nonce, stdout);
+    match ask(&result::RESULT).map(|reply| fate(&reply.stdout)) {
+        Ok(Fate::Never) => match ask(&result::TOMBSTONE).map(|reply| fate(&reply.stdout)) {
+            Ok(fate @ (Fate::Tombstone | Fate::Ended { .. })) => Ok(fate),
+            Ok(Fate::Running | Fate::Begun | Fate::Never | Fate::NotAnAnswer) | Err(_) => Err(NotRan::Unknown(lost)),
+        },
+        Ok(fate @ (Fate::Ended { .. } | Fate::Tombstone)) => Ok(fate),
+        Ok(Fate::Running | Fate::Begun | Fate::NotAnAnswer) | Err(_) => Err(NotRan::Unknown(lost)),
+    }
+}
+
+/// What the host's word means: every step before the switch leaves what runs as it was.
+pub fn judge(fate: Fate) -> Result<(), NotRan> {
+    let error = |code, what: &str, fix: &str| PortError::new(code, what, fix);
+    match fate {
+        Fate::Ended { rc: 0, step } if step == "done" => Ok(()),
+        Fate::Ended { step, .. } => match step.as_str() {
+            "activate" => Err(NotRan::Failed(error(
+                Code::HostFailed,
+                "the release is live, but an activation command failed",
+                "look at <root>/runs/<run>/log on the host, then merge a fix",
+            ))),
+            "expected" => Err(NotRan::Untouched(error(
+                Code::PlanStale,
+                "something else became live on the host after the plan was made",
+                "run the same command again",
+            ))),
+            "lock" => Err(NotRan::Untouched(error(
+                Code::Busy,
+                "another run holds the host's lock",
+                "wait for it, then run the same command again",
+            ))),
+            "fence" => Err(NotRan::Untouched(error(
+                Code::StateRewound,
+                "the host has already carried out a newer run of this scope",
+                "fetch the record and look: platformctl state fetch; platformctl log",
+            ))),
+            "tombstone" => Err(NotRan::Untouched(error(
+                Code::Interrupted,
+                "a person ended this run before it began",
+                "run the same command again if it is still wanted",
+            ))),
+            _ => Err(NotRan::Untouched(error(
+                Code::DeliveryFailed,
+                "the host could not switch to the release; what was live is live",
+                "look for a full disk and at the rights of the root folder",
+            ))),
+        },
+        Fate::Tombstone => Err(NotRan::Untouched(error(
+            Code::HostUnreachable,
+            "the link was lost before the host began; it was told never to begin this run",
+            "run the same command again",
+        ))),
+        Fate::Running | Fate::Begun | Fate::Never | Fate::NotAnAnswer => Err(NotRan::Unknown(error(
+            Code::LinkLost,
+            "the host gave no result for the run",
+            "run `platformctl resume`: it asks the host what became of the run",
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_done_is_done() {
+        let ended = |rc, step: &str| judge(Fate::Ended { rc, step: step.into() });
+        assert!(ended(0, "done").is_ok());
+        assert!(matches!(ended(1, "done"), Err(NotRan::Untouched(_))));
+        assert!(matches!(ended(0, "activate"), Err(NotRan::Failed(_))));
+        assert!(matches!(ended(1, "switch"), Err(NotRan::Untouched(_))));
+        assert!(matches!(judge(Fate::Running), Err(NotRan::Unknown(_))));
+        assert!(matches!(judge(Fate::NotAnAnswer), Err(NotRan::Unknown(_))));
+    }
+}

@@ -1,0 +1,161 @@
+//! A repository with one module of driver `files`, a host root, and everything that `apply` may ask.
+
+use std::{cell::RefCell, fs, path::PathBuf};
+
+use platformctl::{
+    flow::{
+        apply::{Applied, Ask, World, apply},
+        bind::Waivers,
+        close::{Ending, Step},
+        request::Request,
+        stage::{Stage, Stop},
+    },
+    io::{clock::SystemClock, git::Git, local::Local, remote::GitRemote},
+    model::{ids::Oid, policy::HostPolicy},
+    port::{Answer, Host},
+};
+
+use super::repo::Repo;
+
+/// The repository, with its own host.
+pub(crate) struct Site {
+    pub(crate) repo: Repo,
+}
+
+/// The ports of one process.
+pub(crate) struct Ports {
+    pub(crate) git: Git,
+    pub(crate) remote: GitRemote,
+    pub(crate) clock: SystemClock,
+    pub(crate) steps: RefCell<Vec<Step>>,
+}
+
+pub(crate) fn local() -> Local {
+    Local::new(std::env::var("PATH").unwrap(), None)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape that World asks for")]
+pub(crate) fn host(_: &HostPolicy) -> Answer<Box<dyn Host>> {
+    Ok(Box::new(local()))
+}
+
+/// The request for a pull request's module `site`.
+pub(crate) fn ask(pr: u64) -> Ask {
+    Ask {
+        module: "site".parse().unwrap(),
+        request: Request { approved: None, pr: Some(pr) },
+        again: false,
+        waivers: Waivers::default(),
+        retry: false,
+        claim: None,
+    }
+}
+
+impl Site {
+    /// The policy on main; pull request 1, which adds the module, is merged.
+    pub(crate) fn new() -> Self {
+        let site = Self::empty("");
+        site.change(1, "hello\n");
+        site
+    }
+
+    /// The policy alone, with more lines for the host.
+    pub(crate) fn empty(more: &str) -> Self {
+        let repo = Repo::new();
+        let root = repo.path("root");
+        let policy = format!(
+            "schema: platform/1\nhosts:\n  box:\n    transport: local\n    root: {}\n    mutations: enabled\n{more}",
+            root.display()
+        );
+        repo.write("platform.yaml", &policy);
+        repo.commit("policy");
+        repo.publish();
+        Self { repo }
+    }
+
+    /// Opens and merges pull request `n`, which writes the page.
+    pub(crate) fn change(&self, n: u64, page: &str) -> Oid {
+        self.repo.branch(&format!("pr{n}"), "main");
+        self.manifest("");
+        self.repo.write("modules/site/public/index.html", page);
+        self.repo.commit(&format!("page for {n}"));
+        self.repo.propose(n);
+        self.repo.merge(n, &format!("pr{n}"))
+    }
+
+    /// Writes the manifest, with more lines.
+    pub(crate) fn manifest(&self, more: &str) {
+        let text = "schema: module/2\nid: site\ntitle: Site\nowner: ola\nhost: box\n\
+                    runtime: {driver: files, tree: modules/site/public}\n";
+        self.repo.write("modules/site/module.yaml", &format!("{text}{more}"));
+    }
+
+    pub(crate) fn ports(&self) -> Ports {
+        Ports {
+            git: self.repo.open(),
+            remote: self.repo.remote(),
+            clock: SystemClock::new(&self.repo.env()),
+            steps: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn apply(&self, ask: &Ask) -> Stage<Applied> {
+        let ports = self.ports();
+        let tell = |step| ports.steps.borrow_mut().push(step);
+        apply(&ports.world(&tell), ask)
+    }
+
+    /// Applies and says in one line how it went.
+    pub(crate) fn says(&self, ask: &Ask) -> String {
+        said(self.apply(ask))
+    }
+
+    pub(crate) fn live(&self) -> String {
+        fs::read_to_string(self.live_path()).unwrap_or_else(|error| error.kind().to_string())
+    }
+
+    pub(crate) fn live_path(&self) -> PathBuf {
+        self.repo.path("root/live/site/index.html")
+    }
+
+    /// The subjects of the record on the remote, newest first.
+    pub(crate) fn log(&self) -> Vec<String> {
+        let log = self.repo.git_in("remote.git", &["log", "--format=%s", "refs/platform/state"]);
+        log.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Ports {
+    pub(crate) fn world<'a>(&'a self, tell: &'a dyn Fn(Step)) -> World<'a> {
+        World {
+            source: &self.git,
+            ledger: &self.git,
+            checkout: &self.git,
+            remote: &self.remote,
+            base: "main",
+            clock: &self.clock,
+            host: &host,
+            tell,
+        }
+    }
+}
+
+/// How an apply went, in one line.
+pub(crate) fn said(stage: Stage<Applied>) -> String {
+    match stage {
+        Ok(Applied::Noop(noop)) => format!("noop, recorded: {}", noop.record.is_some()),
+        Ok(Applied::Run(run)) => {
+            let recorded = run.carried.record.as_ref().map(|record| record.on_remote);
+            let ending = match &run.carried.ending {
+                Ending::Ok(evidence) => format!("ok, {} files", evidence.files),
+                Ending::Failed(error) => format!("failed: {}", error.code.slug()),
+                Ending::Aborted(error) => format!("aborted: {}", error.code.slug()),
+                Ending::Unknown(error) => format!("unknown: {}", error.code.slug()),
+            };
+            let covers = &run.summary.approval.covers;
+            format!("{ending}, covers {covers:?}, recorded: {recorded:?}")
+        }
+        Err(Stop::Refused(refusals)) => refusals.iter().map(|r| r.code.slug()).collect::<Vec<_>>().join(" "),
+        Err(Stop::World(error)) => format!("world: {} {error}", error.code.slug()),
+    }
+}
