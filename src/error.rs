@@ -1,6 +1,7 @@
 //! Blame: which world the operator is in. This file alone chooses the exit code.
 
 use crate::{
+    flow::stage::Stop,
     model::refusal::{Code, Refusal},
     port::PortError,
 };
@@ -167,6 +168,15 @@ impl From<PortError> for Failure {
             next = cause.source();
         }
         Self { class: Class::of(error.code), refusals: vec![error.into_refusal()], causes }
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(refusals) => Self::refused(refusals),
+            Stop::World(error) => error.into(),
+        }
     }
 }
 

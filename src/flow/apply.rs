@@ -5,6 +5,7 @@ use crate::{
         append::{Append, Appended},
         approve::{Forge, approve},
         bind::{Bind, Waivers, bind},
+        bound::Bound,
         close::{Carried, Step, Tell, carry_out},
         content::Content,
         gate::{Check, Facts, Permit, gate},
@@ -18,7 +19,10 @@ use crate::{
     },
     ledger::{chain::Checked, event::Kind, state::State, tree},
     model::{
+        digest::Digest,
         ids::{ModuleId, Oid, RunId},
+        json::CanonicalError,
+        module::Driver,
         policy::{ApprovalSource, HostPolicy, Policy, SignPolicy},
         problem::Problem,
         refusal::{Code, Refusal},
@@ -50,6 +54,8 @@ pub struct World<'a> {
     pub host: &'a dyn Fn(&HostPolicy) -> Answer<Box<dyn Host>>,
     /// Told of each step.
     pub tell: Tell<'a>,
+    /// Whether this runs in CI, on a machine that is thrown away.
+    pub ci: bool,
 }
 
 /// What was fetched and checked in this run.
@@ -78,7 +84,7 @@ pub struct Ask {
     /// `--retry`: a release that failed here may be tried again.
     pub retry: bool,
     /// A plan file's digest, which must be that of the plan made now.
-    pub claim: Option<crate::model::digest::Digest>,
+    pub claim: Option<Digest>,
 }
 
 /// What apply did.
@@ -177,12 +183,41 @@ pub fn refresh(world: &World<'_>, request: &Request) -> Stage<Fresh> {
     world.ledger.set_note("fetched-at", Some(world.clock.now().to_string().as_bytes()))?;
     let policy = policy_at(world, p)?;
     let record = record(world, &policy.policy);
+    if record.remote.is_none() {
+        alone(world, &refs)?;
+    }
     let mut checked = record.sync(&refs)?;
     if record.deliver()? > 0 {
         let tip = world.ledger.tip()?;
         checked = tip.map(|tip| crate::ledger::chain::trusted(world.source, tip)).transpose()?;
     }
     Ok(Fresh { refs, p, policy, checked })
+}
+
+/// Refuses a record that is kept here alone where it would be lost or fork.
+fn alone(world: &World<'_>, refs: &RemoteRefs) -> Stage<()> {
+    if world.ci {
+        return refuse(
+            Code::PolicyInvalid,
+            "platform.yaml says state.remote: none, and this is CI: the record would be thrown away with the machine",
+            "keep the record on the remote: remove state.remote",
+        );
+    }
+    let Some(theirs) = refs.state else { return Ok(()) };
+    let contained = match world.ledger.tip()? {
+        Some(tip) => world.source.has(theirs)? && world.source.is_ancestor(theirs, tip)?,
+        None => false,
+    };
+    if contained {
+        return Ok(());
+    }
+    refuse(
+        Code::StateForked,
+        format!(
+            "platform.yaml says state.remote: none, but the remote has a record ({theirs}) that is not contained here"
+        ),
+        "platformctl state fetch, or remove state.remote from platform.yaml",
+    )
 }
 
 /// The policy at P, if it holds and is about the remote and branch in use.
@@ -216,20 +251,14 @@ pub fn policy_at(world: &World<'_>, p: Oid) -> Stage<PolicyAt> {
     Ok(policy)
 }
 
-/// Approves, binds, observes and plans one module.
+/// Approves one module's request and binds it.
 ///
 /// # Errors
-/// Any stage's reasons.
-pub fn planned(world: &World<'_>, fresh: &Fresh, ask: &Ask) -> Stage<(Plan, Box<dyn Host>)> {
+/// Either stage's reasons.
+pub fn bound(world: &World<'_>, fresh: &Fresh, ask: &Ask) -> Stage<Bound> {
     let state = fresh.checked.as_ref().map(|checked| State::at(world.source, checked.id)).transpose()?;
     let request = if ask.again { again(state.as_ref(), &ask.module)? } else { ask.request.clone() };
-    let forge = Forge {
-        source: world.source,
-        remote: Some(world.remote),
-        refs: &fresh.refs,
-        base: fresh.p,
-        styles: &fresh.policy.policy.approval.styles,
-    };
+    let forge = forge(world, fresh);
     let approved = approve(&forge, &request)?;
     let question = Bind {
         forge,
@@ -241,23 +270,44 @@ pub fn planned(world: &World<'_>, fresh: &Fresh, ask: &Ask) -> Stage<(Plan, Box<
     };
     let bound = bind(&question, approved)?;
     (world.tell)(Step::Approved(Box::new(bound.approval().clone())));
-    if bound.manifest().runtime.driver != crate::model::module::Driver::Files {
+    Ok(bound)
+}
+
+/// What approve works on.
+pub fn forge<'a>(world: &World<'a>, fresh: &'a Fresh) -> Forge<'a> {
+    Forge {
+        source: world.source,
+        remote: Some(world.remote),
+        refs: &fresh.refs,
+        base: fresh.p,
+        styles: &fresh.policy.policy.approval.styles,
+    }
+}
+
+/// Observes and plans what was bound.
+///
+/// # Errors
+/// The host gave no answer, or the plan is not the one that a plan file claims.
+pub fn planned(world: &World<'_>, bound: Bound, claim: Option<Digest>) -> Stage<(Plan, Box<dyn Host>)> {
+    let module = bound.manifest().id.clone();
+    if bound.manifest().runtime.driver != Driver::Files {
         return refuse(
             Code::DriverNotYet,
-            format!("{} has driver compose, which this version validates but does not apply", ask.module),
+            format!("{module} has driver compose, which this version validates and plans from git but does not apply"),
             "apply it with a later version",
         );
     }
     let host = (world.host)(&bound.host)?;
-    let observed = observe::files(host.as_ref(), &bound.host.root, &ask.module)?;
-    let plan = plan::plan(bound, observed).map_err(|error| {
+    let observed = observe::files(host.as_ref(), &bound.host.root, &module)?;
+    let unfit = |error: CanonicalError| {
         PortError::new(Code::Bug, "the plan has no canonical form", "please report this").because(error)
-    })?;
-    if ask.claim.is_some_and(|claim| claim != plan.digest()) {
+    };
+    let plan = plan::plan(bound, observed).map_err(unfit)?;
+    if claim.is_some_and(|claim| claim != plan.digest()) {
         return refuse(
             Code::PlanStale,
             format!("the plan file promises something else than what would happen now ({})", plan.digest()),
-            format!("look at it and plan again: platformctl plan {} -o FILE", ask.module),
+            format!("look at it and plan again: platformctl plan {module} -o FILE"),
         );
     }
     Ok((plan, host))
@@ -302,7 +352,7 @@ pub fn apply(world: &World<'_>, ask: &Ask) -> Stage<Applied> {
     let record = record(world, &fresh.policy.policy);
     for _ in 0..ROUNDS {
         busy(world, &fresh, ask)?;
-        let (plan, host) = planned(world, &fresh, ask)?;
+        let (plan, host) = planned(world, bound(world, &fresh, ask)?, ask.claim)?;
         let tip = fresh.checked.as_ref().map(|checked| checked.id);
         let status = match tip {
             Some(tip) => State::at(world.source, tip)?.blob_id(&tree::status_path(&ask.module))?,

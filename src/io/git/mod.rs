@@ -98,6 +98,34 @@ impl Git {
         Ok(Self { repo, view, pending: RefCell::default(), remote: remote.to_owned(), env: env.clone() })
     }
 
+    /// Uses another remote than the one it was opened with.
+    #[must_use]
+    pub fn with_remote(mut self, remote: &str) -> Self {
+        remote.clone_into(&mut self.remote);
+        self
+    }
+
+    /// A setting of git's configuration, if it is there and UTF-8.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        let value = self.repo.config_snapshot().string(name)?;
+        String::from_utf8(value.to_vec()).ok()
+    }
+
+    /// The commit that a name (a branch, a tag, an id) means.
+    ///
+    /// # Errors
+    /// It means none.
+    pub fn resolve(&self, name: &str) -> Answer<Oid> {
+        let unknown = |error: Box<dyn Error + Send + Sync>| {
+            let what = format!("`{}` names no commit", crate::model::text::shown(name));
+            PortError::new(Code::Usage, what, "give a branch, a tag or a full id").because(error)
+        };
+        let id = self.repo.rev_parse_single(name).map_err(|error| unknown(error.into()))?;
+        let object = id.object().map_err(|error| unknown(error.into()))?;
+        let commit = object.peel_to_commit().map_err(|error| unknown(error.into()))?;
+        ours(commit.id)
+    }
+
     /// Whether history was cut off: nothing that history decides may be decided here.
     pub fn is_shallow(&self) -> bool {
         // Where git cannot tell, history may be cut off: the answer that decides less.

@@ -136,6 +136,7 @@ impl Ports {
             clock: &self.clock,
             host: &host,
             tell,
+            ci: false,
         }
     }
 }
