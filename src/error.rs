@@ -59,6 +59,25 @@ classes! {
 }
 
 impl Class {
+    /// Whether something said no, rather than failed.
+    pub const fn is_refusal(self) -> bool {
+        match self {
+            Self::Invalid | Self::Refused | Self::NotApproved | Self::Mismatch | Self::Busy | Self::Tampered => true,
+            Self::Done
+            | Self::Bug
+            | Self::Usage
+            | Self::Differs
+            | Self::Unreachable
+            | Self::RolledBack
+            | Self::Held
+            | Self::RollbackFailed
+            | Self::Partial
+            | Self::Unknown
+            | Self::Unrecorded
+            | Self::Interrupted => false,
+        }
+    }
+
     /// The class of a code.
     pub const fn of(code: Code) -> Self {
         match code {

@@ -4,6 +4,9 @@
 //! `model` nouns · `port` what may be asked of the world · `ledger` rules of the record · `runtime` drivers ·
 //! `flow` verbs · `io` effects · `error` classes and exit codes · `ui` the only printer · `cmd` commands.
 
+pub mod cli;
+pub mod cmd;
+pub mod config;
 pub mod error;
 pub mod flow;
 pub mod io;
@@ -11,3 +14,4 @@ pub mod ledger;
 pub mod model;
 pub mod port;
 pub mod runtime;
+pub mod ui;

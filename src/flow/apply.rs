@@ -6,69 +6,33 @@ use crate::{
         approve::{Forge, approve},
         bind::{Bind, Waivers, bind},
         bound::Bound,
-        close::{Carried, Step, Tell, carry_out},
-        content::Content,
+        close::{Carried, Step, carry_out},
         gate::{Check, Facts, Permit, gate},
         observe,
         open::{self, Opened},
         plan::{self, Plan},
         record::Record,
-        repository::{self, PolicyAt},
+        refresh::{Fresh, World, newest, record},
         request::Request,
-        stage::{Stage, Stop, refuse, unless},
+        stage::{Stage, Stop, refuse},
     },
     ledger::{chain::Checked, event::Kind, state::State, tree},
     model::{
-        digest::Digest,
-        ids::{ModuleId, Oid, RunId},
+        approval::Approval,
+        claim::Claim,
+        ids::{HostName, ModuleId, Oid, RunId},
         json::CanonicalError,
         module::Driver,
-        policy::{ApprovalSource, HostPolicy, Policy, SignPolicy},
-        problem::Problem,
-        refusal::{Code, Refusal},
+        plan::Change,
+        refusal::Code,
         status::ModuleStatus,
         text::shown,
     },
-    port::{Answer, Checkout, Clock, Host, Ledger, PortError, Remote, RemoteRefs, Sign, Source, Want},
+    port::{Answer, Host, PortError},
 };
 
 /// How often a plan is made again because the record moved, before it is called contention.
 const ROUNDS: u32 = 5;
-
-/// Everything that the sentence may ask.
-#[derive(Clone, Copy)]
-pub struct World<'a> {
-    /// Objects.
-    pub source: &'a dyn Source,
-    /// The local side of the record.
-    pub ledger: &'a dyn Ledger,
-    /// The checkout.
-    pub checkout: &'a dyn Checkout,
-    /// The remote; `None` where the policy says so on purpose.
-    pub remote: &'a dyn Remote,
-    /// The base branch in use.
-    pub base: &'a str,
-    /// Time and chance.
-    pub clock: &'a dyn Clock,
-    /// Reaches a host by its entry in the policy.
-    pub host: &'a dyn Fn(&HostPolicy) -> Answer<Box<dyn Host>>,
-    /// Told of each step.
-    pub tell: Tell<'a>,
-    /// Whether this runs in CI, on a machine that is thrown away.
-    pub ci: bool,
-}
-
-/// What was fetched and checked in this run.
-pub struct Fresh {
-    /// What the remote has.
-    pub refs: RemoteRefs,
-    /// P.
-    pub p: Oid,
-    /// The policy at P.
-    pub policy: PolicyAt,
-    /// The newest record, verified.
-    pub checked: Option<Checked>,
-}
 
 /// What a person asked to apply.
 #[derive(Debug, Clone)]
@@ -83,8 +47,8 @@ pub struct Ask {
     pub waivers: Waivers,
     /// `--retry`: a release that failed here may be tried again.
     pub retry: bool,
-    /// A plan file's digest, which must be that of the plan made now.
-    pub claim: Option<Digest>,
+    /// What a plan file promises, which must be what is planned now.
+    pub claim: Option<Box<Claim>>,
 }
 
 /// What apply did.
@@ -126,11 +90,11 @@ pub struct Run {
 #[derive(Debug, Clone)]
 pub struct Summary {
     /// The approval.
-    pub approval: crate::model::approval::Approval,
+    pub approval: Approval,
     /// The host.
-    pub host: crate::model::ids::HostName,
+    pub host: HostName,
     /// What changes.
-    pub changes: Vec<crate::model::plan::Change>,
+    pub changes: Vec<Change>,
     /// How the checkout was bound.
     pub checkout: &'static str,
 }
@@ -145,110 +109,6 @@ impl Summary {
             checkout: plan.bound().checkout(),
         }
     }
-}
-
-/// The record under a policy.
-pub fn record<'a>(world: &World<'a>, policy: &Policy) -> Record<'a> {
-    let local = policy.state.remote.as_deref() == Some("none");
-    Record {
-        source: world.source,
-        ledger: world.ledger,
-        remote: (!local).then_some(world.remote),
-        clock: world.clock,
-        pinned: policy.state.genesis.parse().ok(),
-        sign: if policy.state.sign == SignPolicy::Required { Sign::Required } else { Sign::IfConfigured },
-    }
-}
-
-/// One question and one fetch: the base, the record, and the pull requests that are asked for. Then the policy at P is read, the
-/// record verified, and what waits in the spool delivered.
-///
-/// # Errors
-/// No answer, no policy that holds, or a record that does not.
-pub fn refresh(world: &World<'_>, request: &Request) -> Stage<Fresh> {
-    let refs = world.remote.refs(true)?;
-    let Some(p) = refs.base else {
-        let fact = format!("the remote `{}` has no branch `{}`", shown(world.remote.name()), shown(world.base));
-        return refuse(Code::UnknownId, fact, "name the base branch: --base, or git config platformctl.base");
-    };
-    let mut wants = vec![Want::Base];
-    wants.extend(refs.state.map(|_| Want::State));
-    let asked: Option<Oid> = request.approved.as_deref().and_then(|text| text.parse().ok());
-    for (pr, head) in &refs.pulls {
-        if (Some(*pr) == request.pr || Some(*head) == asked) && !world.source.has(*head)? {
-            wants.push(Want::Pull(*pr));
-        }
-    }
-    world.remote.fetch(&wants)?;
-    world.ledger.set_note("fetched-at", Some(world.clock.now().to_string().as_bytes()))?;
-    let policy = policy_at(world, p)?;
-    let record = record(world, &policy.policy);
-    if record.remote.is_none() {
-        alone(world, &refs)?;
-    }
-    let mut checked = record.sync(&refs)?;
-    if record.deliver()? > 0 {
-        let tip = world.ledger.tip()?;
-        checked = tip.map(|tip| crate::ledger::chain::trusted(world.source, tip)).transpose()?;
-    }
-    Ok(Fresh { refs, p, policy, checked })
-}
-
-/// Refuses a record that is kept here alone where it would be lost or fork.
-fn alone(world: &World<'_>, refs: &RemoteRefs) -> Stage<()> {
-    if world.ci {
-        return refuse(
-            Code::PolicyInvalid,
-            "platform.yaml says state.remote: none, and this is CI: the record would be thrown away with the machine",
-            "keep the record on the remote: remove state.remote",
-        );
-    }
-    let Some(theirs) = refs.state else { return Ok(()) };
-    let contained = match world.ledger.tip()? {
-        Some(tip) => world.source.has(theirs)? && world.source.is_ancestor(theirs, tip)?,
-        None => false,
-    };
-    if contained {
-        return Ok(());
-    }
-    refuse(
-        Code::StateForked,
-        format!(
-            "platform.yaml says state.remote: none, but the remote has a record ({theirs}) that is not contained here"
-        ),
-        "platformctl state fetch, or remove state.remote from platform.yaml",
-    )
-}
-
-/// The policy at P, if it holds and is about the remote and branch in use.
-///
-/// # Errors
-/// It does not hold.
-pub fn policy_at(world: &World<'_>, p: Oid) -> Stage<PolicyAt> {
-    let content = Content::lazy(world.source, world.source.commit(p)?.tree);
-    let policy = repository::policy(&content)?
-        .map_err(|problems| Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect()))?;
-    let approval = &policy.policy.approval;
-    let mut refusals = Vec::new();
-    let names = [("remote", &approval.remote, world.remote.name()), ("base", &approval.base, world.base)];
-    for (key, named, used) in names {
-        if let Some(named) = named.as_deref().filter(|named| *named != used && *named != "none") {
-            refusals.push(Refusal::new(
-                Code::PolicyInvalid,
-                format!("platform.yaml says approval.{key}: {}, in use is {}", shown(named), shown(used)),
-                format!("say --{key} {}, or correct platform.yaml by a pull request", shown(named)),
-            ));
-        }
-    }
-    if approval.source == ApprovalSource::Forgejo {
-        refusals.push(Refusal::new(
-            Code::DriverNotYet,
-            "platform.yaml asks for reviews of a Forgejo (approval.source: forgejo), which this version cannot ask",
-            "use a later version; until then `source: git` says: merged; who approved is not known",
-        ));
-    }
-    unless(refusals)?;
-    Ok(policy)
 }
 
 /// Approves one module's request and binds it.
@@ -288,7 +148,7 @@ pub fn forge<'a>(world: &World<'a>, fresh: &'a Fresh) -> Forge<'a> {
 ///
 /// # Errors
 /// The host gave no answer, or the plan is not the one that a plan file claims.
-pub fn planned(world: &World<'_>, bound: Bound, claim: Option<Digest>) -> Stage<(Plan, Box<dyn Host>)> {
+pub fn planned(world: &World<'_>, bound: Bound, claim: Option<&Claim>) -> Stage<(Plan, Box<dyn Host>)> {
     let module = bound.manifest().id.clone();
     if bound.manifest().runtime.driver != Driver::Files {
         return refuse(
@@ -303,12 +163,8 @@ pub fn planned(world: &World<'_>, bound: Bound, claim: Option<Digest>) -> Stage<
         PortError::new(Code::Bug, "the plan has no canonical form", "please report this").because(error)
     };
     let plan = plan::plan(bound, observed).map_err(unfit)?;
-    if claim.is_some_and(|claim| claim != plan.digest()) {
-        return refuse(
-            Code::PlanStale,
-            format!("the plan file promises something else than what would happen now ({})", plan.digest()),
-            format!("look at it and plan again: platformctl plan {module} -o FILE"),
-        );
+    if let Some(stale) = claim.and_then(|claim| claim.differs(plan.intention(), plan.digest())) {
+        return Err(stale.into());
     }
     Ok((plan, host))
 }
@@ -343,23 +199,27 @@ pub fn facts(world: &World<'_>, checked: Option<&Checked>, plan: &Plan, retry: b
     })
 }
 
-/// Applies one module.
+/// Applies one module. `fresh` is brought up to date with what is recorded meanwhile.
 ///
 /// # Errors
 /// Nothing was touched: a stage refused, or the world failed before the intent was recorded.
-pub fn apply(world: &World<'_>, ask: &Ask) -> Stage<Applied> {
-    let mut fresh = refresh(world, &ask.request)?;
+pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> {
+    if let Some(claim) = &ask.claim {
+        ours(world, ask, claim)?;
+    }
+    // What this command itself recorded since, for other modules.
+    fresh.checked = newest(world)?;
     let record = record(world, &fresh.policy.policy);
     for _ in 0..ROUNDS {
-        busy(world, &fresh, ask)?;
-        let (plan, host) = planned(world, bound(world, &fresh, ask)?, ask.claim)?;
+        busy(world, fresh, ask)?;
+        let (plan, host) = planned(world, bound(world, fresh, ask)?, ask.claim.as_deref())?;
         let tip = fresh.checked.as_ref().map(|checked| checked.id);
         let status = match tip {
             Some(tip) => State::at(world.source, tip)?.blob_id(&tree::status_path(&ask.module))?,
             None => None,
         };
         if plan.is_done() && !ask.again {
-            match noop(world, &record, &fresh, &plan, status)? {
+            match noop(world, &record, fresh, &plan, status)? {
                 Some(done) => return Ok(done),
                 None => {
                     fresh.checked = newest(world)?;
@@ -371,7 +231,7 @@ pub fn apply(world: &World<'_>, ask: &Ask) -> Stage<Applied> {
         let permit = gate(plan, &facts).map_err(|closed| Stop::Refused(closed.refusals))?;
         let summary = Summary::of(permit.plan());
         let checks = permit.checks.clone();
-        if let Some(intent) = opened(&record, &fresh, permit, status)? {
+        if let Some(intent) = opened(&record, fresh, permit, status)? {
             (world.tell)(Step::Intent(intent.seq()));
             let carried = carry_out(&intent, &record, host.as_ref(), world.tell)?;
             let (run, intent) = (intent.run().clone(), intent.commit());
@@ -382,8 +242,29 @@ pub fn apply(world: &World<'_>, ask: &Ask) -> Stage<Applied> {
     refuse(Code::Contention, "the record of this module kept moving", "run the same command again")
 }
 
-fn newest(world: &World<'_>) -> Answer<Option<Checked>> {
-    world.ledger.tip()?.map(|tip| crate::ledger::chain::trusted(world.source, tip)).transpose()
+/// Refuses a plan file that is about something else.
+fn ours(world: &World<'_>, ask: &Ask, claim: &Claim) -> Stage<()> {
+    let intent = claim.intent();
+    if intent.module != ask.module {
+        return refuse(
+            Code::PlanForeign,
+            format!("the plan file is for {}, not for {}", intent.module, ask.module),
+            "give the plan file of this module",
+        );
+    }
+    match intent.merge {
+        None => refuse(
+            Code::PlanErrored,
+            format!("the plan file is a preview of {} and was never merged", intent.module),
+            "plan again when it is merged",
+        ),
+        Some(merge) if !world.source.has(merge)? => refuse(
+            Code::PlanForeign,
+            format!("this repository has no commit {merge}, which the plan file is about"),
+            "apply it where it was planned, or plan again",
+        ),
+        Some(_) => Ok(()),
+    }
 }
 
 fn opened(record: &Record<'_>, fresh: &Fresh, permit: Permit, status: Option<Oid>) -> Stage<Option<Box<open::Intent>>> {

@@ -3,10 +3,10 @@
 use crate::{
     flow::{
         append::Appended,
-        apply::{Fresh, World, record},
         bound,
         close::{Ending, outcome, settled},
         content::Content,
+        refresh::{Fresh, World, record},
         repository,
         run::{self, NotRan},
         stage::{Stage, refuse},

@@ -61,6 +61,12 @@ impl Env {
         Self { vars: vars.into_iter().collect(), cwd }
     }
 
+    /// The same, as if started in `dir` (from here, unless absolute).
+    #[must_use]
+    pub fn within(&self, dir: &Path) -> Self {
+        Self { vars: self.vars.clone(), cwd: self.cwd.join(dir) }
+    }
+
     /// The folder the program was started in.
     pub fn cwd(&self) -> &Path {
         &self.cwd

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod clock;
 pub mod env;
+pub mod file;
 pub mod git;
 pub mod local;
 pub mod process;

@@ -145,8 +145,10 @@ fn unreachable(remote: &str, why: &str) -> PortError {
 fn classify(remote: &str, stderr: &[u8]) -> PortError {
     let said = String::from_utf8_lossy(stderr);
     let has = |needle: &str| said.contains(needle);
-    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    let why = text::shown(last);
+    // git explains itself at length; its first complaint is the cause.
+    let mut full = said.lines().filter(|line| !line.trim().is_empty());
+    let first = full.clone().find(|line| line.starts_with("fatal: ") || line.starts_with("ssh: "));
+    let why = text::shown(first.or_else(|| full.next_back()).unwrap_or_default());
     if has("couldn't find remote ref") || has("not our ref") || has("no such remote ref") {
         return PortError::new(
             Code::UnknownId,

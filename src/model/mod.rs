@@ -3,6 +3,7 @@
 pub mod approval;
 pub mod check;
 pub mod check_policy;
+pub mod claim;
 pub mod closure;
 pub mod compose;
 pub mod digest;

@@ -2,15 +2,18 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
+    clippy::too_many_lines,
     clippy::unwrap_used,
     reason = "tests are their own world"
 )]
 
 mod apply;
 mod approve;
+mod cli;
 mod generated;
 mod git;
 mod host;
+mod layers;
 mod ledger;
 mod repository;
 mod support;

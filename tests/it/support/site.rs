@@ -4,9 +4,10 @@ use std::{cell::RefCell, fs, path::PathBuf};
 
 use platformctl::{
     flow::{
-        apply::{Applied, Ask, World, apply},
+        apply::{Applied, Ask, apply},
         bind::Waivers,
         close::{Ending, Step},
+        refresh::{World, refresh},
         request::Request,
         stage::{Stage, Stop},
     },
@@ -102,7 +103,9 @@ impl Site {
     pub(crate) fn apply(&self, ask: &Ask) -> Stage<Applied> {
         let ports = self.ports();
         let tell = |step| ports.steps.borrow_mut().push(step);
-        apply(&ports.world(&tell), ask)
+        let world = ports.world(&tell);
+        let mut fresh = refresh(&world, &ask.request)?;
+        apply(&world, &mut fresh, ask)
     }
 
     /// Applies and says in one line how it went.

@@ -1,0 +1,293 @@
+//! The command line. This file alone knows clap.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::model::ids::{ModuleId, RunId};
+
+/// Changes docker compose hosts only when a merged pull request says so, and records it in git.
+#[derive(Debug, Parser)]
+#[command(name = "platformctl", version, max_term_width = 100, propagate_version = false)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, Args)]
+pub struct Globals {
+    /// Run as if started in this folder
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub dir: Option<PathBuf>,
+    /// The git remote [default: git config platformctl.remote, else origin]
+    #[arg(long, value_name = "NAME", global = true)]
+    pub remote: Option<String>,
+    /// The base branch [default: git config platformctl.base, else main]
+    #[arg(long, value_name = "BRANCH", global = true)]
+    pub base: Option<String>,
+    /// Print one JSON object on standard output, and talk on standard error
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// A verb.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check platform.yaml and the modules, as they lie on disk
+    Validate(Validate),
+    /// Show what an apply would change, and every reason that speaks against it
+    Plan(Plan),
+    /// Carry out what merged pull requests say, and record it
+    Apply(Apply),
+    /// Ask the host what became of an open run, and record it; never changes a host
+    Resume(Resume),
+    /// End a run for good that nobody can resume
+    Abandon(Abandon),
+    /// What is applied, and how it ended; reads git alone
+    Status(Status),
+    /// What is merged but not applied, and which command applies it
+    Pending,
+    /// The record, newest first
+    Log(Log),
+    /// One module, run or record in full
+    Show(Show),
+    /// Check the whole record, and that the remote has the same
+    Verify(Verify),
+    /// The record itself
+    #[command(subcommand)]
+    State(State),
+    /// Begin: files for this repository, on a branch of their own
+    Init(Init),
+    /// git hooks
+    #[command(subcommand)]
+    Hook(Hook),
+    /// Print a JSON Schema
+    Schema(Schema),
+    /// See it work, in a temporary folder on this machine
+    Demo(Demo),
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// Modules, as ids or folders [default: all, and what they have to do with each other]
+    #[arg(value_name = "MODULE")]
+    pub modules: Vec<String>,
+    /// A commit instead of the files on disk
+    #[arg(long, value_name = "REV")]
+    pub at: Option<String>,
+    /// Accepted for older scripts: validate is always strict
+    #[arg(long, hide = true)]
+    pub strict_v2: bool,
+}
+
+/// Which version, for `plan`.
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+pub struct Approving {
+    /// A full commit id: the head of a merged pull request, or its merge result
+    #[arg(long, value_name = "SHA")]
+    pub approved: Option<String>,
+    /// A pull request
+    #[arg(long, value_name = "N", visible_alias = "approved-pr")]
+    pub pr: Option<u64>,
+}
+
+/// What may be waived.
+#[derive(Debug, Args)]
+pub struct Waive {
+    /// Go on although a newer merge changed the module too (recorded)
+    #[arg(long)]
+    pub allow_older: bool,
+    /// Do not compare the checkout with what was merged (recorded)
+    #[arg(long)]
+    pub no_checkout_binding: bool,
+    /// Try a release again that failed here (recorded)
+    #[arg(long)]
+    pub retry: bool,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The module
+    pub module: ModuleId,
+    /// By which approval [default: the newest merge that changed the module]
+    #[command(flatten)]
+    pub approving: Approving,
+    /// Preview a commit that need not be merged
+    #[arg(long, value_name = "REV", conflicts_with_all = ["approved", "pr"])]
+    pub at: Option<String>,
+    /// Also write the plan to a file that apply takes
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Exit with 4 if something would change
+    #[arg(long)]
+    pub exit_code: bool,
+    /// What may be waived.
+    #[command(flatten)]
+    pub waive: Waive,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// Modules, or plan files (with `/` or ending in `.json`) [default: what the pull request changed]
+    #[arg(value_name = "MODULE|PLAN")]
+    pub targets: Vec<String>,
+    /// By which approval.
+    #[command(flatten)]
+    pub approving: Approving,
+    /// What is applied, once more: a host was lost, a secret changed
+    #[arg(long, conflicts_with_all = ["approved", "pr"], requires = "targets")]
+    pub again: bool,
+    /// Wait up to this many seconds while another run is open
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait: u64,
+    /// What may be waived.
+    #[command(flatten)]
+    pub waive: Waive,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The run [default: every open run]
+    pub run: Option<RunId>,
+}
+
+/// `abandon`.
+#[derive(Debug, Args)]
+pub struct Abandon {
+    /// The run
+    pub run: RunId,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// One module [default: all]
+    pub module: Option<ModuleId>,
+}
+
+/// `log`.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// Only records about this module
+    pub module: Option<ModuleId>,
+    /// How many
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    pub count: usize,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A module, a run, a seq or the full id of a record [default: the newest record]
+    #[arg(value_name = "WHAT")]
+    pub what: Option<String>,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Without asking the remote
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// `state`.
+#[derive(Debug, Subcommand)]
+pub enum State {
+    /// Fetch and verify the record, and deliver what waits here
+    Fetch,
+    /// Push a verified record that the remote does not have yet; never forced
+    Push,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The branch that the files go to
+    #[arg(long, value_name = "NAME", default_value = "platformctl-init")]
+    pub branch: String,
+    /// The first host: its name
+    #[arg(long, value_name = "NAME", default_value = "box")]
+    pub host: String,
+}
+
+/// `hook`.
+#[derive(Debug, Subcommand)]
+pub enum Hook {
+    /// Install the pre-push hook into this clone
+    Install,
+    /// What the hook calls: checks what is about to be pushed, read from standard input
+    PrePush {
+        /// The remote's name
+        remote: String,
+        /// The remote's URL
+        url: Option<String>,
+    },
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Which [default: their names]
+    pub name: Option<String>,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Leave everything in this new folder, to try more
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// How reading the command line ended.
+#[derive(Debug)]
+pub enum Read {
+    /// A command.
+    Run(Box<Cli>),
+    /// Help or a version was asked for, and is this.
+    Help(String),
+    /// It cannot be read; why, as clap says it.
+    Usage(String),
+}
+
+/// Reads the command line.
+pub fn read() -> Read {
+    match Cli::try_parse() {
+        Ok(cli) => Read::Run(Box::new(cli)),
+        Err(error) if error.use_stderr() => Read::Usage(error.render().to_string()),
+        Err(error) => Read::Help(error.render().to_string()),
+    }
+}
+
+/// The reference of all commands (docs/cli.md), from their help texts.
+pub fn reference() -> String {
+    let mut page = "# Commands\n\nGenerated from `src/cli.rs`; a test compares it.\n".to_owned();
+    let mut root = Cli::command().term_width(100).max_term_width(100);
+    root.build();
+    section(&mut page, &mut root, "platformctl");
+    page
+}
+
+fn section(page: &mut String, command: &mut clap::Command, path: &str) {
+    let help = command.render_long_help().to_string();
+    let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+    *page += &format!("\n## `{path}`\n\n```text\n{}\n```\n", help.join("\n").trim_end());
+    for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
+        let name = format!("{path} {}", sub.get_name());
+        section(page, sub, &name);
+    }
+}

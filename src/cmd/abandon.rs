@@ -1,0 +1,39 @@
+//! `abandon`: ends a run for good, on its host first.
+
+use serde_json::json;
+
+use super::session::{Session, silent, warn};
+use crate::{
+    cli::Abandon,
+    error::{Class, Failure},
+    flow::{request::Request, resume},
+    model::refusal::{Code, Refusal},
+    ui::{Last, Report},
+};
+
+pub(super) fn run(session: &Session, args: &Abandon) -> Result<Report, Failure> {
+    if args.reason.trim().is_empty() {
+        return Err(Failure::usage("the reason is empty", "say why, for whoever reads the record: --reason \"…\""));
+    }
+    let host = |policy: &_| session.host(policy);
+    let world = session.world(&host, &silent);
+    let fresh = session.refresh(&world, &Request::default())?;
+    let open = resume::find(&world, &fresh, &args.run)?;
+    let module = open.module.clone();
+    let done = resume::abandon(&world, &fresh, open, &args.reason)?;
+    let mut report = Report::done("abandon", "ok", Last::Next(format!("platformctl status {module}")))
+        .lines([format!("✓ run {} of {module} is ended", args.run)])
+        .with("run", &args.run)
+        .with("module", &module)
+        .with("record", json!({"seq": done.seq, "commit": done.commit, "on_remote": done.on_remote}));
+    if !done.on_remote {
+        let fact = "ended on its host, but the record is not on the remote yet";
+        report = report
+            .last(Last::Fix("platformctl state fetch".to_owned()))
+            .outcome("unrecorded")
+            .refused(vec![Refusal::new(Code::Unrecorded, fact, "platformctl state fetch delivers it")])
+            .ends_in(Class::Unrecorded);
+    }
+    warn(&mut report, &fresh);
+    Ok(report)
+}

@@ -1,0 +1,283 @@
+//! `apply`: carries out what merged pull requests say. One module is one run; several are one command.
+
+use std::cell::RefCell;
+
+use serde_json::{Value, json};
+
+use super::{
+    plan::ask,
+    session::{Session, warn},
+};
+use crate::{
+    cli::Apply,
+    error::{Class, Failure},
+    flow::{
+        append::Appended,
+        apply::{self, Applied, Ask, Noop, Run},
+        close::{Ending, Step},
+        refresh::{self, Fresh, World},
+        request::Request,
+        stage::Stop,
+        targets,
+    },
+    io::file,
+    model::{
+        claim::{self, Claim},
+        ids::ModuleId,
+        refusal::{Code, Refusal},
+        text::shown,
+    },
+    port::Clock as _,
+    ui::{Last, Report, list, plural, seconds},
+};
+
+/// How often a busy module is asked for again, in milliseconds.
+const WAIT_MS: u64 = 1_000;
+
+pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
+    let begun = session.clock.ticks_ms();
+    let steps = Steps { session, last_ms: RefCell::new(begun) };
+    let tell = |step: Step| steps.tell(&step);
+    let host = |policy: &_| session.host(policy);
+    let world = session.world(&host, &tell);
+    let mut asks = asked(session, args)?;
+    let request = asks.first().map_or_else(|| requested(args), |ask| ask.request.clone());
+    if request == Request::default() && !args.again {
+        return Err(Failure::usage(
+            "which approval? neither --pr, --approved nor --again is given",
+            "platformctl pending names the pull requests to apply",
+        ));
+    }
+    let mut fresh = session.refresh(&world, &request)?;
+    if asks.is_empty() {
+        let changed = targets::changed(&apply::forge(&world, &fresh), &request)?;
+        asks.extend(changed.into_iter().map(|module| ask(module, &args.approving, &args.waive)));
+    }
+    let mut reports = Vec::new();
+    for ask in &asks {
+        if asks.len() > 1 {
+            session.printer.say(&format!("{} ({} of {})", ask.module, reports.len() + 1, asks.len()));
+        }
+        let report = one(session, &world, &mut fresh, ask, args.wait, begun);
+        let failed = report.exit() != 0;
+        reports.push((ask.module.clone(), report));
+        if failed {
+            break;
+        }
+    }
+    Ok(joined(reports, &asks))
+}
+
+fn requested(args: &Apply) -> Request {
+    Request { approved: args.approving.approved.clone(), pr: args.approving.pr }
+}
+
+/// What is asked for by name; nothing if the pull request shall say it.
+fn asked(session: &Session, args: &Apply) -> Result<Vec<Ask>, Failure> {
+    let mut asks: Vec<Ask> = Vec::new();
+    for target in &args.targets {
+        let claim = if target.contains('/') || target.ends_with(".json") {
+            let bytes = file::read(&session.env.cwd().join(target), claim::FILE_BYTES_MAX)?;
+            Some(Claim::parse(&bytes, session.clock.now()).map_err(|refusal| Failure::refused(vec![refusal]))?)
+        } else {
+            None
+        };
+        let module: ModuleId = match &claim {
+            Some(claim) => claim.intent().module.clone(),
+            None => target.parse().map_err(|_| {
+                Failure::usage(format!("`{}` is not a module", shown(target)), "give a module's id, or a plan file")
+            })?,
+        };
+        if asks.iter().any(|ask| ask.module == module) {
+            return Err(Failure::usage(format!("{module} is named twice"), "name it once"));
+        }
+        let ask = ask(module, &args.approving, &args.waive);
+        asks.push(Ask { again: args.again, claim: claim.map(Box::new), ..ask });
+    }
+    Ok(asks)
+}
+
+fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_s: u64, begun: u64) -> Report {
+    let until = session.clock.ticks_ms() + wait_s.saturating_mul(1_000);
+    let applied = loop {
+        let applied = apply::apply(world, fresh, ask);
+        let busy = matches!(&applied, Err(Stop::Refused(refusals)) if refusals.iter().any(|r| r.code == Code::Busy));
+        if !busy || session.clock.ticks_ms() >= until {
+            break applied;
+        }
+        session.clock.sleep_ms(WAIT_MS);
+        match session.refresh(world, &ask.request) {
+            Ok(newer) => *fresh = newer,
+            Err(stop) => break Err(stop),
+        }
+    };
+    if let Ok(checked) = refresh::newest(world) {
+        fresh.checked = checked;
+    }
+    let mut report = match applied {
+        Ok(Applied::Noop(noop)) => nothing(&noop, ask),
+        Ok(Applied::Run(run)) => ran(&run, ask, session.clock.ticks_ms().saturating_sub(begun)),
+        Err(stop) => Report::failed("apply", &stop.into()).with("module", &ask.module),
+    };
+    warn(&mut report, fresh);
+    report
+}
+
+fn record(record: Option<&Appended>) -> Value {
+    record.map_or(Value::Null, |record| match record.on_remote {
+        true => json!({"commit": record.commit, "seq": record.seq, "on_remote": true}),
+        false => json!({"commit": null, "seq": null, "on_remote": false}),
+    })
+}
+
+fn nothing(noop: &Noop, ask: &Ask) -> Report {
+    let since = noop.since.as_ref();
+    let seen = since.and_then(|since| Some((since.last_apply_at?, since.last_apply_pr?, since.last_apply_seq?)));
+    let words = seen.map_or_else(String::new, |(at, pr, _)| format!(" since {at}, PR #{pr}"));
+    let since = seen.map_or(Value::Null, |(at, pr, seq)| json!({"at": at, "pr": pr, "seq": seq}));
+    Report::done("apply", "noop", Last::Next(format!("platformctl show {}", ask.module)))
+        .lines([format!("✓ {} on {}: nothing to change{words}", ask.module, noop.summary.host)])
+        .with("module", &ask.module)
+        .with("host", &noop.summary.host)
+        .with("run", Value::Null)
+        .with("approved", &noop.summary.approval)
+        .with("checkout", noop.summary.checkout)
+        .with("changes", json!([]))
+        .with("gate", json!([]))
+        .with("since", since)
+        .with("record", record(noop.record.as_ref()))
+        .with("durations_ms", json!({}))
+}
+
+fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
+    let module = &ask.module;
+    let recorded = run.carried.record.as_ref().is_none_or(|record| record.on_remote);
+    let resume = format!("platformctl resume {}", run.run);
+    let report = match &run.carried.ending {
+        Ending::Ok(_) if recorded => {
+            Report::done("apply", "applied", Last::Next(format!("platformctl status {module}")))
+                .lines([format!("done {}", seconds(took_ms))])
+        }
+        Ending::Ok(_) => {
+            let fact = "applied and healthy, but the record is not on the remote yet";
+            stopped("unrecorded", Class::Unrecorded, Refusal::new(Code::Unrecorded, fact, resume))
+        }
+        Ending::Failed(error) => {
+            let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
+            stopped("held", Class::Held, refusal)
+        }
+        Ending::Aborted(error) => {
+            let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
+            let class = Class::of(error.code);
+            // What aborted left everything as it was; a class that says otherwise would be a lie.
+            let class = if class.world().starts_with("Untouched") { class } else { Class::Refused };
+            stopped("error", class, refusal)
+        }
+        Ending::Unknown(error) => {
+            let refusal = Refusal::new(error.code, error.what.clone(), resume);
+            stopped("unknown", Class::Unknown, refusal)
+        }
+    };
+    let durations: serde_json::Map<String, Value> =
+        run.carried.durations_ms.iter().map(|(step, ms)| ((*step).to_owned(), json!(ms))).collect();
+    let report = if recorded {
+        report
+    } else {
+        report.lines(["! the outcome waits here and is delivered by the next command".to_owned()])
+    };
+    report
+        .with("module", module)
+        .with("host", &run.summary.host)
+        .with("run", &run.run)
+        .with("intent", run.intent)
+        .with("approved", &run.summary.approval)
+        .with("checkout", run.summary.checkout)
+        .with("changes", &run.summary.changes)
+        .with("gate", &run.checks)
+        .with("record", record(run.carried.record.as_ref()))
+        .with("durations_ms", durations)
+}
+
+/// A run that did not end well, in the words of its class.
+fn stopped(outcome: &'static str, class: Class, refusal: Refusal) -> Report {
+    let word = match outcome {
+        "held" => "HELD",
+        "unknown" => "UNKNOWN",
+        "unrecorded" => "UNRECORDED",
+        _ => "✗ aborted:",
+    };
+    let code = refusal.code;
+    let lines = [format!("{word} {} ({}). {}", code.slug(), class.exit(), class.world()), refusal.fact.clone()];
+    Report::done("apply", outcome, Last::Fix(refusal.fix.clone())).lines(lines).refused(vec![refusal]).ends_in(class)
+}
+
+/// Several modules: all the same, or partial.
+fn joined(mut reports: Vec<(ModuleId, Report)>, asks: &[Ask]) -> Report {
+    if let ([_], Some((_, only))) = (asks, reports.first()) {
+        return only.clone();
+    }
+    let left: Vec<&ModuleId> = asks.iter().skip(reports.len()).map(|ask| &ask.module).collect();
+    let results: Vec<Value> = reports.iter().map(|(_, report)| report.json()).collect();
+    let Some((module, last)) = reports.pop() else {
+        return Report::done("apply", "noop", Last::Next("platformctl pending".to_owned()))
+            .lines(["✓ this pull request changed no module".to_owned()])
+            .with("targets", results);
+    };
+    if last.exit() == 0 {
+        let lines: Vec<String> = asks.iter().map(|ask| format!("✓ {}", ask.module)).collect();
+        return Report::done("apply", "applied", Last::Next("platformctl status".to_owned()))
+            .lines(lines)
+            .with("targets", results);
+    }
+    if reports.is_empty() {
+        // Nothing was applied before it: the first failure tells everything.
+        return last.with("targets", results);
+    }
+    let done: Vec<String> = reports.iter().map(|(module, _)| format!("✓ {module}")).collect();
+    let mut lines = last.said();
+    lines.extend(done);
+    lines.push(format!("✗ {module} (exit {})", last.exit()));
+    lines.extend(left.iter().map(|module| format!("! {module} not tried")));
+    Report::done("apply", "error", Last::Fix(last.fix()))
+        .lines(lines)
+        .coded(last.code())
+        .ends_in(Class::Partial)
+        .with("targets", results)
+}
+
+/// Tells a person of each step, with the time it took.
+struct Steps<'a> {
+    session: &'a Session,
+    last_ms: RefCell<u64>,
+}
+
+impl Steps<'_> {
+    fn tell(&self, step: &Step) {
+        let now = self.session.clock.ticks_ms();
+        let took = now.saturating_sub(self.last_ms.replace(now));
+        let (word, text) = match step {
+            Step::Approved(approval) => {
+                let weak = if approval.weak { ", weak" } else { "" };
+                let covers = if approval.covers == [approval.pr] {
+                    String::new()
+                } else {
+                    format!(", covers {}", list(&approval.covers))
+                };
+                ("approved", format!("PR #{}, {}{weak}{covers}", approval.pr, approval.style.as_str()))
+            }
+            Step::Intent(seq) => ("intent", format!("seq {seq} recorded")),
+            Step::Shipped(files) => {
+                ("shipped", format!("{}, verified there", plural(usize::try_from(*files).unwrap_or(0), "file")))
+            }
+            Step::Changed => ("changed", "switched".to_owned()),
+            Step::Healthy(0) => ("healthy", "there as planned; no probes".to_owned()),
+            Step::Healthy(probes) => {
+                ("healthy", format!("{} passed", plural(usize::try_from(*probes).unwrap_or(0), "probe")))
+            }
+            Step::Recorded(seq) => ("recorded", format!("seq {seq}")),
+        };
+        // What takes no time worth a word shows none.
+        let took = if took < 100 { String::new() } else { seconds(took) };
+        self.session.printer.say(format!("✓ {word:<9} {text:<34} {took:>6}").trim_end());
+    }
+}

@@ -1,0 +1,108 @@
+//! Commands: one thin file a verb. They read the command line, call a verb of `flow`, and put what it gave into a report.
+
+mod abandon;
+mod apply;
+mod hook;
+mod log;
+mod pending;
+mod plan;
+mod resume;
+mod schema;
+mod session;
+mod show;
+mod state;
+mod status;
+mod validate;
+mod verify;
+
+use std::{panic, process::ExitCode};
+
+use session::Session;
+
+use crate::{
+    cli::{self, Cli, Command},
+    error::Failure,
+    io::env::Env,
+    model::refusal::{Code, Refusal},
+    ui::{Printer, Report},
+};
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let env = Env::read();
+    let plain = env.get("NO_COLOR").is_some() || env.get("TERM") == Some("dumb");
+    let cli = match cli::read() {
+        cli::Read::Run(cli) => cli,
+        cli::Read::Help(text) => {
+            Printer::new(false, plain).raw(&text);
+            return ExitCode::SUCCESS;
+        }
+        cli::Read::Usage(text) => {
+            Printer::new(true, plain).say(text.trim_end());
+            return ExitCode::from(2);
+        }
+    };
+    let env = cli.globals.dir.as_deref().map_or(env.clone(), |dir| env.within(dir));
+    let printer = Printer::new(cli.globals.json, plain);
+    let name = name(&cli.command);
+    // A panic is a bug: it says so in the same form as everything else, and not in the words of the runtime.
+    panic::set_hook(Box::new(|_| {}));
+    let ended = panic::catch_unwind(|| run(&cli, &env, printer));
+    let report = match ended {
+        Ok(Ok(report)) => report,
+        Ok(Err(failure)) => Report::failed(name, &failure),
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().cloned();
+            let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned())).unwrap_or_default();
+            let fact = format!("platformctl panicked: {}", crate::model::text::shown(&said));
+            let bug = Refusal::new(
+                Code::Bug,
+                fact,
+                "please report this with the command; platformctl status says where things stand",
+            );
+            Report::failed(name, &Failure::refused(vec![bug]))
+        }
+    };
+    printer.finish(&report);
+    ExitCode::from(report.exit())
+}
+
+fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
+    let session = || Session::open(&cli.globals, env, printer);
+    match &cli.command {
+        Command::Validate(args) => validate::run(&session()?, args),
+        Command::Plan(args) => plan::run(&session()?, args),
+        Command::Apply(args) => apply::run(&session()?, args),
+        Command::Resume(args) => resume::run(&session()?, args),
+        Command::Abandon(args) => abandon::run(&session()?, args),
+        Command::Status(args) => status::run(&session()?, args),
+        Command::Pending => pending::run(&session()?),
+        Command::Log(args) => log::run(&session()?, args),
+        Command::Show(args) => show::run(&session()?, args),
+        Command::Verify(args) => verify::run(&session()?, args),
+        Command::State(args) => state::run(&session()?, args),
+        Command::Init(_) | Command::Demo(_) => Err(Failure::usage("not yet", "later")),
+        Command::Hook(args) => hook::run(&session()?, args),
+        Command::Schema(args) => schema::run(args, printer),
+    }
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Validate(_) => "validate",
+        Command::Plan(_) => "plan",
+        Command::Apply(_) => "apply",
+        Command::Resume(_) => "resume",
+        Command::Abandon(_) => "abandon",
+        Command::Status(_) => "status",
+        Command::Pending => "pending",
+        Command::Log(_) => "log",
+        Command::Show(_) => "show",
+        Command::Verify(_) => "verify",
+        Command::State(_) => "state",
+        Command::Init(_) => "init",
+        Command::Hook(_) => "hook",
+        Command::Schema(_) => "schema",
+        Command::Demo(_) => "demo",
+    }
+}

@@ -1,0 +1,60 @@
+//! `pending`: what is merged but not applied, and which command applies it. Reads git alone.
+
+use serde_json::json;
+
+use super::session::Session;
+use crate::{
+    error::Failure,
+    flow::pending::{self, Pending},
+    ledger::state::State,
+    model::refusal::{Code, Refusal},
+    port::{Clock as _, Ledger as _},
+    ui::{Last, Report, plural, table},
+};
+
+pub(super) fn run(session: &Session) -> Result<Report, Failure> {
+    let Some((base, at)) = session.git.base()? else {
+        let fact = "this clone has not asked the remote yet";
+        return Err(Failure::refused(vec![Refusal::new(Code::NoState, fact, "platformctl state fetch")]));
+    };
+    let state = session.git.tip()?.map(|tip| State::at(&session.git, tip)).transpose()?;
+    let found = pending::pending(&session.git, state.as_ref(), base)?;
+    let age = at.age(session.clock.now());
+    let branch = &session.config.base;
+    let fields: Vec<_> = found
+        .iter()
+        .map(|one| json!({"module": one.module, "host": one.host, "commit": one.commit, "pr": one.pr, "last": one.last, "valid": one.valid}))
+        .collect();
+    let (head, next) = match found.first() {
+        None => (format!("✓ everything merged is applied ({branch} as of {age})"), "platformctl status".to_owned()),
+        Some(first) => {
+            (format!("{} merged, not applied ({branch} as of {age})", plural(found.len(), "module")), command(first))
+        }
+    };
+    let rows: Vec<Vec<String>> = found
+        .iter()
+        .map(|one| {
+            let pr = one.pr.map_or_else(|| " ?".to_owned(), |pr| format!(" #{pr}"));
+            let what = match (one.valid, one.last) {
+                (false, _) => "STOP: it does not hold, see validate",
+                (true, None) => "never applied",
+                (true, Some(_)) => "its content changed",
+            };
+            vec![pr, one.module.to_string(), one.host.to_string(), what.to_owned()]
+        })
+        .collect();
+    Ok(Report::done("pending", "ok", Last::Next(next))
+        .lines([head])
+        .lines(table(&rows))
+        .with("pending", fields)
+        .with("base", json!({"commit": base, "seen": at})))
+}
+
+fn command(one: &Pending) -> String {
+    match (one.valid, one.pr, one.commit) {
+        (false, _, _) => format!("platformctl validate {}", one.module),
+        (true, Some(pr), _) => format!("platformctl plan {} --pr {pr}", one.module),
+        (true, None, Some(commit)) => format!("platformctl plan {} --approved {commit}", one.module),
+        (true, None, None) => format!("platformctl plan {}", one.module),
+    }
+}

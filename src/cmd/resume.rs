@@ -1,0 +1,95 @@
+//! `resume`: what became of open runs. Asks and records, never changes a host.
+
+use serde_json::{Value, json};
+
+use super::session::{Session, silent, warn};
+use crate::{
+    cli::Resume,
+    error::{Class, Failure},
+    flow::{
+        close::Ending,
+        request::Request,
+        resume::{self, Resumed},
+    },
+    ui::{Last, Report, plural},
+};
+
+pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
+    let host = |policy: &_| session.host(policy);
+    let world = session.world(&host, &silent);
+    let fresh = session.refresh(&world, &Request::default())?;
+    let open = match &args.run {
+        Some(run) => vec![resume::find(&world, &fresh, run)?],
+        None => resume::open_runs(&world, &fresh)?,
+    };
+    let count = open.len();
+    let mut report = Report::done("resume", "ok", Last::Next("platformctl status".to_owned()));
+    let mut results = Vec::new();
+    let mut worst: Option<(Class, Failure)> = None;
+    for open in open {
+        let (run, module) = (open.run.clone(), open.module.clone());
+        let failure = match resume::resume(&world, &fresh, open) {
+            Ok(resumed) => {
+                let (line, result, failure) = told(&resumed);
+                report.line(line);
+                results.push(result);
+                failure
+            }
+            Err(stop) => {
+                let failure = Failure::from(stop);
+                let why = failure.refusals.first().map_or("", |refusal| refusal.fact.as_str());
+                report.line(format!("✗ {module}  {why}"));
+                results.push(json!({"run": run, "module": module, "outcome": "open", "refusals": failure.refusals}));
+                Some(failure)
+            }
+        };
+        if let Some(failure) = failure {
+            worst.get_or_insert((failure.class, failure));
+        }
+    }
+    if count == 0 {
+        report.line("✓ no run is open");
+    } else {
+        report.line(format!("{} looked at", plural(count, "run")));
+    }
+    if let Some((class, failure)) = worst {
+        // With several runs that ended in several ways the result tells each.
+        let class = if count == 1 { class } else { Class::Partial };
+        let fix = failure.refusals.first().map_or_else(String::new, |refusal| refusal.fix.clone());
+        report = report.last(Last::Fix(fix)).outcome("error").refused(failure.refusals).ends_in(class);
+    }
+    warn(&mut report, &fresh);
+    Ok(report.with("runs", results))
+}
+
+fn told(resumed: &Resumed) -> (String, Value, Option<Failure>) {
+    let open = &resumed.open;
+    let recorded = resumed.record.as_ref().is_some_and(|record| record.on_remote);
+    let (mark, outcome, failure) = match &resumed.ending {
+        Ending::Ok(_) if recorded => ("✓", "applied", None),
+        Ending::Ok(_) => ("!", "unrecorded", Some((Class::Unrecorded, None))),
+        Ending::Failed(error) => ("✗", "held", Some((Class::Held, Some(error)))),
+        Ending::Aborted(_) => ("✓", "aborted", None),
+        Ending::Unknown(error) => ("✗", "unknown", Some((Class::Unknown, Some(error)))),
+    };
+    let line = format!("{mark} {}  run {} {outcome}", open.module, open.run);
+    let record = resumed
+        .record
+        .as_ref()
+        .map(|record| json!({"seq": record.seq, "commit": record.commit, "on_remote": record.on_remote}));
+    let result = json!({"run": open.run, "module": open.module, "outcome": outcome, "record": record});
+    let failure = failure.map(|(class, error)| {
+        let refusal = error.map_or_else(
+            || {
+                crate::model::refusal::Refusal::new(
+                    crate::model::refusal::Code::Unrecorded,
+                    "the outcome is not on the remote yet",
+                    format!("platformctl resume {}", open.run),
+                )
+            },
+            |error| crate::model::refusal::Refusal::new(error.code, error.what.clone(), error.fix.clone()),
+        );
+        Failure { class, refusals: vec![refusal], causes: Vec::new() }
+    });
+    (line, result, failure)
+}

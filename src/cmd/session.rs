@@ -1,0 +1,118 @@
+//! A session: the repository that a command was started in, and the ports to everything it may ask.
+
+use std::path::PathBuf;
+
+use crate::{
+    cli::Globals,
+    config::Config,
+    flow::{
+        close::Step,
+        refresh::{Fresh, World, refresh},
+        request::Request,
+        stage::Stage,
+    },
+    io::{clock::SystemClock, env::Env, git::Git, local::Local, remote::GitRemote},
+    model::{
+        policy::{HostPolicy, Transport},
+        refusal::Code,
+    },
+    port::{Answer, Host, PortError},
+    ui::{Printer, Report},
+};
+
+/// What a command works with.
+pub(super) struct Session {
+    /// The environment.
+    pub env: Env,
+    /// The repository.
+    pub git: Git,
+    /// Its remote.
+    pub remote: GitRemote,
+    /// Names of remote and base branch.
+    pub config: Config,
+    /// Time.
+    pub clock: SystemClock,
+    /// Where to print.
+    pub printer: Printer,
+    path: String,
+    home: Option<String>,
+}
+
+/// A world without hosts and without anybody who is told of steps, for commands that only read.
+pub(super) fn silent(_: Step) {}
+
+impl Session {
+    /// Opens the repository at `-C` or around here.
+    ///
+    /// # Errors
+    /// There is none, or one that is not supported.
+    pub(super) fn open(globals: &Globals, env: &Env, printer: Printer) -> Answer<Self> {
+        let git = Git::open(env.cwd(), "origin", env)?;
+        let config = Config::choose(globals.remote.as_deref(), globals.base.as_deref(), |name| git.setting(name));
+        let remote = GitRemote::new(PathBuf::from(git.common_dir()), &config.remote, &config.base, env)?;
+        let clock = SystemClock::new(env);
+        let path = env.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned();
+        let home = env.get("HOME").map(str::to_owned);
+        let git = git.with_remote(&config.remote);
+        Ok(Self { env: env.clone(), git, remote, config, clock, printer, path, home })
+    }
+
+    /// Reaches a host by its entry in the policy.
+    ///
+    /// # Errors
+    /// The transport is not there yet.
+    pub(super) fn host(&self, policy: &HostPolicy) -> Answer<Box<dyn Host>> {
+        match policy.transport {
+            Transport::Local => Ok(Box::new(Local::new(self.path.clone(), self.home.clone()))),
+            Transport::Ssh => Err(PortError::new(
+                Code::DriverNotYet,
+                "the host is reached over ssh, which this version plans for but does not use",
+                "apply it with a later version, or on the machine itself with transport: local",
+            )),
+        }
+    }
+
+    /// The world that the verbs ask.
+    pub(super) fn world<'a>(
+        &'a self,
+        host: &'a dyn Fn(&HostPolicy) -> Answer<Box<dyn Host>>,
+        tell: &'a dyn Fn(Step),
+    ) -> World<'a> {
+        World {
+            source: &self.git,
+            ledger: &self.git,
+            checkout: &self.git,
+            remote: &self.remote,
+            base: &self.config.base,
+            clock: &self.clock,
+            host,
+            tell,
+            ci: self.env.get("CI").is_some(),
+        }
+    }
+
+    /// One question and one fetch.
+    ///
+    /// # Errors
+    /// As [`refresh`].
+    pub(super) fn refresh(&self, world: &World<'_>, request: &Request) -> Stage<Fresh> {
+        self.printer.waiting(&format!("asking {}", self.config.remote));
+        refresh(world, request)
+    }
+}
+
+/// What every result that rests on a record says, until its first record is pinned.
+pub(super) fn warn(report: &mut Report, fresh: &Fresh) {
+    if fresh.delivered > 0 {
+        report.warn(format!("{} delivered that had waited here", crate::ui::plural(fresh.delivered, "record")));
+    }
+    pin(report, fresh, fresh.checked.as_ref().map(|checked| checked.genesis));
+}
+
+/// Advises to pin the first record.
+pub(super) fn pin(report: &mut Report, fresh: &Fresh, genesis: Option<crate::model::ids::Oid>) {
+    let local = fresh.policy.policy.state.remote.as_deref() == Some("none");
+    if let Some(genesis) = genesis.filter(|_| fresh.policy.policy.state.genesis.is_empty() && !local) {
+        report.warn(format!("the record is not pinned; in platform.yaml set state.genesis: {genesis}"));
+    }
+}

@@ -1,0 +1,67 @@
+//! `verify`: the whole record, from its first commit, and that the remote has the same.
+
+use serde_json::json;
+
+use super::{
+    session::{Session, pin, silent},
+    status::local,
+};
+use crate::{
+    cli::Verify,
+    error::Failure,
+    flow::{refresh, request::Request},
+    model::{
+        policy::SignPolicy,
+        refusal::{Code, Refusal},
+    },
+    port::{Ledger as _, Sign},
+    ui::{Last, Report, plural},
+};
+
+pub(super) fn run(session: &Session, args: &Verify) -> Result<Report, Failure> {
+    let host = |policy: &_| session.host(policy);
+    let world = session.world(&host, &silent);
+    let fresh = if args.offline { None } else { Some(session.refresh(&world, &Request::default())?) };
+    if fresh.is_some() && session.git.tip()?.is_none() {
+        return Ok(Report::done("verify", "ok", Last::Next("platformctl pending".to_owned()))
+            .lines(["✓ there is no record yet, here or on the remote".to_owned()])
+            .with("records", 0));
+    }
+    let tip = local(session)?.tip();
+    let record = match &fresh {
+        Some(fresh) => refresh::record(&world, &fresh.policy.policy),
+        None => crate::flow::record::Record {
+            source: &session.git,
+            ledger: &session.git,
+            remote: None,
+            clock: &session.clock,
+            pinned: None,
+            sign: Sign::IfConfigured,
+        },
+    };
+    let (count, checked) = record.verify_all(tip)?;
+    let mut report = Report::done("verify", "ok", Last::Next("platformctl log".to_owned()))
+        .lines([
+            format!("✓ {} hold, each by its own bytes", plural(usize::try_from(count).unwrap_or(0), "record")),
+            format!("  first   {}", checked.genesis),
+            format!("  newest  {tip}"),
+        ])
+        .with("records", count)
+        .with("genesis", checked.genesis)
+        .with("record", json!({"commit": tip, "seq": checked.event.seq, "on_remote": fresh.is_some()}));
+    if let Some(fresh) = &fresh {
+        report.line(match fresh.policy.policy.state.remote.as_deref() {
+            Some("none") => "  kept on this machine alone, by policy".to_owned(),
+            Some(_) | None => format!("✓ {} has the same", session.config.remote),
+        });
+        if fresh.policy.policy.state.sign == SignPolicy::Required {
+            report.warn("signatures are not checked by this version");
+        }
+        pin(&mut report, fresh, Some(checked.genesis));
+    }
+    if !session.git.notes("spool")?.is_empty() {
+        let waiting = "a record waits here that the remote does not have";
+        return Err(Failure::refused(vec![Refusal::new(Code::Unrecorded, waiting, "platformctl state fetch")]));
+    }
+    Ok(report)
+}

@@ -1,0 +1,186 @@
+//! Proposal: what an apply would do, as far as anyone can say without doing it; with every reason that speaks against it.
+
+use serde_json::{Value, json};
+
+use crate::{
+    flow::{
+        apply::{self, Ask, bound, planned},
+        content::Content,
+        gate::{Check, gate},
+        pending,
+        preview::{Version, preview},
+        refresh::{Fresh, World},
+        repository,
+        request::Request,
+        stage::{Stage, Stop, refuse},
+    },
+    ledger::state::State,
+    model::{
+        approval::Approval,
+        digest::Digest,
+        ids::{ModuleId, Oid},
+        json,
+        module::Driver,
+        plan::Intention,
+        problem::Problem,
+        refusal::{Code, Refusal},
+        text::shown,
+    },
+    port::{Merge, Merger, PortError},
+};
+
+/// Which version of a module is planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// The newest merge of the base that changed it.
+    Newest,
+    /// What a request approves; or would, once its pull request is merged.
+    Request(Request),
+    /// A commit, as `--at` names it.
+    At(Oid),
+}
+
+/// What would be done.
+#[derive(Debug)]
+pub struct Proposal {
+    /// What is promised.
+    pub intention: Intention,
+    /// The digest of what is promised.
+    pub digest: Digest,
+    /// Why it may not be applied.
+    pub refusals: Vec<Refusal>,
+    /// The gate's list, where the plan came so far.
+    pub checks: Vec<Check>,
+    /// The approval, where there is one.
+    pub approval: Option<Approval>,
+    /// What was seen on the host, as names and digests.
+    pub observed: Value,
+    /// Whether nothing is left to do.
+    pub done: bool,
+    /// What a reader must know, besides.
+    pub warnings: Vec<String>,
+}
+
+/// Plans a module.
+///
+/// # Errors
+/// There is no plan: a stage refused before there could be one.
+pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> Stage<Proposal> {
+    let state = fresh.checked.as_ref().map(|checked| State::at(world.source, checked.id)).transpose()?;
+    let request = match which {
+        Which::At(commit) => {
+            let version =
+                Version { tree: world.source.commit(*commit)?.tree, pr: None, head: Some(*commit), merge: None };
+            let warning = format!("a preview of {commit}: only what is merged can be applied");
+            return previewed(world, fresh, state.as_ref(), &version, &ask.module, warning);
+        }
+        Which::Newest => newest(world, fresh, &ask.module)?,
+        Which::Request(request) => request.clone(),
+    };
+    let ask = Ask { request: request.clone(), ..ask.clone() };
+    let bound = match bound(world, fresh, &ask) {
+        Ok(bound) => bound,
+        Err(Stop::Refused(refusals)) => {
+            let unmerged = refusals.iter().all(|refusal| refusal.code == Code::HeadNotMerged);
+            return match request.pr.filter(|_| unmerged && request.approved.is_none()) {
+                Some(pr) => {
+                    let version = merged(world, fresh, pr)?;
+                    let warning = format!("PR #{pr} is not merged: this is what merging it now would change");
+                    previewed(world, fresh, state.as_ref(), &version, &ask.module, warning)
+                }
+                None => Err(Stop::Refused(refusals)),
+            };
+        }
+        Err(world) => return Err(world),
+    };
+    if bound.manifest().runtime.driver == Driver::Compose {
+        let approval = bound.approval().clone();
+        let version = Version {
+            tree: approval.tree,
+            pr: Some(approval.pr),
+            head: Some(approval.head),
+            merge: Some(approval.merge),
+        };
+        let warning = "planned from git alone: this version does not apply compose modules yet".to_owned();
+        let proposal = previewed(world, fresh, state.as_ref(), &version, &ask.module, warning)?;
+        return Ok(Proposal { approval: Some(approval), ..proposal });
+    }
+    let (plan, _) = planned(world, bound, None)?;
+    let done = plan.is_done();
+    let (intention, digest) = (plan.intention().clone(), plan.digest());
+    let approval = Some(plan.bound().approval().clone());
+    let seen = plan.observed();
+    let observed = json!({"machine_id": seen.machine_id, "free_bytes": seen.free_bytes, "witness": seen.witness});
+    let facts = apply::facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
+    let (checks, refusals) = match gate(plan, &facts) {
+        Ok(permit) => (permit.checks, Vec::new()),
+        Err(closed) => (closed.checks, closed.refusals),
+    };
+    // Where nothing is left to do, nothing is refused either: apply would say so and stop.
+    let refusals = if done { Vec::new() } else { refusals };
+    Ok(Proposal { intention, digest, refusals, checks, approval, observed, done, warnings: Vec::new() })
+}
+
+fn previewed(
+    world: &World<'_>,
+    fresh: &Fresh,
+    state: Option<&State<'_>>,
+    version: &Version,
+    module: &ModuleId,
+    warning: String,
+) -> Stage<Proposal> {
+    let (intention, refusals) = preview(world.source, state, &fresh.policy, version, module)?;
+    let digest = json::digest(&intention).map_err(|error| {
+        PortError::new(Code::Bug, "the plan has no canonical form", "please report this").because(error)
+    })?;
+    Ok(Proposal {
+        done: intention.changes.is_empty(),
+        intention,
+        digest,
+        refusals,
+        checks: Vec::new(),
+        approval: None,
+        observed: Value::Null,
+        warnings: vec![warning],
+    })
+}
+
+/// The newest commit of the base that changed a module, as a request.
+fn newest(world: &World<'_>, fresh: &Fresh, id: &ModuleId) -> Stage<Request> {
+    let content = Content::lazy(world.source, world.source.commit(fresh.p)?.tree);
+    let host = match repository::manifest(&content, id)? {
+        Some(Ok(manifest)) => manifest.host,
+        Some(Err(problems)) => return Err(Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect())),
+        None => {
+            return refuse(
+                Code::UnknownModule,
+                format!("there is no module `{id}` on the base ({})", fresh.p),
+                "platformctl status lists the modules; for one that is not merged say --pr N",
+            );
+        }
+    };
+    match pending::newest(world.source, id, &host, fresh.p, None)? {
+        Some(commit) => Ok(Request { approved: Some(commit.to_string()), pr: None }),
+        None => refuse(
+            Code::NoPullRef,
+            format!("the newest change of {id} lies too far back to look for"),
+            "say which: --pr N, or --approved <id>",
+        ),
+    }
+}
+
+/// What merging a pull request into the base now would give.
+fn merged(world: &World<'_>, fresh: &Fresh, pr: u64) -> Stage<Version> {
+    let head = fresh.refs.pulls.iter().find(|(n, _)| *n == pr).map(|(_, head)| *head);
+    let Some(head) = head else {
+        return refuse(Code::UnknownId, format!("the remote has no pull request {pr}"), "see that the number is right");
+    };
+    match world.source.merge(fresh.p, head, Merger::Gix)? {
+        Merge::Clean(tree) => Ok(Version { tree, pr: Some(pr), head: Some(head), merge: None }),
+        Merge::Conflict(paths) => refuse(
+            Code::HeadNotMerged,
+            format!("PR #{pr} cannot be merged: conflicts in {}", shown(&paths.join(", "))),
+            "merge the base into its branch first",
+        ),
+    }
+}

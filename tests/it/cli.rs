@@ -1,0 +1,544 @@
+//! What a person sees: whole outputs, with the exit code inside.
+
+use std::fs;
+
+use snapbox::{assert_data_eq, str};
+
+use crate::support::site::Site;
+
+#[test]
+fn from_a_merge_to_live() {
+    let site = Site::new();
+    assert_data_eq!(
+        site.run(0, "status"),
+        str![[r#"
+exit 9
+UNREACHABLE no_state (9). Nothing was changed.
+this clone has not fetched the record yet
+fix: platformctl state fetch
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "state fetch"),
+        str![[r#"
+exit 0
+✓ there is no record yet
+next: platformctl status
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "pending"),
+        str![[r#"
+exit 0
+1 module merged, not applied (main as of 0 s ago)
+ #1  site  box  never applied
+next: platformctl plan site --pr 1
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "validate modules/site --strict-v2"),
+        str![[r#"
+exit 0
+✓ platform.yaml and 1 module hold
+next: platformctl plan site
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(1, "plan site"),
+        str![[r#"
+exit 0
+plan for site on box, PR #1 merged as <40>
+  create  index.html  new
+1 change
+next: platformctl apply site --approved <40> --pr 1
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(2, "apply site --pr 1"),
+        str![[r#"
+exit 0
+✓ approved  PR #1, merge
+✓ intent    seq 2 recorded
+✓ shipped   1 file, verified there
+✓ changed   switched
+✓ healthy   there as planned; no probes
+✓ recorded  seq 3
+done <s>
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl status site
+
+"#]]
+    );
+    assert_eq!(site.live(), "hello\n");
+    assert_data_eq!(
+        site.run(3, "apply site --pr 1"),
+        str![[r#"
+exit 0
+✓ approved  PR #1, merge
+✓ site on box: nothing to change since 2026-09-21T14:15:20Z, PR #1
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl show site
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(4, "status"),
+        str![[r#"
+exit 0
+box · seen 1 min ago · 1 module
+✓ site  #1 ok, 2 min ago
+pending 0 · held 0 · open runs 0
+next: platformctl log
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(4, "status site"),
+        str![[r#"
+exit 0
+✓ site on box  #1 ok, 2 min ago
+  merged as <40>
+  release   <64>
+  the remote was last asked 1 min ago
+next: platformctl pending
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(5, "log"),
+        str![[r#"
+exit 0
+   3  3 min ago  apply ok: site on box, PR #1 (1 change)
+   2  3 min ago  apply intent: site on box, PR #1 (1 change)
+   1  3 min ago  policy: platform.yaml as merged is in force
+   0  3 min ago  genesis: the record begins
+next: platformctl show 3
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(5, "show site"),
+        str![[r#"
+exit 0
+seq 3  apply.outcome
+  record     <40>
+  time       2026-09-21T14:15:20Z
+  by         Ola <ola@example.org>
+  module     site
+  host       box
+  run        20260921T141520Z-00000001
+  result     ok
+  approved   PR #1, merge, covers #1
+  head       <40>
+  merged as  <40>
+  release    sha256:<64>
+  plan       sha256:<64>
+  checkout   bound
+  files      1
+  probes     0
+  create  index.html  new
+next: platformctl log
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(5, "verify"),
+        str![[r#"
+exit 0
+✓ 4 records hold, each by its own bytes
+  first   <40>
+  newest  <40>
+✓ origin has the same
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl log
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(5, "pending"),
+        str![[r#"
+exit 0
+✓ everything merged is applied (main as of 0 s ago)
+next: platformctl status
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(5, "plan site --exit-code"),
+        str![[r#"
+exit 0
+plan for site on box, PR #1 merged as <40>
+nothing to change
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl status site
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(5, "resume"),
+        str![[r#"
+exit 0
+✓ no run is open
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl status
+
+"#]]
+    );
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    let site = Site::new();
+    assert_data_eq!(
+        site.run(0, "apply"),
+        str![[r#"
+exit 2
+USAGE usage (2). Nothing was changed.
+which approval? neither --pr, --approved nor --again is
+given
+fix: platformctl pending names the pull requests to apply
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "apply site --approved abc"),
+        str![[r#"
+exit 6
+REFUSED short_id (6). Nothing was changed.
+`abc` is only a part of an id
+fix: give the full id, 40 hexadecimal digits
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "apply site --approved 0000000000000000000000000000000000000000"),
+        str![[r#"
+exit 6
+REFUSED unknown_id (6). Nothing was changed.
+the remote has no commit
+<40>
+fix: see that the id is right and of this repository
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "plan nothing"),
+        str![[r#"
+exit 2
+USAGE unknown_module (2). Nothing was changed.
+there is no module `nothing` on the base
+(<40>)
+fix: platformctl status lists the modules; for one that is not merged say --pr N
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "apply site --pr 9"),
+        str![[r#"
+exit 6
+REFUSED unknown_id (6). Nothing was changed.
+the remote has no pull request 9 (no refs/pull/9/head)
+fix: see that the number is right
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "abandon 20261122T101530Z-1a2b3c4d --reason x"),
+        str![[r#"
+exit 2
+USAGE unknown_run (2). Nothing was changed.
+no open run 20261122T101530Z-1a2b3c4d
+fix: platformctl status lists the open runs
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "apply Site --pr 1"),
+        str![[r#"
+exit 2
+USAGE usage (2). Nothing was changed.
+`Site` is not a module
+fix: give a module's id, or a plan file
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "-C /nowhere status"),
+        str![[r#"
+exit 2
+USAGE usage (2). Nothing was changed.
+no git repository here or in a folder above
+  because: Failed to access a directory, or path is not a
+  directory: "/nowhere"
+  because: No such file or directory (os error 2)
+fix: change into the repository that holds platform.yaml
+
+"#]]
+    );
+    site.repo.write("modules/site/module.yaml", "schema: module/2\nid: site\ntitle: Site\nowner: ola\nhots: box\n");
+    assert_data_eq!(
+        site.run(0, "validate"),
+        str![[r#"
+exit 3
+INVALID (3): 1 problem. Nothing was changed.
+✗ modules/site/module.yaml:5:1  manifest_invalid
+  unknown field `hots`, expected one of schema, id, title,
+  owner, host, after, runtime, inputs, secrets, health,
+  jobs, acknowledge, on_failure at line 5, column 1
+fix: correct the file; schema/ has its JSON Schema
+
+"#]]
+    );
+    fs::remove_dir_all(site.repo.path("remote.git")).unwrap();
+    assert_data_eq!(
+        site.run(0, "apply site --pr 1"),
+        str![[r#"
+exit 9
+UNREACHABLE remote_unreachable (9). Nothing was changed.
+the remote `origin` gave no answer: fatal:
+'<dir>/remote.git' does not appear to be a git
+repository
+fix: see that `git ls-remote origin` works, then try again
+
+"#]]
+    );
+}
+
+#[test]
+fn an_unmerged_pull_request_is_previewed_and_never_applied() {
+    let site = Site::new();
+    site.run(0, "apply site --pr 1");
+    site.repo.pull(2, "modules/site/public/more.html", "more\n");
+    assert_data_eq!(
+        site.run(1, "plan site --pr 2"),
+        str![[r#"
+exit 0
+plan for site on box, PR #2 with the head <40>
+  create  more.html  new
+1 change
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+warning: PR #2 is not merged: this is what merging it now
+would change
+next: review and merge PR #2
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(1, "apply site --pr 2"),
+        str![[r#"
+exit 6
+REFUSED head_not_merged (6). Nothing was changed.
+PR #2 with the head <40>
+is not merged into the base
+(<40>)
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+fix: merge PR #2, then run the same command again
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(1, "plan site --at HEAD --exit-code"),
+        str![[r#"
+exit 4
+plan for site on box, <40>
+  create  more.html  new
+1 change
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+warning: a preview of
+<40>: only what is
+merged can be applied
+next: platformctl status site
+
+"#]]
+    );
+    let plan = site.repo.path("plan.json");
+    let made = site.run(1, &format!("plan site --pr 2 -o {}", plan.display()));
+    assert!(made.starts_with("exit 0"), "{made}");
+    assert_data_eq!(
+        site.run(1, &format!("apply {} --pr 2", plan.display())),
+        str![[r#"
+exit 7
+REFUSED plan_errored (7). Nothing was changed.
+the plan file is a preview of site and was never merged
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+fix: plan again when it is merged
+
+"#]]
+    );
+}
+
+#[test]
+fn a_plan_file_is_a_claim() {
+    let site = Site::new();
+    let plan = site.repo.path("plan.json");
+    let path = plan.display();
+    site.run(0, &format!("plan site --pr 1 -o {path}"));
+    let text = fs::read_to_string(&plan).unwrap();
+    fs::write(&plan, text.replace("index.html", "other.html")).unwrap();
+    assert_data_eq!(
+        site.run(0, &format!("apply {path} --pr 1")),
+        str![[r#"
+exit 7
+REFUSED plan_edited (7). Nothing was changed.
+the plan file was changed: its digest does not fit its
+intent
+fix: plan again: platformctl plan <module> -o FILE
+
+"#]]
+    );
+    fs::write(&plan, &text).unwrap();
+    assert_data_eq!(
+        site.run(0, &format!("apply {path}")),
+        str![[r#"
+exit 2
+USAGE usage (2). Nothing was changed.
+which approval? neither --pr, --approved nor --again is
+given
+fix: platformctl pending names the pull requests to apply
+
+"#]]
+    );
+    assert!(site.run(0, &format!("apply {path} --pr 1")).starts_with("exit 0"));
+    site.change(2, "two\n");
+    assert_data_eq!(
+        site.run(1, &format!("apply {path} --pr 2")),
+        str![[r#"
+exit 7
+✓ approved  PR #2, merge
+REFUSED plan_stale (7). Nothing was changed.
+the plan file promises something else than what would happen
+now; changes: planned create index.html, now recreate
+index.html; closure: planned
+sha256:<64>,
+now
+sha256:<64>;
+effective: planned
+sha256:<64>,
+now
+sha256:<64>;
+head: planned <40>, now
+<40>; last_applied:
+planned none, now <40>;
+merge: planned <40>, now
+<40>; pr: planned 1, now
+2
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+fix: look at it and plan again: platformctl plan site -o FILE
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(60 * 48, &format!("apply {path} --pr 2")),
+        str![[r#"
+exit 7
+REFUSED plan_stale (7). Nothing was changed.
+the plan file was good until 2026-09-22T14:13:20Z
+fix: plan again: platformctl plan <module> -o FILE
+
+"#]]
+    );
+    // A refused plan is written all the same, and can never be applied.
+    site.repo.write("modules/site/public/index.html", "dirty\n");
+    assert_data_eq!(
+        site.run(2, &format!("plan site --pr 2 -o {path}")),
+        str![[r#"
+exit 7
+REFUSED checkout_dirty (7). Nothing was changed.
+files on disk differ from what was merged:
+modules/site/public/index.html
+fix: git status; commit them on a branch or put them away; or say --no-checkout-binding
+
+"#]]
+    );
+    site.repo.git(&["checkout", "-q", "."]);
+    assert_data_eq!(
+        site.run(2, &format!("apply {path} --pr 2")),
+        str![[r#"
+exit 7
+REFUSED plan_errored (7). Nothing was changed.
+the plan file records a plan that ended as `refused`
+fix: remove what it refuses, then plan again
+
+"#]]
+    );
+}
+
+#[test]
+fn one_object_for_scripts() {
+    let site = Site::new();
+    let applied = site.json(0, "apply --approved-pr 1 site");
+    let field = |value: &serde_json::Value, name: &str| value[name].to_string();
+    assert_eq!(field(&applied, "outcome"), r#""applied""#);
+    assert_eq!(applied["record"]["on_remote"], true);
+    assert_eq!(applied["approved"]["covers"], serde_json::json!([1]));
+    assert_eq!(applied["gate"].as_array().unwrap().iter().filter(|check| check["result"] == "pass").count(), 10);
+    for name in ["checkout", "changes", "host", "module", "run", "durations_ms", "warnings", "refusals", "code"] {
+        assert!(applied.get(name).is_some(), "{name}");
+    }
+    let again = site.json(1, "apply site --pr 1");
+    assert_eq!(again["outcome"], "noop");
+    assert_eq!(again["since"]["pr"], 1);
+    let refused = site.json(1, "apply site --pr 7");
+    assert_eq!((refused["outcome"].as_str(), refused["code"].as_str()), (Some("refused"), Some("unknown_id")));
+    assert_eq!(site.json(1, "plan site")["outcome"], "noop");
+    assert_eq!(site.json(1, "status site")["status"]["last_apply_pr"], 1);
+    assert_eq!(site.json(1, "status")["open_runs"], serde_json::json!([]));
+    assert_eq!(site.json(1, "log")["events"].as_array().unwrap().len(), 4);
+    assert_eq!(site.json(1, "show 3")["records"][0]["event"]["kind"], "apply.outcome");
+    assert_eq!(site.json(1, "verify")["records"], 4);
+    assert_eq!(site.json(1, "pending")["pending"], serde_json::json!([]));
+    assert_eq!(site.json(1, "validate")["modules"], serde_json::json!(["site"]));
+    assert_eq!(site.json(1, "resume")["runs"], serde_json::json!([]));
+    assert_eq!(site.json(1, "schema module")["json_schema"]["title"], "module.yaml");
+    assert_eq!(site.json(1, "status nothing")["code"], "no_state");
+}
+
+#[test]
+fn git_log_serves_a_person_as_it_is() {
+    let site = Site::new();
+    site.run(0, "apply site --pr 1");
+    let log = site.repo.git(&["log", "-1", "--format=%B%an <%ae> %cn", "refs/platform/state"]);
+    let same: String =
+        log.lines().map(|line| line.split_once(": ").map_or(line, |(name, _)| name).to_owned() + "\n").collect();
+    assert_data_eq!(
+        same,
+        str![[r#"
+apply ok
+
+Platform-Format
+Platform-Seq
+Platform-Genesis
+Platform-Run
+Platform-Kind
+Platform-Module
+Platform-Host
+Platform-Result
+Platform-Intent
+Platform-PR
+Platform-Approved
+Platform-Plan
+Platform-Policy
+Platform-Event
+Platform-Actor
+Ola <ola@example.org> platformctl
+
+"#]]
+    );
+    let status = site.repo.git(&["show", "refs/platform/state:modules/site.status.json"]);
+    assert!(status.contains(r#""last_apply_pr":1"#), "{status}");
+}
