@@ -1,8 +1,59 @@
-//! `hook`: what git calls.
+//! `hook`: what git calls before it pushes.
 
 use super::session::Session;
-use crate::{cli::Hook, error::Failure, ui::Report};
+use crate::{
+    cli::Hook,
+    error::Failure,
+    flow::{
+        prepush::{judge, updates},
+        record::Record,
+    },
+    io::file,
+    model::text,
+    port::{Ledger as _, Sign},
+    ui::{Last, Report},
+};
 
-pub(super) fn run(_: &Session, _: &Hook) -> Result<Report, Failure> {
-    Err(Failure::usage("not yet", "later"))
+/// The hook, as the repository holds it.
+pub(super) const PRE_PUSH: &str = include_str!("../../hooks/pre-push");
+/// Most bytes that git gives the hook.
+const STDIN_BYTES_MAX: u64 = 16 << 20;
+
+pub(super) fn run(session: &Session, verb: &Hook) -> Result<Report, Failure> {
+    match verb {
+        Hook::Install => install(session),
+        Hook::PrePush { remote, .. } => pre_push(session, remote),
+    }
+}
+
+fn install(session: &Session) -> Result<Report, Failure> {
+    let path = session.git.hook_path("pre-push").display().to_string();
+    if session.git.install_hook("pre-push", PRE_PUSH)? {
+        return Ok(Report::done("hook", "ok", Last::Undo(format!("rm {}", text::shown(&path))))
+            .lines([format!("✓ {}: every push is checked", text::shown(&path))])
+            .with("path", path));
+    }
+    Err(Failure::usage(
+        format!("there is another hook at {}, and it is left as it is", text::shown(&path)),
+        "add this line to it: platformctl hook pre-push \"$@\"",
+    ))
+}
+
+fn pre_push(session: &Session, remote: &str) -> Result<Report, Failure> {
+    let bytes = file::stdin(STDIN_BYTES_MAX)?;
+    let updates = updates(&String::from_utf8_lossy(&bytes))
+        .map_err(|error| Failure::usage(error.to_string(), "let git call it: platformctl hook install"))?;
+    let record = Record {
+        source: &session.git,
+        ledger: &session.git,
+        remote: None,
+        clock: &session.clock,
+        pinned: None,
+        sign: Sign::IfConfigured,
+    };
+    let base = session.git.base()?.map(|(base, _)| base);
+    let said = judge(&record, base, &updates)?;
+    Ok(Report::done("hook", "ok", Last::Next(format!("git pushes to {}", text::shown(remote))))
+        .lines(said.iter().map(|line| format!("✓ {line}")))
+        .with("checked", said))
 }

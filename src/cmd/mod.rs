@@ -2,7 +2,9 @@
 
 mod abandon;
 mod apply;
+mod demo;
 mod hook;
+mod init;
 mod log;
 mod pending;
 mod plan;
@@ -81,7 +83,8 @@ fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
         Command::Show(args) => show::run(&session()?, args),
         Command::Verify(args) => verify::run(&session()?, args),
         Command::State(args) => state::run(&session()?, args),
-        Command::Init(_) | Command::Demo(_) => Err(Failure::usage("not yet", "later")),
+        Command::Init(args) => init::run(&session()?, args),
+        Command::Demo(args) => demo::run(args, env, printer),
         Command::Hook(args) => hook::run(&session()?, args),
         Command::Schema(args) => schema::run(args, printer),
     }

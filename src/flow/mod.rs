@@ -13,6 +13,7 @@ pub mod observe;
 pub mod open;
 pub mod pending;
 pub mod plan;
+pub mod prepush;
 pub mod preview;
 pub mod proposal;
 pub mod record;

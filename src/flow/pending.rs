@@ -61,7 +61,7 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
     Ok(found)
 }
 
-/// The newest commit of the base's first-parent chain, down to `last`, that changed what concerns a module.
+/// The newest commit of the base's first-parent chain, down to `last`, that changed what concerns a module: the one to apply it by.
 ///
 /// # Errors
 /// Objects that cannot be read.

@@ -147,6 +147,21 @@ impl<'a> Record<'a> {
         Ok((checked.event.seq + 1, checked))
     }
 
+    /// Checks the records after `before` (which is taken as checked) up to `tip`.
+    ///
+    /// # Errors
+    /// As [`Record::sync`].
+    pub fn verify_between(&self, before: Option<Oid>, tip: Oid) -> Answer<Checked> {
+        let seen = match before {
+            Some(tip) => {
+                let genesis = chain::trusted(self.source, tip)?.genesis;
+                Some(Remembered { genesis, tip, verifier: VERIFIER })
+            }
+            None => None,
+        };
+        self.verify_to(tip, seen)
+    }
+
     /// An event of this run's actor, to be completed by [`Record::append`].
     ///
     /// # Errors

@@ -238,7 +238,8 @@ pub fn superseded(forge: &Forge<'_>, approved: &Approved, standings: &Standings<
     for id in forge.source.first_parents(forge.base, Some(merge))? {
         let parent = forge.source.commit(id)?.parents.first().copied();
         let Some(parent) = parent else { break };
-        if standings.differ(parent, id)? {
+        // The policy is always that of the tip: a newer entry of its host supersedes no content.
+        if standings.at(parent)?.effective != standings.at(id)?.effective {
             let candidates = forge.candidates(id)?;
             let newer = candidates.first().map_or_else(|| id.to_string(), |pr| format!("#{pr}"));
             return Ok(Some(Refusal::new(

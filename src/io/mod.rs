@@ -8,3 +8,4 @@ pub mod git;
 pub mod local;
 pub mod process;
 pub mod remote;
+pub mod world;

@@ -9,6 +9,7 @@
 
 mod apply;
 mod approve;
+mod around;
 mod cli;
 mod generated;
 mod git;

@@ -75,6 +75,15 @@ impl Checkout for Git {
 }
 
 impl Git {
+    /// The commit of HEAD; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// HEAD cannot be read.
+    pub fn head_commit(&self) -> Answer<Option<Oid>> {
+        let head = self.repo.head().map_err(failed("could not read HEAD"))?;
+        head.into_peeled_id().ok().map(ours).transpose()
+    }
+
     /// The tree of what lies on disk now: tracked files and untracked ones that are not ignored. It is kept in memory; nothing is written.
     ///
     /// # Errors

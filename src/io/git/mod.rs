@@ -2,6 +2,7 @@
 //!
 //! Replace refs are ignored and every object is re-hashed when it is read: neither gix nor `git cat-file` does either by itself.
 
+pub mod branch;
 mod checkout;
 mod commit;
 mod merge;

@@ -1,0 +1,255 @@
+//! `demo`: the whole story in a temporary folder, by child processes of this very program. What it shows is what happened.
+
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Demo,
+    error::{Class, Failure},
+    io::{
+        env::Env,
+        world::{self, World},
+    },
+    model::{
+        policy,
+        refusal::{Code, Refusal},
+    },
+    port::{Answer, PortError},
+    ui::{Last, Printer, Report, plural},
+};
+
+const PAGE: &str = "modules/edge-site/public/index.html";
+const LIVE: &str = "host/live/edge-site/index.html";
+const NEW_PAGE: &str = "<!doctype html><title>Edge</title><p>Pull request 1 was merged, so this is live.\n";
+
+pub(super) fn run(args: &Demo, env: &Env, printer: Printer) -> Result<Report, Failure> {
+    let world = World::make(args.keep.as_deref(), env)?;
+    let mut demo = Story { world: &world, printer, steps: Vec::new() };
+    demo.tell()?;
+    let wrong: Vec<&Shown> = demo.steps.iter().filter(|step| step.wrong.is_some()).collect();
+    let steps: Vec<Value> = demo.steps.iter().map(Shown::json).collect();
+    if let Some(first) = wrong.first() {
+        let why = first.wrong.as_deref().unwrap_or_default();
+        let fact = format!("the demo's step `{}` did not do what it says: {why}", first.what);
+        let bug = Refusal::new(Code::Bug, fact, "please report this with the output above");
+        return Ok(Report::failed("demo", &Failure { class: Class::Bug, refusals: vec![bug], causes: Vec::new() })
+            .with("steps", steps));
+    }
+    let next = match &args.keep {
+        Some(_) => format!("cd {} && platformctl status", world.dir().join("work").display()),
+        None => "platformctl demo --keep DIR keeps all of it, to try more".to_owned(),
+    };
+    let mut report = Report::done("demo", "ok", Last::Next(next))
+        .lines([String::new(), format!("✓ {}, each did what it says", plural(steps.len(), "step"))])
+        .with("steps", steps);
+    if args.keep.is_some() {
+        report = report.lines(
+            [
+                "try there, as the operator of a small machine:",
+                "  platformctl pending",
+                "  platformctl show edge-site",
+                "  git log refs/platform/state",
+                "  git show refs/platform/state:modules/edge-site.status.json",
+                "  rm -r ../host/live && platformctl apply edge-site --again",
+            ]
+            .map(str::to_owned),
+        );
+    }
+    Ok(report)
+}
+
+/// A command that was shown, and whether it did what was said.
+struct Shown {
+    what: String,
+    exit: Option<i32>,
+    output: String,
+    wrong: Option<String>,
+}
+
+impl Shown {
+    fn json(&self) -> Value {
+        json!({"command": self.what, "exit": self.exit, "ok": self.wrong.is_none(), "output": self.output})
+    }
+}
+
+struct Story<'a> {
+    world: &'a World,
+    printer: Printer,
+    steps: Vec<Shown>,
+}
+
+impl Story<'_> {
+    fn tell(&mut self) -> Answer<()> {
+        self.begin()?;
+        self.merged()?;
+        self.refused()?;
+        self.rewritten()
+    }
+
+    /// A remote, a clone, and this project's description in it.
+    fn begin(&self) -> Answer<()> {
+        let world = self.world;
+        world.git(&["init", "-q", "--bare", "-b", "main", "../remote.git"])?;
+        world.git(&["clone", "-q", "../remote.git", "."])?;
+        world.git(&["checkout", "-q", "-b", "main"])?;
+        for (path, text) in world::FILES {
+            let text = if *path == policy::PATH {
+                here(text, &world.dir().join("host").display().to_string())
+            } else {
+                (*text).to_owned()
+            };
+            world.write(path, &text)?;
+        }
+        self.commit("the description of what runs")?;
+        world.git(&["push", "-q", "origin", "main"])?;
+        self.printer.say(&format!("A git remote, a clone of it and a host, in {}", world.dir().display()));
+        self.printer.say("The clone holds platformctl's own modules/, compose/ and platform.yaml;");
+        self.printer.say("only `hosts:` is replaced: host `box` is this machine, in that folder.");
+        Ok(())
+    }
+
+    fn merged(&mut self) -> Answer<()> {
+        self.title("Pull request 1 changes a page, and is merged");
+        self.propose(1, PAGE, NEW_PAGE)?;
+        let merge = self.merge(1)?;
+        self.title("What git alone can say");
+        self.shows(&["validate"], 0, "modules hold")?;
+        self.title("What would change, and then only that");
+        self.shows(&["plan", "edge-site"], 0, &merge)?;
+        self.shows(&["apply", "edge-site", "--approved", &merge, "--pr", "1"], 0, "✓ recorded")?;
+        let live = self.world.read(LIVE)?;
+        let merged = self.world.git(&["show", &format!("{merge}:{PAGE}")])?;
+        self.printer.say(&format!("\n$ cat {LIVE}\n{}", live.trim_end()));
+        let same = live.trim_end() == merged && live == NEW_PAGE;
+        self.holds("what is live is what was merged", same, "the live file has other bytes");
+        self.title("What is recorded, in git");
+        self.shows(&["status"], 0, "✓ edge-site")?;
+        self.shows(&["log"], 0, "apply ok: edge-site on box, PR #1")?;
+        self.shows(&["verify"], 0, "origin has the same")
+    }
+
+    fn refused(&mut self) -> Answer<()> {
+        self.title("Pull request 2 is not merged: nothing of it reaches a host");
+        let head = self.propose(2, PAGE, "<p>Nobody reviewed this.\n")?;
+        self.shows(&["apply", "edge-site", "--approved", &head], 6, "head_not_merged")?;
+        let live = self.world.read(LIVE)?;
+        self.holds("the live page is untouched", live == NEW_PAGE, "the page changed");
+        self.title("Pull request 3 mounts /etc: refused before anybody merges it");
+        let compose = world::FILES.iter().find(|(path, _)| *path == "compose/jobs/backup.yaml");
+        let text = compose.map(|(_, text)| text.replace("/srv/honcho/data:/data:ro", "/etc:/data")).unwrap_or_default();
+        self.propose(3, "compose/jobs/backup.yaml", &text)?;
+        self.shows(&["plan", "nightly-backup", "--pr", "3"], 5, "sacred_path")
+    }
+
+    fn rewritten(&mut self) -> Answer<()> {
+        self.title("Somebody with write access rewinds the record on the remote");
+        let tip = self.world.git(&["rev-parse", "refs/platform/state"])?;
+        let older = self.world.git(&["rev-parse", "refs/platform/state~1"])?;
+        let git = |to: &str| self.world.git(&["push", "-q", "--force", "origin", &format!("{to}:refs/platform/state")]);
+        self.printer.say(&format!("\n$ git push --force origin {older}:refs/platform/state"));
+        git(&older)?;
+        self.shows(&["verify"], 20, "state_rewound")?;
+        let git = |to: &str| self.world.git(&["push", "-q", "--force", "origin", &format!("{to}:refs/platform/state")]);
+        self.printer.say("\nThis clone still has the true one, and puts it back:");
+        git(&tip)?;
+        self.shows(&["verify"], 0, "origin has the same")
+    }
+
+    fn title(&self, text: &str) {
+        self.printer.say(&format!("\n── {text}"));
+    }
+
+    fn commit(&self, message: &str) -> Answer<()> {
+        self.world.git(&["add", "-A"])?;
+        self.world.git(&["commit", "-q", "-m", message]).map(drop)
+    }
+
+    /// Opens a pull request as a forge does: its head becomes `refs/pull/<N>/head`.
+    fn propose(&self, n: u64, path: &str, text: &str) -> Answer<String> {
+        self.world.git(&["checkout", "-q", "-b", &format!("pr{n}"), "main"])?;
+        self.world.write(path, text)?;
+        self.commit(&format!("change {path}"))?;
+        self.world.git(&["push", "-q", "origin", &format!("HEAD:refs/pull/{n}/head")])?;
+        let head = self.world.git(&["rev-parse", "HEAD"])?;
+        self.world.git(&["checkout", "-q", "main"])?;
+        self.printer.say(&format!("$ git push origin pr{n}:refs/pull/{n}/head"));
+        Ok(head)
+    }
+
+    fn merge(&self, n: u64) -> Answer<String> {
+        let message = format!("Merge pull request 'a change' (#{n}) from pr{n} into main");
+        self.world.git(&["merge", "-q", "--no-ff", "-m", &message, &format!("pr{n}")])?;
+        self.world.git(&["push", "-q", "origin", "main"])?;
+        self.printer.say(&format!("$ git merge --no-ff pr{n} && git push origin main"));
+        self.world.git(&["rev-parse", "main"])
+    }
+
+    /// Runs a command, shows it, and holds it to its exit code and to what it must say.
+    fn shows(&mut self, args: &[&str], exit: i32, says: &str) -> Answer<()> {
+        let what = format!("platformctl {}", args.join(" "));
+        self.printer.say(&format!("\n$ {what}"));
+        let done = self.world.platformctl(args)?;
+        let output = String::from_utf8(done.stdout).map_err(|error| {
+            PortError::new(Code::Bug, "a command printed what is no text", "please report this").because(error)
+        })?;
+        self.printer.say(output.trim_end());
+        if exit != 0 {
+            self.printer
+                .say(&format!("(exit {})", done.rc.map_or_else(|| "by a signal".to_owned(), |rc| rc.to_string())));
+        }
+        let mut wrong = (done.rc != Some(exit)).then(|| format!("it ended with {:?}, not {exit}", done.rc));
+        if !output.contains(says) {
+            wrong.get_or_insert_with(|| format!("it does not say `{says}`"));
+        }
+        self.steps.push(Shown { what, exit: done.rc, output, wrong });
+        Ok(())
+    }
+
+    /// Holds the world to what was said of it.
+    fn holds(&mut self, what: &str, so: bool, else_: &str) {
+        if so {
+            self.printer.say(&format!("✓ {what}"));
+        }
+        let wrong = (!so).then(|| else_.to_owned());
+        self.steps.push(Shown { what: what.to_owned(), exit: None, output: String::new(), wrong });
+    }
+}
+
+/// The policy with this machine as its one host.
+fn here(policy: &str, root: &str) -> String {
+    let mut out = String::new();
+    let mut inside = false;
+    for line in policy.lines() {
+        if !line.starts_with([' ', '#']) {
+            inside = line.starts_with("hosts:");
+            if inside {
+                out += &format!(
+                    "hosts:\n  box:\n    transport: local\n    root: {}\n    mutations: enabled\n",
+                    json!(root)
+                );
+                out += "    networks: [proxy]\n";
+            }
+        }
+        if !inside {
+            out += line;
+            out.push('\n');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::policy::Policy;
+
+    #[test]
+    fn only_the_hosts_are_replaced() {
+        let text = world::FILES.iter().find(|(path, _)| *path == policy::PATH).unwrap().1;
+        let ours = Policy::parse(text.as_bytes()).unwrap();
+        let mut demo = Policy::parse(here(text, "/tmp/x y").as_bytes()).unwrap();
+        assert_eq!(demo.hosts.len(), 1);
+        assert_eq!(demo.hosts.values().next().unwrap().root.to_string(), "/tmp/x y");
+        demo.hosts.clone_from(&ours.hosts);
+        assert_eq!(demo, ours);
+    }
+}
