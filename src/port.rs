@@ -39,6 +39,13 @@ impl PortError {
         self
     }
 
+    /// The same for something that changes nothing that runs: a link that is lost then leaves the host untouched.
+    #[must_use]
+    pub fn harmless(self) -> Self {
+        let code = if self.code == Code::LinkLost { Code::HostUnreachable } else { self.code };
+        Self { code, ..self }
+    }
+
     /// The same as a refusal, for stages that collect reasons.
     pub fn into_refusal(self) -> Refusal {
         Refusal::new(self.code, self.what, self.fix)
@@ -288,8 +295,9 @@ pub trait Ledger {
     fn notes(&self, folder: &str) -> Answer<Vec<String>>;
     /// Writes a note, atomically and fsynced; `None` removes it.
     fn set_note(&self, name: &str, bytes: Option<&[u8]>) -> Answer<()>;
-    /// Takes the repository-wide lock of platformctl's writers, held until the guard is dropped; waits at most `wait_ms`.
-    fn lock(&self, wait_ms: u64) -> Answer<Box<dyn Guard>>;
+    /// Takes the lock `name` (as a note's, one level) among the processes of this clone, held until the guard is dropped or the
+    /// process ends; waits at most `wait_ms`, then it is `busy`.
+    fn lock(&self, name: &str, wait_ms: u64) -> Answer<Box<dyn Guard>>;
     /// The person git knows: name and e-mail.
     fn actor(&self) -> Answer<(String, String)>;
 }

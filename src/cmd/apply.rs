@@ -151,7 +151,8 @@ fn nothing(noop: &Noop, ask: &Ask) -> Report {
 
 fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
     let module = &ask.module;
-    let recorded = run.carried.record.as_ref().is_none_or(|record| record.on_remote);
+    let lost = run.carried.lost.as_ref();
+    let recorded = lost.is_none() && run.carried.record.as_ref().is_none_or(|record| record.on_remote);
     let resume = format!("platformctl resume {}", run.run);
     let report = match &run.carried.ending {
         Ending::Ok(_) if recorded => {
@@ -160,7 +161,7 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
         }
         Ending::Ok(_) => {
             let fact = "applied and healthy, but the record is not on the remote yet";
-            stopped("unrecorded", Class::Unrecorded, Refusal::new(Code::Unrecorded, fact, resume))
+            stopped("unrecorded", Class::Unrecorded, Refusal::new(Code::Unrecorded, fact, resume.clone()))
         }
         Ending::Failed(error) => {
             let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
@@ -174,16 +175,16 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
             stopped("error", class, refusal)
         }
         Ending::Unknown(error) => {
-            let refusal = Refusal::new(error.code, error.what.clone(), resume);
+            let refusal = Refusal::new(error.code, error.what.clone(), resume.clone());
             stopped("unknown", Class::Unknown, refusal)
         }
     };
     let durations: serde_json::Map<String, Value> =
         run.carried.durations_ms.iter().map(|(step, ms)| ((*step).to_owned(), json!(ms))).collect();
-    let report = if recorded {
-        report
-    } else {
-        report.lines(["! the outcome waits here and is delivered by the next command".to_owned()])
+    let report = match lost {
+        _ if recorded => report,
+        None => report.lines(["! the outcome waits here and is delivered by the next command".to_owned()]),
+        Some(error) => report.lines([format!("! the outcome could not be kept here: {error}"), format!("! {resume}")]),
     };
     report
         .with("module", module)

@@ -233,7 +233,7 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
         let checks = permit.checks.clone();
         if let Some(intent) = opened(&record, fresh, permit, status)? {
             (world.tell)(Step::Intent(intent.seq()));
-            let carried = carry_out(&intent, &record, host.as_ref(), world.tell)?;
+            let carried = carry_out(&intent, &record, host.as_ref(), world.tell);
             let (run, intent) = (intent.run().clone(), intent.commit());
             return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried })));
         }

@@ -11,7 +11,7 @@ use crate::{
     },
     ledger::event::{Event, Evidence, Kind, Outcome},
     model::{approval::Approval, ids::Oid},
-    port::{Answer, Clock, Host, PortError, Source},
+    port::{Host, PortError},
 };
 
 /// How a run ended.
@@ -34,6 +34,8 @@ pub struct Carried {
     pub ending: Ending,
     /// Its outcome, unless it stays open.
     pub record: Option<Appended>,
+    /// Why the outcome is neither recorded nor kept here: the run stays open, and `resume` asks the host.
+    pub lost: Option<PortError>,
     /// Milliseconds that each step took.
     pub durations_ms: Vec<(&'static str, u64)>,
 }
@@ -59,43 +61,52 @@ pub enum Step {
 pub type Tell<'a> = &'a dyn Fn(Step);
 
 /// Ships, runs and verifies an intent, and records what became of it. There is no way out of here but through the record.
-///
-/// # Errors
-/// Even the spool cannot be written.
-pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Answer<Carried> {
+pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Carried {
     let mut durations_ms = Vec::new();
-    let ending = attempt(intent, record.source, host, record.clock, tell, &mut durations_ms);
+    let ending = attempt(intent, record, host, tell, &mut durations_ms);
     let begun = record.clock.ticks_ms();
-    let clock = record.clock;
-    let record = close(record, intent, &ending)?;
-    if let Some(done) = record.as_ref().filter(|done| done.on_remote) {
+    // Made of what is at hand: after a change nothing is asked that could fail before the outcome is kept.
+    let draft = Event::draft(Kind::ApplyOutcome, record.clock.now(), intent.event.actor.clone());
+    let closed = match outcome(draft, intent.commit, &intent.event, &ending) {
+        Some(event) => record.append_or_spool(&event).map(Some),
+        None => Ok(None),
+    };
+    let (closed, lost) = match closed {
+        Ok(closed) => (closed, None),
+        Err(error) => (None, Some(error)),
+    };
+    if let Some(done) = closed.as_ref().filter(|done| done.on_remote) {
         tell(Step::Recorded(done.seq));
     }
-    durations_ms.push(("close", clock.ticks_ms().saturating_sub(begun)));
-    Ok(Carried { ending, record, durations_ms })
+    durations_ms.push(("close", record.clock.ticks_ms().saturating_sub(begun)));
+    Carried { ending, record: closed, lost, durations_ms }
 }
 
 fn attempt(
     intent: &Intent,
-    source: &dyn Source,
+    record: &Record<'_>,
     host: &dyn Host,
-    clock: &dyn Clock,
     tell: Tell<'_>,
     durations_ms: &mut Vec<(&'static str, u64)>,
 ) -> Ending {
+    let clock = record.clock;
     let mut begun = clock.ticks_ms();
     let mut took = |step| {
         let now = clock.ticks_ms();
         durations_ms.push((step, now.saturating_sub(begun)));
         begun = now;
     };
-    let shipped = match ship::ship(intent, host, source) {
+    let shipped = match ship::ship(intent, host, record.source) {
         Ok(shipped) => shipped,
         // Nothing live is touched by a delivery, however it ends.
         Err(error) => return Ending::Aborted(error),
     };
     took("ship");
     tell(Step::Shipped(shipped.files));
+    // From here on only the host can tell what became of the run.
+    if let Err(error) = record.sure(intent.run()) {
+        return Ending::Aborted(error);
+    }
     let ran = match run::run(shipped, host) {
         Ok(ran) => ran,
         Err(NotRan::Untouched(error)) => return Ending::Aborted(error),
@@ -130,8 +141,7 @@ pub(super) fn settled(verified: Result<Evidence, NotVerified>) -> Ending {
 }
 
 /// The outcome of an intent; `None` while nobody knows.
-pub(super) fn outcome(record: &Record<'_>, intent: Oid, opened: &Event, ending: &Ending) -> Answer<Option<Event>> {
-    let mut event = record.draft(Kind::ApplyOutcome)?;
+pub(super) fn outcome(draft: Event, intent: Oid, opened: &Event, ending: &Ending) -> Option<Event> {
     let failed = |error: &PortError| Evidence {
         failed: Some(error.code.slug().to_owned()),
         why: Some(error.what.clone()),
@@ -141,28 +151,7 @@ pub(super) fn outcome(record: &Record<'_>, intent: Oid, opened: &Event, ending: 
         Ending::Ok(evidence) => (Outcome::Ok, evidence.clone()),
         Ending::Failed(error) => (Outcome::Failed, failed(error)),
         Ending::Aborted(error) => (Outcome::Aborted, failed(error)),
-        Ending::Unknown(_) => return Ok(None),
+        Ending::Unknown(_) => return None,
     };
-    event.result = Some(result);
-    event.evidence = Some(evidence);
-    event.intent = Some(intent);
-    event.run.clone_from(&opened.run);
-    event.module.clone_from(&opened.module);
-    event.host.clone_from(&opened.host);
-    event.approved.clone_from(&opened.approved);
-    event.closure = opened.closure;
-    event.effective = opened.effective;
-    event.plan = opened.plan;
-    event.policy = opened.policy;
-    event.changes.clone_from(&opened.changes);
-    event.checkout.clone_from(&opened.checkout);
-    Ok(Some(event))
-}
-
-fn close(record: &Record<'_>, intent: &Intent, ending: &Ending) -> Answer<Option<Appended>> {
-    let opened = crate::ledger::state::State::at(record.source, intent.commit)?.event()?;
-    match outcome(record, intent.commit, &opened, ending)? {
-        Some(event) => record.append_or_spool(&event).map(Some),
-        None => Ok(None),
-    }
+    Some(draft.answering(intent, opened, result, evidence))
 }

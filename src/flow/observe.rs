@@ -12,7 +12,7 @@ use crate::{
 /// The host gave no answer, or one that its script cannot have given.
 pub fn files(host: &dyn Host, root: &HostPath, module: &ModuleId) -> Answer<Observed> {
     let args = [root.to_string(), module.to_string()];
-    let reply = host.run(&files::LOOK, &args, Input::Nothing)?;
+    let reply = host.run(&files::LOOK, &args, Input::Nothing).map_err(PortError::harmless)?;
     let unfit = |cause: Box<dyn std::error::Error + Send + Sync>| {
         PortError::new(
             Code::HostUnreachable,

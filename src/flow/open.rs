@@ -8,7 +8,7 @@ use crate::{
         repository::PolicyAt,
     },
     ledger::{
-        event::{Kind, Lock},
+        event::{Event, Kind, Lock},
         state::State,
         tree,
     },
@@ -16,7 +16,7 @@ use crate::{
         ids::{HostName, ModuleId, Oid, RunId},
         status::OpenRun,
     },
-    port::Answer,
+    port::{Answer, Guard},
     runtime::files::Witness,
 };
 
@@ -33,6 +33,10 @@ pub struct Intent {
     pub(super) commit: Oid,
     pub(super) seq: u64,
     pub(super) witness: String,
+    /// What was recorded: the outcome is made of it without asking anybody again.
+    pub(super) event: Event,
+    /// Tells other processes of this clone that somebody is still at it.
+    _alive: Box<dyn Guard>,
 }
 
 impl Intent {
@@ -147,12 +151,18 @@ pub fn open(record: &Record<'_>, permit: Permit, status: Option<Oid>) -> Answer<
         nonce: nonce.clone(),
     });
     let preconditions = record.preconditions(&intention.module, &intention.host, status)?;
-    Ok(match record.append(&event, Some(&preconditions))? {
-        Append::Moved(why) => Opened::Moved(why),
-        Append::Done(done) => {
+    let alive = record.begin(&event)?;
+    match record.append(&event, Some(&preconditions)) {
+        Ok(Append::Done(done)) => {
             let witness = Witness { genesis: done.genesis, seq: done.seq, commit: done.commit };
             let witness = serde_json::to_string(&witness).unwrap_or_default();
-            Opened::Intent(Box::new(Intent { permit, run, nonce, commit: done.commit, seq: done.seq, witness }))
+            let (commit, seq) = (done.commit, done.seq);
+            Ok(Opened::Intent(Box::new(Intent { permit, run, nonce, commit, seq, witness, event, _alive: alive })))
         }
-    })
+        Ok(Append::Moved(why)) => {
+            record.sure(&run)?;
+            Ok(Opened::Moved(why))
+        }
+        Err(error) => Err(record.unsure(&run, error)),
+    }
 }

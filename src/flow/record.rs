@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ledger::{
         chain::{self, Checked},
-        event::{Actor, Event, Kind, SCHEMA},
+        event::{Actor, Event, Kind},
     },
     model::{ids::Oid, refusal::Code},
     port::{Answer, Clock, Ledger, PortError, Remote, RemoteRefs, Sign, Source, Want},
@@ -168,33 +168,7 @@ impl<'a> Record<'a> {
     /// git does not know who you are.
     pub fn draft(&self, kind: Kind) -> Answer<Event> {
         let (name, email) = self.ledger.actor()?;
-        Ok(Event {
-            schema: SCHEMA.to_owned(),
-            seq: 0,
-            kind,
-            time: self.clock.now(),
-            genesis: None,
-            run: None,
-            intent: None,
-            module: None,
-            host: None,
-            result: None,
-            approved: None,
-            closure: None,
-            effective: None,
-            plan: None,
-            policy: None,
-            signers: None,
-            policy_commit: None,
-            changes: Vec::new(),
-            lock: None,
-            checkout: None,
-            waived: Vec::new(),
-            reason: None,
-            voids: Vec::new(),
-            actor: Actor { name, email, key: None },
-            evidence: None,
-        })
+        Ok(Event::draft(kind, self.clock.now(), Actor { name, email, key: None }))
     }
 }
 

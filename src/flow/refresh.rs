@@ -97,7 +97,7 @@ pub fn refresh(world: &World<'_>, request: &Request) -> Stage<Fresh> {
         alone(world, &refs)?;
     }
     let mut checked = record.sync(&refs)?;
-    let delivered = record.deliver()?;
+    let delivered = record.deliver()? + record.settle()?;
     if delivered > 0 {
         checked = newest(world)?;
     }

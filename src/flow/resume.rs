@@ -22,7 +22,7 @@ use crate::{
         refusal::Code,
         status::OpenRun,
     },
-    port::{Answer, Host, Input, Script},
+    port::{Answer, Host, Input, PortError, Script},
     runtime::result::{self, Fate},
 };
 
@@ -61,20 +61,15 @@ pub fn find(world: &World<'_>, fresh: &Fresh, run: &RunId) -> Stage<OpenRun> {
 
 /// The intent that opened a run, and its event.
 fn intent(world: &World<'_>, fresh: &Fresh, open: &OpenRun) -> Answer<Option<(Oid, Event)>> {
-    let mut next = fresh.checked.as_ref().map(|checked| checked.id);
-    while let Some(id) = next {
-        let event = State::at(world.source, id)?.event()?;
-        if event.seq <= open.fence {
-            return Ok((event.seq == open.fence).then_some((id, event)));
-        }
-        next = world.source.commit(id)?.parents.first().copied();
+    match &fresh.checked {
+        Some(checked) => State::at(world.source, checked.id)?.intent_of(open),
+        None => Ok(None),
     }
-    Ok(None)
 }
 
 fn ask(host: &dyn Host, script: &Script, policy: &HostPolicy, open: &OpenRun) -> Answer<Fate> {
     let args = [policy.root.to_string(), open.module.to_string(), open.run.to_string()];
-    let reply = host.run(script, &args, Input::Nothing)?;
+    let reply = host.run(script, &args, Input::Nothing).map_err(PortError::harmless)?;
     Ok(result::fate(&open.run, &open.nonce, &reply.stdout))
 }
 
@@ -124,7 +119,7 @@ pub fn resume(world: &World<'_>, fresh: &Fresh, open: OpenRun) -> Stage<Resumed>
             Err(NotRan::Unknown(error)) => Ending::Unknown(error),
         },
     };
-    let record = match outcome(&record, id, &event, &ending)? {
+    let record = match outcome(record.draft(Kind::ApplyOutcome)?, id, &event, &ending) {
         Some(event) => Some(record.append_or_spool(&event)?),
         None => None,
     };

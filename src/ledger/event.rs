@@ -181,6 +181,58 @@ pub struct Event {
     pub evidence: Option<Evidence>,
 }
 
+impl Event {
+    /// An event of an actor, to be completed by whoever appends it.
+    pub fn draft(kind: Kind, time: Timestamp, actor: Actor) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            seq: 0,
+            kind,
+            time,
+            genesis: None,
+            run: None,
+            intent: None,
+            module: None,
+            host: None,
+            result: None,
+            approved: None,
+            closure: None,
+            effective: None,
+            plan: None,
+            policy: None,
+            signers: None,
+            policy_commit: None,
+            changes: Vec::new(),
+            lock: None,
+            checkout: None,
+            waived: Vec::new(),
+            reason: None,
+            voids: Vec::new(),
+            actor,
+            evidence: None,
+        }
+    }
+
+    /// Makes a draft of kind [`Kind::ApplyOutcome`] the answer to an intent: of the same run, about the same thing.
+    #[must_use]
+    pub fn answering(mut self, intent: Oid, opened: &Self, result: Outcome, evidence: Evidence) -> Self {
+        self.result = Some(result);
+        self.evidence = Some(evidence);
+        self.intent = Some(intent);
+        self.run.clone_from(&opened.run);
+        self.module.clone_from(&opened.module);
+        self.host.clone_from(&opened.host);
+        self.approved.clone_from(&opened.approved);
+        self.closure = opened.closure;
+        self.effective = opened.effective;
+        self.plan = opened.plan;
+        self.policy = opened.policy;
+        self.changes.clone_from(&opened.changes);
+        self.checkout.clone_from(&opened.checkout);
+        self
+    }
+}
+
 /// What an intent locks until its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {

@@ -117,6 +117,22 @@ impl<'a> State<'a> {
         self.read(&tree::open_path(run))
     }
 
+    /// The record that opened a run, and its event; `None` if it is not in the chain below this one.
+    ///
+    /// # Errors
+    /// A record on the way cannot be read.
+    pub fn intent_of(&self, open: &OpenRun) -> Answer<Option<(Oid, Event)>> {
+        let mut next = Some(self.tip);
+        while let Some(id) = next {
+            let event = State::at(self.source, id)?.event()?;
+            if event.seq <= open.fence {
+                return Ok((event.seq == open.fence).then_some((id, event)));
+            }
+            next = self.source.commit(id)?.parents.first().copied();
+        }
+        Ok(None)
+    }
+
     fn in_folder<N: std::str::FromStr, T: DeserializeOwned>(
         &self,
         folder: &str,

@@ -20,7 +20,7 @@ fn piped(site: &Site, args: &[&str], stdin: &str) -> Output {
 
 #[test]
 fn init_adds_on_a_branch_and_changes_nothing() {
-    let site = Site { repo: Repo::new() };
+    let site = Site::of(Repo::new());
     site.repo.write("platform.yaml", "# mine\n");
     site.repo.commit("mine");
     site.repo.write("uncommitted", "x\n");
@@ -83,7 +83,7 @@ next: platformctl validate
 /// What init writes holds, in a repository without a commit too, and is applied as soon as the host is enabled.
 #[test]
 fn what_init_writes_is_applied() {
-    let site = Site { repo: Repo::new() };
+    let site = Site::of(Repo::new());
     site.repo.git(&["checkout", "-q", "--orphan", "fresh"]);
     site.repo.git(&["rm", "-rqf", "."]);
     let made = site.run(0, "init --host h1");

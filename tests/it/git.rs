@@ -222,8 +222,8 @@ fn notes_are_written_whole_and_stay_in_their_folder() {
     for bad in ["../x", "a/b/c", "", ".x", "a/../b"] {
         assert!(git.set_note(bad, Some(b"")).is_err(), "{bad}");
     }
-    let held = git.lock(0).unwrap();
-    assert_eq!(repo.open().lock(50).unwrap_err().code, Code::Busy);
+    let held = git.lock("box.site", 0).unwrap();
+    assert_eq!(repo.open().lock("box.site", 50).unwrap_err().code, Code::Busy);
     drop(held);
-    assert!(repo.open().lock(0).is_ok());
+    assert!(repo.open().lock("box.site", 0).is_ok());
 }

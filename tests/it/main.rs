@@ -18,3 +18,4 @@ mod layers;
 mod ledger;
 mod repository;
 mod support;
+mod sweep;

@@ -250,11 +250,11 @@ impl Ledger for Git {
         write().map_err(failed(format!("could not write the note {name}")))
     }
 
-    fn lock(&self, wait_ms: u64) -> Answer<Box<dyn Guard>> {
-        let dir = self.own_dir();
-        let what = "could not take the lock of this repository";
-        fs::create_dir_all(&dir).map_err(failed(what))?;
-        let file = File::options().create(true).append(true).open(dir.join("lock")).map_err(failed(what))?;
+    fn lock(&self, name: &str, wait_ms: u64) -> Answer<Box<dyn Guard>> {
+        let path = self.note_path(&format!("locks/{name}"))?;
+        let what = "could not take a lock of this repository";
+        fs::create_dir_all(self.own_dir().join("locks")).map_err(failed(what))?;
+        let file = File::options().create(true).append(true).open(path).map_err(failed(what))?;
         let mut waited = 0;
         loop {
             match file.try_lock() {
@@ -266,7 +266,7 @@ impl Ledger for Git {
                 Err(fs::TryLockError::WouldBlock) => {
                     return Err(PortError::new(
                         Code::Busy,
-                        "another platformctl writes to this repository",
+                        format!("another platformctl of this clone works on {name}"),
                         "wait for it to end, then run the same command again",
                     ));
                 }

@@ -21,6 +21,7 @@ use super::repo::Repo;
 /// The repository, with its own host.
 pub(crate) struct Site {
     pub(crate) repo: Repo,
+    activate: RefCell<String>,
 }
 
 /// The ports of one process.
@@ -71,7 +72,12 @@ impl Site {
         repo.write("platform.yaml", &policy);
         repo.commit("policy");
         repo.publish();
-        Self { repo }
+        Self::of(repo)
+    }
+
+    /// Of a repository as it is.
+    pub(crate) fn of(repo: Repo) -> Self {
+        Self { repo, activate: RefCell::default() }
     }
 
     /// Opens and merges pull request `n`, which writes the page.
@@ -86,9 +92,17 @@ impl Site {
 
     /// Writes the manifest, with more lines.
     pub(crate) fn manifest(&self, more: &str) {
-        let text = "schema: module/2\nid: site\ntitle: Site\nowner: ola\nhost: box\n\
-                    runtime: {driver: files, tree: modules/site/public}\n";
-        self.repo.write("modules/site/module.yaml", &format!("{text}{more}"));
+        let activate = self.activate.borrow();
+        let text = format!(
+            "schema: module/2\nid: site\ntitle: Site\nowner: ola\nhost: box\n\
+             runtime: {{driver: files, tree: modules/site/public{activate}}}\n{more}"
+        );
+        self.repo.write("modules/site/module.yaml", &text);
+    }
+
+    /// From now on manifests have these commands, as YAML.
+    pub(crate) fn activates(&self, argvs: &str) {
+        *self.activate.borrow_mut() = format!(", activate: {argvs}");
     }
 
     pub(crate) fn ports(&self) -> Ports {
@@ -123,7 +137,7 @@ impl Site {
 
     /// The subjects of the record on the remote, newest first.
     pub(crate) fn log(&self) -> Vec<String> {
-        let log = self.repo.git_in("remote.git", &["log", "--format=%s", "refs/platform/state"]);
+        let log = self.repo.git_in("remote.git", &["log", "--format=%s", "--glob=refs/platform/stat[e]"]);
         log.lines().map(str::to_owned).collect()
     }
 }

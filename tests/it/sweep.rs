@@ -1,0 +1,287 @@
+//! The crash sweep: every port call of an apply fails once before and once after its effect, and once for good; each exit class
+//! keeps its promise, and what comes after puts everything right. Nothing runs twice.
+
+use std::{cell::Cell, collections::BTreeSet, fs, process::Command, rc::Rc};
+
+use platformctl::{
+    error::{Class, Failure},
+    flow::{
+        apply::{Applied, Ask, apply},
+        close::{Ending, Step},
+        refresh::{World, record, refresh},
+        request::Request,
+        resume,
+        stage::{Stage, Stop},
+    },
+    port::{Answer, Host, Remote},
+};
+
+use crate::support::{
+    faulty::{FastClock, Fault, Faulty, FaultyHost, Fuse},
+    site::{Site, ask, host, said},
+};
+
+/// Which ports are behind the fuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ports {
+    /// All that have effects or reach other machines.
+    Effects,
+    /// The object database and the checkout.
+    Reads,
+}
+
+/// A site with one applied release and a merged next one, which can be put back as it was.
+struct Bench {
+    site: Site,
+    old: &'static str,
+}
+
+impl Bench {
+    fn second() -> Self {
+        let bench = Self::new("one\n");
+        bench.site.change(1, "one\n");
+        assert_eq!(bench.site.says(&ask(1)), "ok, 1 files, covers [1], recorded: Some(true)");
+        bench.site.change(2, "two\n");
+        bench.save();
+        bench
+    }
+
+    fn first() -> Self {
+        let bench = Self::new("entity not found");
+        bench.site.change(2, "two\n");
+        bench.save();
+        bench
+    }
+
+    fn new(old: &'static str) -> Self {
+        let site = Site::empty("    activate: [[sh, -c, \"echo x >> @COUNT@\"]]\n");
+        let count = site.repo.path("count").display().to_string();
+        site.repo.git(&["checkout", "-q", "main"]);
+        let policy = fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap().replace("@COUNT@", &count);
+        site.repo.write("platform.yaml", &policy);
+        site.repo.commit("policy");
+        site.repo.publish();
+        site.activates(&format!("[[sh, -c, \"echo x >> {count}\"]]"));
+        Self { site, old }
+    }
+
+    fn shell(&self, script: &str) {
+        let status = Command::new("sh").args(["-ec", script]).current_dir(self.site.repo.path("")).status().unwrap();
+        assert!(status.success(), "{script}");
+    }
+
+    fn save(&self) {
+        self.shell("mkdir orig; for each in remote.git work root count; do [ ! -e $each ] || cp -a $each orig/; done");
+    }
+
+    fn restore(&self) {
+        self.shell("rm -rf remote.git work root count; cp -a orig/. .");
+    }
+
+    fn activations(&self) -> usize {
+        fs::read_to_string(self.site.repo.path("count")).map_or(0, |text| text.lines().count())
+    }
+
+    /// One apply with a fuse in it.
+    fn attempt(&self, which: Ports, fuse: &Rc<Fuse>) -> Stage<Applied> {
+        let ports = self.site.ports();
+        let remote: &dyn Remote = &ports.remote;
+        let faulty_remote = Faulty { port: remote, fuse };
+        let faulty_git = Faulty { port: &ports.git, fuse };
+        let reach = |policy: &_| -> Answer<Box<dyn Host>> {
+            Ok(Box::new(FaultyHost { host: host(policy)?, fuse: Rc::clone(fuse) }))
+        };
+        let tell = |_: Step| {};
+        let clock = FastClock { clock: &ports.clock, ticks: Cell::new(0) };
+        let sound = ports.world(&tell);
+        let world = match which {
+            Ports::Effects => {
+                World { ledger: &faulty_git, remote: &faulty_remote, host: &reach, clock: &clock, ..sound }
+            }
+            Ports::Reads => World { source: &faulty_git, checkout: &faulty_git, clock: &clock, ..sound },
+        };
+        let request = Request { approved: None, pr: Some(2) };
+        let mut fresh = refresh(&world, &request)?;
+        apply(&world, &mut fresh, &ask(2))
+    }
+
+    /// What a person does afterwards: looks, resumes, abandons what nobody can resume, applies again.
+    fn put_right(&self) -> String {
+        let ports = self.site.ports();
+        let tell = |_: Step| {};
+        let world = ports.world(&tell);
+        let mut did = Vec::new();
+        let fresh = refresh(&world, &Request::default()).map_err(|stop| Failure::from(stop).refusals).unwrap();
+        if fresh.delivered > 0 {
+            did.push("delivered".to_owned());
+        }
+        for open in resume::open_runs(&world, &fresh).unwrap() {
+            let run = open.clone();
+            match resume::resume(&world, &fresh, open) {
+                Ok(resumed) => did.push(format!("resumed {}", word(&resumed.ending))),
+                Err(Stop::Refused(refusals)) if refusals[0].fix.starts_with("platformctl abandon") => {
+                    resume::abandon(&world, &fresh, run, "the sweep")
+                        .map_err(|stop| Failure::from(stop).refusals)
+                        .unwrap();
+                    did.push("abandoned".to_owned());
+                }
+                Err(stop) => panic!("resume: {:?}", Failure::from(stop).refusals),
+            }
+        }
+        let mut fresh =
+            refresh(&world, &Request { approved: None, pr: Some(2) }).map_err(|s| Failure::from(s).refusals).unwrap();
+        did.push(said(apply(&world, &mut fresh, &Ask { retry: true, ..ask(2) })));
+        let checked = refresh(&world, &Request::default()).map_err(|s| Failure::from(s).refusals).unwrap();
+        let tip = checked.checked.as_ref().unwrap().id;
+        record(&world, &checked.policy.policy).verify_all(tip).unwrap();
+        assert_eq!(resume::open_runs(&world, &checked).unwrap(), []);
+        did.join(", ")
+    }
+}
+
+fn word(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Ok(_) => "ok",
+        Ending::Failed(_) => "failed",
+        Ending::Aborted(_) => "aborted",
+        Ending::Unknown(_) => "unknown",
+    }
+}
+
+/// The exit class of an apply, as the command line gives it.
+fn class(result: Stage<Applied>) -> (Class, String) {
+    let class = match &result {
+        Ok(Applied::Noop(_)) => Class::Done,
+        Ok(Applied::Run(run)) => match (&run.carried.ending, &run.carried.record) {
+            (Ending::Ok(_), Some(record)) if record.on_remote => Class::Done,
+            (Ending::Ok(_), Some(_) | None) => Class::Unrecorded,
+            (Ending::Failed(_), _) => Class::Held,
+            (Ending::Aborted(error), _) => match Class::of(error.code) {
+                class if class.world().starts_with("Untouched") => class,
+                _ => Class::Refused,
+            },
+            (Ending::Unknown(_), _) => Class::Unknown,
+        },
+        Err(Stop::Refused(refusals)) => Class::of_all(refusals),
+        Err(Stop::World(error)) => Class::of(error.code),
+    };
+    (class, said(result))
+}
+
+/// What an exit class promises of the world, right after the command.
+fn promise(bench: &Bench, class: Class, fault: Fault, place: &str) {
+    let live = bench.site.live();
+    let log = bench.site.log();
+    match class {
+        Class::Done => {
+            assert_eq!(live, "two\n", "{place}");
+            assert!(log[0].starts_with("apply ok: site on box, PR #2"), "{place}: {log:?}");
+        }
+        Class::Unrecorded => assert_eq!(live, "two\n", "{place}"),
+        // An open run, on the remote, whatever happened on the host.
+        Class::Unknown => assert!(log[0].starts_with("apply intent:"), "{place}: {log:?}"),
+        Class::Usage
+        | Class::Invalid
+        | Class::Refused
+        | Class::NotApproved
+        | Class::Mismatch
+        | Class::Busy
+        | Class::Unreachable => assert_eq!(live, bench.old, "{place}: {class:?} says untouched"),
+        // A process that is gone says nothing at all.
+        _ if fault == Fault::Killed => {}
+        Class::Bug
+        | Class::Differs
+        | Class::RolledBack
+        | Class::Held
+        | Class::RollbackFailed
+        | Class::Partial
+        | Class::Tampered
+        | Class::Interrupted => panic!("{place}: ended as {class:?}"),
+    }
+}
+
+/// Fails every call of an apply, and returns which classes and ways back were seen.
+fn sweep(bench: &Bench, which: Ports, fault: Fault) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let all = Rc::new(Fuse::new(usize::MAX, fault));
+    drop(bench.attempt(which, &all));
+    let names = all.names.borrow().clone();
+    assert!(names.len() > 20, "{names:?}");
+    for (at, name) in names.iter().enumerate() {
+        bench.restore();
+        let fuse = Rc::new(Fuse::new(at, fault));
+        let (class, words) = class(bench.attempt(which, &fuse));
+        assert!(fuse.calls() > at, "call {at} was reached");
+        let place = format!("{fault:?} call {at}, {name}: {words}");
+        if fault != Fault::Killed {
+            promise(bench, class, fault, &place);
+        }
+        let back = bench.put_right();
+        assert_eq!(bench.site.live(), "two\n", "{place}; then {back}");
+        let ok = bench.site.log().iter().filter(|subject| subject.starts_with("apply ok: site on box, PR #2")).count();
+        let before = usize::from(bench.old == "one\n");
+        assert_eq!(bench.activations(), ok + before, "{place}; then {back}: {:?}", bench.site.log());
+        seen.insert(format!("{class:?}: {back}"));
+    }
+    seen
+}
+
+/// Every class that an apply can end in here was seen, and every way back.
+fn all_of(seen: &BTreeSet<String>, expected: &[&str]) {
+    for each in expected {
+        assert!(seen.iter().any(|seen| seen.starts_with(each)), "{each} in {seen:#?}");
+    }
+}
+
+const ONCE: &[&str] = &[
+    "Done: noop",
+    "Unknown: resumed ok, noop",
+    "Unreachable: delivered, ok",
+    "Unreachable: ok",
+    "Unrecorded: delivered, noop",
+    "Unrecorded: noop",
+];
+const KILLED: &[&str] = &[
+    "Unknown: abandoned, ok",
+    "Unknown: resumed ok, noop",
+    "Unreachable: delivered, ok",
+    "Unreachable: ok",
+    "Unrecorded: noop",
+    "Unrecorded: resumed ok, noop",
+];
+
+#[test]
+fn each_effect_fails_before() {
+    all_of(&sweep(&Bench::second(), Ports::Effects, Fault::Before), ONCE);
+}
+
+#[test]
+fn each_effect_fails_after() {
+    all_of(&sweep(&Bench::second(), Ports::Effects, Fault::After), ONCE);
+}
+
+#[test]
+fn the_process_is_killed_at_each_effect() {
+    all_of(&sweep(&Bench::second(), Ports::Effects, Fault::Killed), KILLED);
+}
+
+#[test]
+fn the_first_apply_fails_before() {
+    all_of(&sweep(&Bench::first(), Ports::Effects, Fault::Before), ONCE);
+}
+
+#[test]
+fn the_first_apply_fails_after() {
+    all_of(&sweep(&Bench::first(), Ports::Effects, Fault::After), ONCE);
+}
+
+#[test]
+fn the_first_apply_is_killed() {
+    all_of(&sweep(&Bench::first(), Ports::Effects, Fault::Killed), KILLED);
+}
+
+#[test]
+fn each_read_fails() {
+    let ways = ["Unreachable: delivered, ok", "Unreachable: ok", "Unrecorded: delivered, noop", "Unrecorded: noop"];
+    all_of(&sweep(&Bench::second(), Ports::Reads, Fault::Before), &ways);
+}
