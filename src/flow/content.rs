@@ -1,6 +1,10 @@
 //! One version of the repository's content, read from objects: a tree, and quick ways to ask it.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use crate::{
     model::{
@@ -28,12 +32,14 @@ pub struct Content<'a> {
     /// All files, where many of them will be asked for.
     index: Option<BTreeMap<Vec<u8>, Entry>>,
     parsed: RefCell<BTreeMap<Oid, Parsed>>,
+    /// Every file with a `filter` attribute, where all of them were asked for at once.
+    filtered: RefCell<Option<BTreeSet<RepoPath>>>,
 }
 
 impl<'a> Content<'a> {
     /// For a few questions: each walks the tree.
     pub fn lazy(source: &'a dyn Source, tree: Oid) -> Self {
-        Self { source, tree, index: None, parsed: RefCell::default() }
+        Self { source, tree, index: None, parsed: RefCell::default(), filtered: RefCell::default() }
     }
 
     /// For many questions: the tree is walked once, now.
@@ -73,6 +79,24 @@ impl<'a> Content<'a> {
         let folder = below(path);
         let inside = index.range(folder.clone()..).take_while(|(name, _)| name.starts_with(&folder));
         Ok(inside.map(|(name, entry)| (name.clone(), *entry)).collect())
+    }
+
+    /// Which of `paths` have a `filter` attribute.
+    ///
+    /// # Errors
+    /// The attributes cannot be read.
+    pub fn filtered(&self, paths: &[RepoPath]) -> Answer<Vec<RepoPath>> {
+        let Some(index) = &self.index else {
+            return self.source.filtered(self.tree, paths);
+        };
+        let mut filtered = self.filtered.borrow_mut();
+        if filtered.is_none() {
+            let path = |raw: &Vec<u8>| std::str::from_utf8(raw).ok().and_then(|raw| raw.parse().ok());
+            let all: Vec<RepoPath> = index.keys().filter_map(path).collect();
+            *filtered = Some(self.source.filtered(self.tree, &all)?.into_iter().collect());
+        }
+        let found = |path: &&RepoPath| filtered.as_ref().is_some_and(|all| all.contains(*path));
+        Ok(paths.iter().filter(found).cloned().collect())
     }
 
     /// The bytes of a file that people write; `None` where there is no plain file.

@@ -240,7 +240,7 @@ impl<'a> Gathering<'a> {
         self.add(&path, false)?;
         self.clashes();
         let paths: Vec<_> = self.entries.keys().cloned().collect();
-        for path in self.content.source.filtered(self.content.tree, &paths)? {
+        for path in self.content.filtered(&paths)? {
             self.problems
                 .push(refused(path.as_str(), "has a `filter` attribute: what git checks out is not what was merged"));
         }

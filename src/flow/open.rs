@@ -13,6 +13,7 @@ use crate::{
         tree,
     },
     model::{
+        digest::hex,
         ids::{HostName, ModuleId, Oid, RunId},
         status::OpenRun,
     },
@@ -76,10 +77,6 @@ pub fn scope(host: &HostName, module: &ModuleId) -> String {
 /// The record cannot be read.
 pub fn holder(state: &State<'_>, scope: &str) -> Answer<Option<OpenRun>> {
     Ok(state.open_runs()?.into_iter().find(|open| open.scope == scope))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Record<'_> {

@@ -6,7 +6,7 @@ use super::{Git, failed, ours, theirs};
 use crate::{
     io::process,
     model::{ids::Oid, path::RepoPath, text},
-    port::{Answer, Merge, Mode, Source as _},
+    port::{Answer, Entry, Merge, Mode, Source as _},
 };
 
 impl Git {
@@ -100,20 +100,32 @@ impl Git {
             }
         }
         folders.insert(None);
-        for folder in folders {
-            let Ok(path) = RepoPath::resolve(folder.as_ref(), ".gitattributes") else {
-                continue;
-            };
-            let entry = self.entry(tree, &path)?;
-            let Some(entry) = entry.filter(|entry| matches!(entry.mode, Mode::File | Mode::Executable)) else {
-                continue;
-            };
+        let files: Vec<RepoPath> =
+            folders.iter().filter_map(|folder| RepoPath::resolve(folder.as_ref(), ".gitattributes").ok()).collect();
+        for entry in self.those_of(tree, &files)? {
             let bytes = self.blob(entry.id, 1 << 20)?;
             if bytes.windows(6).any(|window| window == b"filter" || window == b"[attr]") {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Those of `files` that are plain files of a tree. Many of them are found by one walk, a few by a look each.
+    fn those_of(&self, tree: Oid, files: &[RepoPath]) -> Answer<Vec<Entry>> {
+        const FEW: usize = 16;
+        let mut found = Vec::new();
+        if files.len() <= FEW {
+            for file in files {
+                found.extend(self.entry(tree, file)?);
+            }
+        } else {
+            let wanted: std::collections::BTreeSet<&[u8]> = files.iter().map(|file| file.as_str().as_bytes()).collect();
+            let all = self.list(tree, None)?;
+            found.extend(all.into_iter().filter(|(path, _)| wanted.contains(path.as_slice())).map(|(_, entry)| entry));
+        }
+        found.retain(|entry| matches!(entry.mode, Mode::File | Mode::Executable));
+        Ok(found)
     }
 }
 

@@ -42,6 +42,11 @@ fn failed<E: Into<Box<dyn Error + Send + Sync>>>(what: impl Into<String>) -> imp
     move |error| PortError::new(Code::Io, what, "run `git fsck`; if it is silent, try again").because(error)
 }
 
+/// The same, where a message for every object would cost more than the object.
+fn failing<E: Into<Box<dyn Error + Send + Sync>>>(what: impl FnOnce() -> String) -> impl FnOnce(E) -> PortError {
+    move |error| failed(what())(error)
+}
+
 fn unsupported(what: &str) -> PortError {
     PortError::new(
         Code::UnsupportedRepository,
@@ -179,13 +184,13 @@ impl Git {
 }
 
 fn read(repo: &gix::Repository, id: Oid, kind: Kind) -> Answer<Vec<u8>> {
-    let object = repo.find_object(theirs(id)).map_err(failed(format!("could not read the {kind} {id}")))?;
+    let object = repo.find_object(theirs(id)).map_err(failing(|| format!("could not read the {kind} {id}")))?;
     if object.kind != kind {
         let fact = format!("{id} is a {}, not a {kind}", object.kind);
         return Err(PortError::new(Code::UnknownId, fact, "give the id of a commit"));
     }
     let hash = gix::objs::compute_hash(gix::hash::Kind::Sha1, object.kind, &object.data)
-        .map_err(failed(format!("could not hash the {kind} {id}")))?;
+        .map_err(failing(|| format!("could not hash the {kind} {id}")))?;
     if ours(hash)? != id {
         return Err(PortError::new(
             Code::Io,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use gix::objs::{Kind, TreeRefIter, tree::EntryKind};
 
-use super::{Git, commit, failed, ours, theirs};
+use super::{Git, commit, failed, failing, ours, theirs};
 use crate::{
     model::{ids::Oid, path::RepoPath, refusal::Code, text},
     port::{Answer, Commit, Entry, Merge, Merger, Mode, PortError, Source},
@@ -31,7 +31,7 @@ impl Git {
         let data = self.tree(tree)?;
         TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha1)
             .map(|entry| {
-                let entry = entry.map_err(failed(format!("could not read the tree {tree}")))?;
+                let entry = entry.map_err(failing(|| format!("could not read the tree {tree}")))?;
                 let found = Entry { mode: mode(entry.mode.kind()), id: ours(entry.oid)? };
                 Ok((entry.filename.to_vec(), found))
             })
@@ -68,7 +68,7 @@ impl Source for Git {
     }
 
     fn has(&self, id: Oid) -> Answer<bool> {
-        let header = self.repo.try_find_header(theirs(id)).map_err(failed(format!("could not look for {id}")))?;
+        let header = self.repo.try_find_header(theirs(id)).map_err(failing(|| format!("could not look for {id}")))?;
         Ok(header.is_some_and(|header| header.kind() == Kind::Commit))
     }
 
@@ -108,7 +108,7 @@ impl Source for Git {
 
     fn blob(&self, id: Oid, limit_bytes: u64) -> Answer<Vec<u8>> {
         let header =
-            self.holder(id).find_header(theirs(id)).map_err(failed(format!("could not find the blob {id}")))?;
+            self.holder(id).find_header(theirs(id)).map_err(failing(|| format!("could not find the blob {id}")))?;
         if header.size() > limit_bytes {
             return Err(PortError::new(
                 Code::ContentRefused,
