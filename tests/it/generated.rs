@@ -30,3 +30,8 @@ fn exit_codes_are_as_documented() {
     }
     page("docs/exit-codes.md", &text);
 }
+
+#[test]
+fn commands_are_as_documented() {
+    page("docs/cli.md", &platformctl::cli::reference());
+}

@@ -164,14 +164,22 @@ impl Git {
         Ok(())
     }
 
-    /// Reads an object of a kind and re-hashes it.
+    /// Reads an object of a kind and re-hashes it: of the repository, or else of the memory of merges and snapshots.
     fn object(&self, id: Oid, kind: Kind) -> Answer<Vec<u8>> {
-        read(self.holder(id), id, kind)
+        let unread = || failing(|| format!("could not read the {kind} {id}"));
+        match self.repo.try_find_object(theirs(id)).map_err(unread())? {
+            Some(object) => checked(object, id, kind),
+            None => checked(self.view.find_object(theirs(id)).map_err(unread())?, id, kind),
+        }
     }
 
-    /// Who has an object: the repository, or else the memory of merges and snapshots.
-    fn holder(&self, id: Oid) -> &gix::Repository {
-        if self.repo.has_object(theirs(id)) { &self.repo } else { &self.view }
+    /// How many bytes a blob has.
+    fn size_bytes(&self, id: Oid) -> Answer<u64> {
+        let unread = || failing(|| format!("could not find the blob {id}"));
+        match self.repo.try_find_header(theirs(id)).map_err(unread())? {
+            Some(header) => Ok(header.size()),
+            None => Ok(self.view.find_header(theirs(id)).map_err(unread())?.size()),
+        }
     }
 
     /// Reads a tree, also one that a merge made and that is nowhere on disk.
@@ -183,8 +191,8 @@ impl Git {
     }
 }
 
-fn read(repo: &gix::Repository, id: Oid, kind: Kind) -> Answer<Vec<u8>> {
-    let object = repo.find_object(theirs(id)).map_err(failing(|| format!("could not read the {kind} {id}")))?;
+/// An object of the right kind whose content has the id that was asked for.
+fn checked(object: gix::Object<'_>, id: Oid, kind: Kind) -> Answer<Vec<u8>> {
     if object.kind != kind {
         let fact = format!("{id} is a {}, not a {kind}", object.kind);
         return Err(PortError::new(Code::UnknownId, fact, "give the id of a commit"));

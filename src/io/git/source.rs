@@ -107,12 +107,11 @@ impl Source for Git {
     }
 
     fn blob(&self, id: Oid, limit_bytes: u64) -> Answer<Vec<u8>> {
-        let header =
-            self.holder(id).find_header(theirs(id)).map_err(failing(|| format!("could not find the blob {id}")))?;
-        if header.size() > limit_bytes {
+        let size_bytes = self.size_bytes(id)?;
+        if size_bytes > limit_bytes {
             return Err(PortError::new(
                 Code::ContentRefused,
-                format!("the blob {id} has {} bytes; {limit_bytes} are allowed", header.size()),
+                format!("the blob {id} has {size_bytes} bytes; {limit_bytes} are allowed"),
                 "make the file smaller, or keep it outside of git",
             ));
         }

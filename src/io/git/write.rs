@@ -5,7 +5,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use gix::{
@@ -67,22 +67,26 @@ impl Git {
         ours(id)
     }
 
-    /// Writes what is pending as loose objects and makes them and their folders durable.
+    /// Writes what is pending as loose objects and makes them and their folders durable. All are written before the first is made
+    /// durable: a journal then commits them together.
     fn flush(&self) -> io::Result<()> {
         let objects = self.repo.common_dir().join("objects");
-        let mut folders = BTreeSet::new();
+        let mut files = BTreeSet::new();
+        let mut new_folder = false;
         for (id, kind, bytes) in self.pending.borrow_mut().drain(..) {
-            if self.repo.has_object(theirs(id)) {
-                continue;
-            }
-            self.repo.write_buf(kind, &bytes).map_err(io::Error::other)?;
             let hex = id.to_string();
-            let folder = objects.join(&hex[..2]);
-            refs::fsync(&folder.join(&hex[2..]))?;
-            folders.insert(folder);
+            let file = objects.join(&hex[..2]).join(&hex[2..]);
+            new_folder |= !objects.join(&hex[..2]).exists();
+            self.repo.write_buf(kind, &bytes).map_err(io::Error::other)?;
+            // One that lies in a pack already is not written once more.
+            if file.exists() {
+                files.insert(file);
+            }
         }
+        let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+        files.iter().try_for_each(|file| refs::fsync(file))?;
         folders.iter().try_for_each(|folder| refs::fsync(folder))?;
-        refs::fsync(&objects)
+        if new_folder { refs::fsync(&objects) } else { Ok(()) }
     }
 
     fn note_path(&self, name: &str) -> Answer<PathBuf> {

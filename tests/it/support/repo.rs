@@ -19,7 +19,17 @@ pub(crate) struct Repo {
 impl Repo {
     /// A remote whose `main` has one commit.
     pub(crate) fn new() -> Self {
-        let repo = Self { dir: tempfile::tempdir().unwrap() };
+        Self::begin(tempfile::tempdir().unwrap())
+    }
+
+    /// In a folder that has one already.
+    pub(crate) fn of(dir: tempfile::TempDir) -> Self {
+        Self { dir }
+    }
+
+    /// The same in an empty folder.
+    pub(crate) fn begin(dir: tempfile::TempDir) -> Self {
+        let repo = Self::of(dir);
         fs::create_dir(repo.path("home")).unwrap();
         repo.git_in(".", &["init", "-q", "--bare", "-b", "main", "remote.git"]);
         repo.git_in(".", &["clone", "-q", "remote.git", "work"]);
