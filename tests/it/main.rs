@@ -11,6 +11,7 @@ mod apply;
 mod approve;
 mod around;
 mod cli;
+mod docs;
 mod generated;
 mod git;
 mod host;

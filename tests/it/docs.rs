@@ -1,0 +1,109 @@
+//! Examples of the documentation, run as they stand. With `UPDATE=1` what they print is written into the page.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use platformctl::model::digest::Digest;
+
+/// One page whose `console` blocks are run, in an empty folder that the page calls `/home/ola`.
+struct Page {
+    dir: tempfile::TempDir,
+    ids: Vec<String>,
+}
+
+impl Page {
+    fn run(&self, command: &str) -> String {
+        let dir = self.dir.path().display().to_string();
+        let bin = Path::new(env!("CARGO_BIN_EXE_platformctl")).parent().unwrap().display();
+        let script = format!(
+            "cd \"$(cat '{dir}/.cwd' 2>/dev/null || echo '{dir}')\" && {{ {}\n}} ; code=$?; pwd > '{dir}/.cwd'; \
+             [ $code = 0 ] || echo \"(exit $code)\"",
+            command.replace("/home/ola", &dir)
+        );
+        let mut shell = Command::new("sh");
+        for who in ["AUTHOR", "COMMITTER"] {
+            shell.env(format!("GIT_{who}_NAME"), "Ola").env(format!("GIT_{who}_EMAIL"), "ola@example.org");
+        }
+        let output = shell
+            .args(["-c", &format!("exec 2>&1\n{script}")])
+            .env("PATH", format!("{bin}:{}", std::env::var("PATH").unwrap()))
+            .env("HOME", &dir)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("PLATFORMCTL_TEST_CLOCK", "1795000000")
+            .envs([("GIT_AUTHOR_DATE", "1795000000 +0000"), ("GIT_COMMITTER_DATE", "1795000000 +0000")])
+            .current_dir(&dir)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().replace(&dir, "/home/ola")
+    }
+
+    /// Ids and digests depend on the folder: the n-th one that is seen is always shown the same.
+    fn same(&mut self, text: &str) -> String {
+        let mut out = String::new();
+        let mut word = String::new();
+        for c in text.chars().chain(['\0']) {
+            if c.is_ascii_hexdigit() {
+                word.push(c);
+                continue;
+            }
+            if [40, 64].contains(&word.len()) {
+                let at = self.ids.iter().position(|id| *id == word).unwrap_or(self.ids.len());
+                if at == self.ids.len() {
+                    self.ids.push(word.clone());
+                }
+                let shown = Digest::of(at.to_string().as_bytes()).hex();
+                out.push_str(&shown[..word.len()]);
+            } else {
+                out.push_str(&word);
+            }
+            word.clear();
+            if c != '\0' {
+                out.push(c);
+            }
+        }
+        let measured = |line: &str| {
+            let step = line.starts_with("✓ ") && line.ends_with(" s") && !line.contains("ago");
+            let line = if step { line.rsplit_once("  ").map_or(line, |(before, _)| before.trim_end()) } else { line };
+            if line.starts_with("done ") { "done 0.3 s".to_owned() } else { line.to_owned() }
+        };
+        out.lines().map(|line| measured(line) + "\n").collect()
+    }
+}
+
+/// Runs the console blocks of a page and compares what they print.
+fn page(name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let text = fs::read_to_string(&path).unwrap();
+    let mut page = Page { dir: tempfile::tempdir().unwrap(), ids: Vec::new() };
+    let (mut made, mut inside, mut commands) = (String::new(), false, 0);
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside = line == "```console";
+        }
+        match line.strip_prefix("$ ").filter(|_| inside) {
+            Some(command) => {
+                commands += 1;
+                let said = page.run(command);
+                made += &format!("{line}\n{}", page.same(&said));
+            }
+            // What a command printed before is replaced by what it prints now.
+            None if inside && line != "```console" => {}
+            None => made += &format!("{line}\n"),
+        }
+    }
+    assert!(commands > 3, "{name} has examples");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &made).unwrap();
+        return;
+    }
+    snapbox::assert_data_eq!(text, made);
+}
+
+#[test]
+fn getting_started_is_what_happens() {
+    page("docs/getting-started.md");
+}
