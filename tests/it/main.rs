@@ -18,5 +18,6 @@ mod host;
 mod layers;
 mod ledger;
 mod repository;
+mod runs;
 mod support;
 mod sweep;

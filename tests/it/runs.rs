@@ -1,0 +1,284 @@
+//! Runs that were cut off, and records that somebody rewrote: as an operator meets them.
+
+use std::{fs, thread::sleep, time::Duration};
+
+use snapbox::{assert_data_eq, str};
+
+use crate::support::site::Site;
+
+/// A site whose activation waits until a file is there.
+fn slow() -> Site {
+    let site = Site::empty(
+        "    activate: [[sh, -c, \"echo x >> @DIR@/count; while [ ! -e @DIR@/go ]; do sleep 0.05; done\"]]\n",
+    );
+    let dir = site.repo.path("").display().to_string();
+    let dir = dir.trim_end_matches('/');
+    site.repo.git(&["checkout", "-q", "main"]);
+    let policy = fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap().replace("@DIR@", dir);
+    site.repo.write("platform.yaml", &policy);
+    site.repo.commit("policy");
+    site.repo.publish();
+    site.activates(&format!("[[sh, -c, \"echo x >> {dir}/count; while [ ! -e {dir}/go ]; do sleep 0.05; done\"]]"));
+    site.change(1, "one\n");
+    site
+}
+
+fn until(what: &str, so: impl Fn() -> bool) {
+    for _ in 0..400 {
+        if so() {
+            return;
+        }
+        sleep(Duration::from_millis(25));
+    }
+    panic!("{what} did not happen");
+}
+
+#[test]
+fn a_killed_apply_is_resumed() {
+    let site = slow();
+    let mut child = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
+    until("the activation", || site.repo.path("count").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_data_eq!(site.run(1, "apply site --pr 1"), str![[r#"
+exit 8
+REFUSED busy (8). Nothing was changed.
+run 20260921T141320Z-00000001 of Ola <ola@example.org> is
+open for site since 2026-09-21T14:13:20Z (1 min ago)
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00000001
+
+"#]]);
+    assert_data_eq!(site.run(1, "status"), str![[r#"
+exit 0
+box · seen 0 s ago · 1 module
+! site  never applied, last apply.intent
+! site  open since 1 min ago by Ola <ola@example.org>: 20260921T141320Z-00000001
+pending 1 · held 0 · open runs 1
+next: platformctl resume 20260921T141320Z-00000001
+
+"#]]);
+    assert_data_eq!(site.run(1, "resume"), str![[r#"
+exit 8
+✗ site  run 20260921T141320Z-00000001 is still running
+1 run looked at
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+fix: wait, then resume again
+
+"#]]);
+    fs::write(site.repo.path("go"), "").unwrap();
+    let mut said = String::new();
+    until("the end of the run", || !site.run(1, "resume").contains("still running"));
+    said.push_str(&site.run(2, "status site"));
+    assert!(said.starts_with("exit 0\n✓ site on box  #1 ok"), "{said}");
+    assert_eq!(site.live(), "one\n");
+    assert_eq!(fs::read_to_string(site.repo.path("count")).unwrap(), "x\n", "activated once");
+    assert!(site.run(3, "apply site --pr 1").contains("nothing to change"));
+}
+
+#[test]
+fn waiting_and_two_at_once() {
+    let site = slow();
+    let mut first = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
+    until("the activation", || site.repo.path("count").exists());
+    assert!(site.run(0, "apply site --pr 1").starts_with("exit 8\n"));
+    let second =
+        site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--wait", "30", "--json"]).spawn().unwrap();
+    sleep(Duration::from_millis(300));
+    fs::write(site.repo.path("go"), "").unwrap();
+    assert!(first.wait().unwrap().success());
+    assert!(second.wait_with_output().unwrap().status.success());
+    assert_eq!(fs::read_to_string(site.repo.path("count")).unwrap(), "x\n", "activated once");
+}
+
+#[test]
+fn a_killed_run_on_a_dead_host_is_abandoned() {
+    let site = slow();
+    let mut child = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
+    until("the activation", || site.repo.path("count").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The machine goes down: its processes are gone, its files are there.
+    let dir = site.repo.path("").display().to_string();
+    let dir = dir.trim_end_matches('/').to_owned();
+    let killed = std::process::Command::new("pkill").args(["-9", "-f", &dir]).status().unwrap();
+    assert!(killed.success());
+    sleep(Duration::from_millis(200));
+    assert_data_eq!(site.run(1, "resume"), str![[r#"
+exit 8
+✗ site  the host says that run 20260921T141320Z-00000001 began and was killed: only a person can end it
+1 run looked at
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+fix: platformctl abandon 20260921T141320Z-00000001 --reason "…"
+
+"#]]);
+    let open = site.json(1, "status")["open_runs"][0]["run"].as_str().unwrap().to_owned();
+    let abandoned =
+        site.binary(&site.repo.work(), 1, &["abandon", &open, "--reason", "the machine went down"]).output().unwrap();
+    assert_data_eq!(site.told(&abandoned), str![[r#"
+exit 0
+✓ run 20260921T141320Z-00000001 of site is ended
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl status site
+
+"#]]);
+    fs::write(site.repo.path("go"), "").unwrap();
+    assert!(site.run(2, "apply site --pr 1").starts_with("exit 0\n"));
+    assert_data_eq!(site.run(3, "log -n 3"), str![[r#"
+exit 0
+   5  1 min ago  apply ok: site on box, PR #1
+   4  1 min ago  apply intent: site on box, PR #1
+   3  2 min ago  takeover: site on box
+next: platformctl show 5
+
+"#]]);
+    assert!(site.run(3, "verify").starts_with("exit 0\n"));
+}
+
+#[test]
+fn a_record_that_somebody_rewrote() {
+    let site = Site::new();
+    site.run(0, "apply site --pr 1");
+    let tip = site.repo.git(&["rev-parse", "refs/platform/state"]);
+    let older = site.repo.git(&["rev-parse", "refs/platform/state~1"]);
+    let put = |id: &str| site.repo.git_in("remote.git", &["update-ref", "refs/platform/state", id]);
+    site.change(2, "two\n");
+    let frozen = |expected: &str| {
+        for command in [
+            "apply site --pr 2",
+            "verify",
+            "resume",
+            "plan site",
+            "state fetch",
+            "abandon 20261122T101530Z-1a2b3c4d --reason x",
+        ] {
+            let said = site.run(1, command);
+            assert!(said.starts_with("exit 20\n") && said.contains(expected), "{command}: {said}");
+        }
+        assert_eq!(site.live(), "hello\n");
+        assert_eq!(site.repo.git(&["rev-parse", "refs/platform/state"]), tip, "this clone keeps the true one");
+    };
+    put(&older);
+    frozen("state_rewound");
+    // Put back by a plain push, after checking all of it.
+    assert_data_eq!(site.run(1, "state push"), str![[r#"
+exit 0
+✓ pushed, newest is seq 3
+next: platformctl status
+
+"#]]);
+    site.repo.git_in("remote.git", &["update-ref", "-d", "refs/platform/state"]);
+    frozen("state_missing");
+    assert!(site.run(1, "state push").starts_with("exit 0\n"));
+    // Another commit in the place of the newest: same tree, another message.
+    let forged = site.repo.git(&["commit-tree", "-p", &older, "-m", "forged", &format!("{tip}^{{tree}}")]);
+    site.repo.git(&["push", "-q", "--force", "origin", &format!("{forged}:refs/platform/state")]);
+    frozen("state_forked");
+    assert!(site.run(1, "state push").starts_with("exit 20\n"), "a fork is never pushed over");
+    // One that goes on from the true one and is no record.
+    let junk = site.repo.git(&["commit-tree", "-p", &tip, "-m", "junk", &format!("{tip}^{{tree}}")]);
+    put(&tip);
+    site.repo.git(&["push", "-q", "origin", &format!("{junk}:refs/platform/state")]);
+    frozen("state_invalid");
+    put(&tip);
+    assert!(site.run(2, "apply site --pr 2").starts_with("exit 0\n"));
+}
+
+/// A clone that never saw the record, against the pin in the policy.
+#[test]
+fn a_pinned_record_cannot_be_replaced() {
+    let site = Site::new();
+    site.run(0, "apply site --pr 1");
+    let genesis = site.repo.git(&["rev-list", "--max-parents=0", "refs/platform/state"]);
+    site.repo.branch("pr2", "main");
+    let policy = fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
+    site.repo.write("platform.yaml", &format!("{policy}state: {{genesis: {genesis}}}\n"));
+    site.repo.commit("pin");
+    site.repo.propose(2);
+    site.repo.merge(2, "pr2");
+    let said = site.run(1, "apply site --pr 1");
+    assert!(said.starts_with("exit 0\n") && !said.contains("not pinned"), "{said}");
+    // Somebody removes the record; a new clone would begin another.
+    site.repo.git_in("remote.git", &["update-ref", "-d", "refs/platform/state"]);
+    site.repo.git_in(".", &["clone", "-q", "remote.git", "second"]);
+    let output = site.binary(&site.repo.path("second"), 2, &["apply", "site", "--pr", "1"]).output().unwrap();
+    assert_data_eq!(site.told(&output), str![[r#"
+exit 20
+TAMPERED state_missing (20). The state ref was rewound or forked, is missing, or does not verify.
+the remote has no refs/platform/state;
+<40> was there before
+fix: change nothing until you know who removed it; docs/recovery.md says how to go on
+
+"#]]);
+}
+
+#[test]
+fn the_policy_says_which_remote_and_base() {
+    let site = Site::empty("approval: {remote: forge, base: trunk}\n");
+    site.change(1, "one\n");
+    assert_data_eq!(site.run(0, "apply site --pr 1"), str![[r#"
+exit 3
+INVALID for 2 reasons (3). Nothing was changed.
+✗ policy_invalid
+  platform.yaml says approval.remote: forge, in use is
+  origin
+  → say --remote forge, or correct platform.yaml by a pull
+  request
+✗ policy_invalid
+  platform.yaml says approval.base: trunk, in use is main
+  → say --base trunk, or correct platform.yaml by a pull
+  request
+fix: do what each says, then run the same command again
+
+"#]]);
+    assert_data_eq!(site.run(0, "apply site --pr 1 --remote nowhere"), str![[r#"
+exit 9
+UNREACHABLE remote_unreachable (9). Nothing was changed.
+the remote `nowhere` gave no answer: fatal: 'nowhere' does
+not appear to be a git repository
+fix: see that `git ls-remote nowhere` works, then try again
+
+"#]]);
+    assert_data_eq!(site.run(0, "apply site --pr 1 --base other"), str![[r#"
+exit 6
+REFUSED unknown_id (6). Nothing was changed.
+the remote `origin` has no branch `other`
+fix: name the base branch: --base, or git config platformctl.base
+
+"#]]);
+    assert_data_eq!(site.run(0, "apply site --pr 1 --remote --upload-pack=x"), str![[r#"
+exit 2
+error: unexpected argument '--upload-pack' found
+
+  tip: to pass '--upload-pack' as a value, use '-- --upload-pack'
+
+Usage: platformctl apply --pr <N> <MODULE|PLAN>...
+
+For more information, try '--help'.
+
+"#]]);
+}
+
+/// The record of one machine: never where it would be thrown away, never beside another one.
+#[test]
+fn a_record_without_a_remote() {
+    let site = Site::empty("state: {remote: none}\n");
+    site.change(1, "one\n");
+    let mut ci = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1"]);
+    assert_data_eq!(site.told(&ci.env("CI", "true").output().unwrap()), str![[r#"
+exit 3
+INVALID policy_invalid (3). Nothing was changed.
+platform.yaml says state.remote: none, and this is CI: the
+record would be thrown away with the machine
+fix: keep the record on the remote: remove state.remote
+
+"#]]);
+    assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
+    assert_eq!(site.log(), Vec::<String>::new(), "nothing of it is on the remote");
+    assert!(site.run(1, "verify").contains("kept on this machine alone"));
+    assert_eq!(site.live(), "one\n");
+}
