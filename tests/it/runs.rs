@@ -40,7 +40,9 @@ fn a_killed_apply_is_resumed() {
     until("the activation", || site.repo.path("count").exists());
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_data_eq!(site.run(1, "apply site --pr 1"), str![[r#"
+    assert_data_eq!(
+        site.run(1, "apply site --pr 1"),
+        str![[r#"
 exit 8
 REFUSED busy (8). Nothing was changed.
 run 20260921T141320Z-00000001 of Ola <ola@example.org> is
@@ -49,8 +51,11 @@ warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
 fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00000001
 
-"#]]);
-    assert_data_eq!(site.run(1, "status"), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        site.run(1, "status"),
+        str![[r#"
 exit 0
 box · seen 0 s ago · 1 module
 ! site  never applied, last apply.intent
@@ -58,8 +63,11 @@ box · seen 0 s ago · 1 module
 pending 1 · held 0 · open runs 1
 next: platformctl resume 20260921T141320Z-00000001
 
-"#]]);
-    assert_data_eq!(site.run(1, "resume"), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        site.run(1, "resume"),
+        str![[r#"
 exit 8
 ✗ site  run 20260921T141320Z-00000001 is still running
 1 run looked at
@@ -67,7 +75,8 @@ warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
 fix: wait, then resume again
 
-"#]]);
+"#]]
+    );
     fs::write(site.repo.path("go"), "").unwrap();
     let mut said = String::new();
     until("the end of the run", || !site.run(1, "resume").contains("still running"));
@@ -106,7 +115,9 @@ fn a_killed_run_on_a_dead_host_is_abandoned() {
     let killed = std::process::Command::new("pkill").args(["-9", "-f", &dir]).status().unwrap();
     assert!(killed.success());
     sleep(Duration::from_millis(200));
-    assert_data_eq!(site.run(1, "resume"), str![[r#"
+    assert_data_eq!(
+        site.run(1, "resume"),
+        str![[r#"
 exit 8
 ✗ site  the host says that run 20260921T141320Z-00000001 began and was killed: only a person can end it
 1 run looked at
@@ -114,28 +125,35 @@ warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
 fix: platformctl abandon 20260921T141320Z-00000001 --reason "…"
 
-"#]]);
+"#]]
+    );
     let open = site.json(1, "status")["open_runs"][0]["run"].as_str().unwrap().to_owned();
     let abandoned =
         site.binary(&site.repo.work(), 1, &["abandon", &open, "--reason", "the machine went down"]).output().unwrap();
-    assert_data_eq!(site.told(&abandoned), str![[r#"
+    assert_data_eq!(
+        site.told(&abandoned),
+        str![[r#"
 exit 0
 ✓ run 20260921T141320Z-00000001 of site is ended
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
 next: platformctl status site
 
-"#]]);
+"#]]
+    );
     fs::write(site.repo.path("go"), "").unwrap();
     assert!(site.run(2, "apply site --pr 1").starts_with("exit 0\n"));
-    assert_data_eq!(site.run(3, "log -n 3"), str![[r#"
+    assert_data_eq!(
+        site.run(3, "log -n 3"),
+        str![[r#"
 exit 0
    5  1 min ago  apply ok: site on box, PR #1
    4  1 min ago  apply intent: site on box, PR #1
    3  2 min ago  takeover: site on box
 next: platformctl show 5
 
-"#]]);
+"#]]
+    );
     assert!(site.run(3, "verify").starts_with("exit 0\n"));
 }
 
@@ -165,12 +183,15 @@ fn a_record_that_somebody_rewrote() {
     put(&older);
     frozen("state_rewound");
     // Put back by a plain push, after checking all of it.
-    assert_data_eq!(site.run(1, "state push"), str![[r#"
+    assert_data_eq!(
+        site.run(1, "state push"),
+        str![[r#"
 exit 0
 ✓ pushed, newest is seq 3
 next: platformctl status
 
-"#]]);
+"#]]
+    );
     site.repo.git_in("remote.git", &["update-ref", "-d", "refs/platform/state"]);
     frozen("state_missing");
     assert!(site.run(1, "state push").starts_with("exit 0\n"));
@@ -206,21 +227,26 @@ fn a_pinned_record_cannot_be_replaced() {
     site.repo.git_in("remote.git", &["update-ref", "-d", "refs/platform/state"]);
     site.repo.git_in(".", &["clone", "-q", "remote.git", "second"]);
     let output = site.binary(&site.repo.path("second"), 2, &["apply", "site", "--pr", "1"]).output().unwrap();
-    assert_data_eq!(site.told(&output), str![[r#"
+    assert_data_eq!(
+        site.told(&output),
+        str![[r#"
 exit 20
 TAMPERED state_missing (20). The state ref was rewound or forked, is missing, or does not verify.
 the remote has no refs/platform/state;
 <40> was there before
 fix: change nothing until you know who removed it; docs/recovery.md says how to go on
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
 fn the_policy_says_which_remote_and_base() {
     let site = Site::empty("approval: {remote: forge, base: trunk}\n");
     site.change(1, "one\n");
-    assert_data_eq!(site.run(0, "apply site --pr 1"), str![[r#"
+    assert_data_eq!(
+        site.run(0, "apply site --pr 1"),
+        str![[r#"
 exit 3
 INVALID for 2 reasons (3). Nothing was changed.
 ✗ policy_invalid
@@ -234,23 +260,32 @@ INVALID for 2 reasons (3). Nothing was changed.
   request
 fix: do what each says, then run the same command again
 
-"#]]);
-    assert_data_eq!(site.run(0, "apply site --pr 1 --remote nowhere"), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "apply site --pr 1 --remote nowhere"),
+        str![[r#"
 exit 9
 UNREACHABLE remote_unreachable (9). Nothing was changed.
 the remote `nowhere` gave no answer: fatal: 'nowhere' does
 not appear to be a git repository
 fix: see that `git ls-remote nowhere` works, then try again
 
-"#]]);
-    assert_data_eq!(site.run(0, "apply site --pr 1 --base other"), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "apply site --pr 1 --base other"),
+        str![[r#"
 exit 6
 REFUSED unknown_id (6). Nothing was changed.
 the remote `origin` has no branch `other`
 fix: name the base branch: --base, or git config platformctl.base
 
-"#]]);
-    assert_data_eq!(site.run(0, "apply site --pr 1 --remote --upload-pack=x"), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "apply site --pr 1 --remote --upload-pack=x"),
+        str![[r#"
 exit 2
 error: unexpected argument '--upload-pack' found
 
@@ -260,7 +295,8 @@ Usage: platformctl apply --pr <N> <MODULE|PLAN>...
 
 For more information, try '--help'.
 
-"#]]);
+"#]]
+    );
 }
 
 /// The record of one machine: never where it would be thrown away, never beside another one.
@@ -269,14 +305,17 @@ fn a_record_without_a_remote() {
     let site = Site::empty("state: {remote: none}\n");
     site.change(1, "one\n");
     let mut ci = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1"]);
-    assert_data_eq!(site.told(&ci.env("CI", "true").output().unwrap()), str![[r#"
+    assert_data_eq!(
+        site.told(&ci.env("CI", "true").output().unwrap()),
+        str![[r#"
 exit 3
 INVALID policy_invalid (3). Nothing was changed.
 platform.yaml says state.remote: none, and this is CI: the
 record would be thrown away with the machine
 fix: keep the record on the remote: remove state.remote
 
-"#]]);
+"#]]
+    );
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     assert_eq!(site.log(), Vec::<String>::new(), "nothing of it is on the remote");
     assert!(site.run(1, "verify").contains("kept on this machine alone"));
