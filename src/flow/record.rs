@@ -67,9 +67,16 @@ impl<'a> Record<'a> {
                 },
             },
         };
-        let Some(tip) = tip else { return Ok(None) };
-        for known in known {
-            self.contains(tip, known)?;
+        let Some(mut tip) = tip else { return Ok(None) };
+        if let Err(first) = self.contains_all(tip, &known) {
+            // Asked a second time before everything stops: an answer may come from a copy that lags behind.
+            let again = self.remote.map(|remote| remote.refs(false)).transpose()?.and_then(|refs| refs.state);
+            let (Some(remote), Some(again)) = (self.remote, again.filter(|again| *again != tip)) else {
+                return Err(first);
+            };
+            remote.fetch(&[Want::State])?;
+            self.contains_all(again, &known)?;
+            tip = again;
         }
         let checked = self.verify_to(tip, seen)?;
         if let Some(pinned) = self.pinned.filter(|pinned| *pinned != checked.genesis) {
@@ -84,6 +91,10 @@ impl<'a> Record<'a> {
             return Err(contention("another process moved the local record"));
         }
         Ok(Some(checked))
+    }
+
+    fn contains_all(&self, tip: Oid, known: &[Oid]) -> Answer<()> {
+        known.iter().try_for_each(|known| self.contains(tip, *known))
     }
 
     /// Refuses a tip that does not contain what was seen before.

@@ -25,10 +25,15 @@ pub fn list(pulls: &[u64]) -> String {
     pulls.iter().map(|pr| format!("#{pr}")).collect::<Vec<_>>().join(" ")
 }
 
-/// `text` on lines of at most 60 columns, each after `indent`. A word that is longer stays whole: ids and paths are copied.
+/// `text` on lines of at most 60 columns, each after `indent`. A word that is longer stays whole: ids and paths are copied. A line
+/// that begins with two blanks is shown as it is: it is a listing or a difference.
 pub fn wrapped(text: &str, indent: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
+        if paragraph.starts_with("  ") {
+            lines.push(format!("{indent}{paragraph}"));
+            continue;
+        }
         let mut line = String::new();
         for word in paragraph.split(' ') {
             if !line.is_empty() && indent.width() + line.width() + 1 + word.width() > WIDTH {
@@ -54,6 +59,7 @@ mod tests {
         let id = "0123456789012345678901234567890123456789";
         let lines = wrapped(&format!("the record begins with {id}, platform.yaml pins another"), "  ");
         assert_eq!(lines, ["  the record begins with", &format!("  {id}, platform.yaml"), "  pins another"]);
+        assert_eq!(wrapped("a:\n  + x", ""), ["a:", "  + x"]);
         assert_eq!(plural(1, "file") + &plural(2, "file"), "1 file2 files");
         assert_eq!((seconds(420), seconds(36_400)), ("0.4 s".to_owned(), "36 s".to_owned()));
     }

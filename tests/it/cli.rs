@@ -542,3 +542,34 @@ Ola <ola@example.org> platformctl
     let status = site.repo.git(&["show", "refs/platform/state:modules/site.status.json"]);
     assert!(status.contains(r#""last_apply_pr":1"#), "{status}");
 }
+
+#[test]
+fn an_evil_merge_is_shown_as_what_it_adds() {
+    let site = Site::new();
+    site.repo.branch("pr2", "main");
+    site.repo.write("modules/site/public/index.html", "two\n");
+    site.repo.commit("two");
+    site.repo.propose(2);
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.git(&["merge", "-q", "--no-ff", "--no-commit", "pr2"]);
+    site.repo.write("modules/site/public/index.html", "two\nand a line\u{1b}[2J that nobody reviewed\n");
+    site.repo.git(&["add", "-A"]);
+    site.repo.git(&["commit", "-q", "-m", "Merge pull request 'two' (#2) from x into main"]);
+    site.repo.publish();
+    assert_data_eq!(
+        site.run(0, "apply site --pr 2"),
+        str![[r#"
+exit 6
+REFUSED evil_merge (6). Nothing was changed.
+<40> is not what its
+pull request gives: these files differ from a clean merge of
+base and head:
+  modules/site/public/index.html
+  @@ -1 +1 @@
+   two
+  +and a line/u{1b}[2J that nobody reviewed
+fix: merge the base into the branch, then merge the pull request; a repair is a new pull request
+
+"#]]
+    );
+}

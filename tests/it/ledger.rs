@@ -287,3 +287,42 @@ fn an_outcome_waits_in_the_spool() {
     let tip = git.tip().unwrap().unwrap();
     assert_eq!(State::at(&git, tip).unwrap().event().unwrap().result, Some(Outcome::Ok));
 }
+
+/// A remote that once answers from a copy that lags behind.
+struct Lagging<'a> {
+    real: &'a dyn Remote,
+    old: Cell<Option<Oid>>,
+}
+
+impl Remote for Lagging<'_> {
+    fn name(&self) -> &str {
+        self.real.name()
+    }
+    fn refs(&self, pulls: bool) -> Answer<RemoteRefs> {
+        let refs = self.real.refs(pulls)?;
+        Ok(match self.old.take() {
+            Some(old) => RemoteRefs { state: Some(old), ..refs },
+            None => refs,
+        })
+    }
+    fn fetch(&self, wants: &[Want]) -> Answer<()> {
+        self.real.fetch(wants)
+    }
+    fn push_state(&self, id: Oid) -> Answer<Pushed> {
+        self.real.push_state(id)
+    }
+}
+
+#[test]
+fn a_copy_that_lags_behind_is_asked_again_before_everything_stops() {
+    let repo = Repo::new();
+    let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
+    let record = record(&git, &remote, &clock);
+    let first = genesis(&record).commit;
+    let second = done(record.append(&annotate(&record, "two"), None).unwrap()).commit;
+    let lagging = Lagging { real: &remote, old: Cell::new(Some(first)) };
+    let record = Record { remote: Some(&lagging), ..record };
+    assert_eq!(synced(&record).unwrap(), Some(second));
+    repo.git_in("remote.git", &["update-ref", "refs/platform/state", &first.to_string()]);
+    assert_eq!(synced(&record).unwrap_err().code, Code::StateRewound);
+}

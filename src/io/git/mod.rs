@@ -5,6 +5,7 @@
 pub mod branch;
 mod checkout;
 mod commit;
+mod diff;
 mod merge;
 mod refs;
 mod source;

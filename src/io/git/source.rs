@@ -8,7 +8,7 @@ use gix::objs::{Kind, TreeRefIter, tree::EntryKind};
 
 use super::{Git, commit, failed, failing, ours, theirs};
 use crate::{
-    model::{ids::Oid, path::RepoPath, refusal::Code, text},
+    model::{ids::Oid, path::RepoPath, refusal::Code},
     port::{Answer, Commit, Entry, Merge, Merger, Mode, PortError, Source},
 };
 
@@ -220,15 +220,7 @@ impl Source for Git {
     }
 
     fn diff(&self, old: Oid, new: Oid, limit_lines: usize) -> Answer<String> {
-        let mut lines = Vec::new();
-        for path in self.changed(Some(old), new)? {
-            if lines.len() == limit_lines {
-                lines.push("…".to_owned());
-                break;
-            }
-            lines.push(format!("  {}", text::escaped_bytes(&path)));
-        }
-        Ok(lines.join("\n"))
+        self.unified(old, new, limit_lines)
     }
 }
 
