@@ -53,6 +53,9 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
         let changed = targets::changed(&apply::forge(&world, &fresh), &request)?;
         asks.extend(changed.into_iter().map(|module| ask(module, &args.approving, &args.waive)));
     }
+    let names: Vec<ModuleId> = asks.iter().map(|ask| ask.module.clone()).collect();
+    let order = targets::named(world.source, fresh.p, &names)?;
+    asks.sort_by_key(|ask| order.iter().position(|module| *module == ask.module));
     let mut reports = Vec::new();
     for ask in &asks {
         if asks.len() > 1 {

@@ -11,6 +11,7 @@ use crate::{
         request::Request,
         resume::{self, Resumed},
     },
+    model::refusal::{Code, Refusal},
     ui::{Last, Report, plural},
 };
 
@@ -79,16 +80,14 @@ fn told(resumed: &Resumed) -> (String, Value, Option<Failure>) {
         .map(|record| json!({"seq": record.seq, "commit": record.commit, "on_remote": record.on_remote}));
     let result = json!({"run": open.run, "module": open.module, "outcome": outcome, "record": record});
     let failure = failure.map(|(class, error)| {
-        let refusal = error.map_or_else(
-            || {
-                crate::model::refusal::Refusal::new(
-                    crate::model::refusal::Code::Unrecorded,
-                    "the outcome is not on the remote yet",
-                    format!("platformctl resume {}", open.run),
-                )
-            },
-            |error| crate::model::refusal::Refusal::new(error.code, error.what.clone(), error.fix.clone()),
-        );
+        let refusal = match error {
+            Some(error) => Refusal::new(error.code, error.what.clone(), error.fix.clone()),
+            None => Refusal::new(
+                Code::Unrecorded,
+                "the outcome is not on the remote yet",
+                format!("platformctl resume {}", open.run),
+            ),
+        };
         Failure { class, refusals: vec![refusal], causes: Vec::new() }
     });
     (line, result, failure)

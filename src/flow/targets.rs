@@ -39,6 +39,23 @@ pub fn changed(forge: &Forge<'_>, request: &Request) -> Stage<Vec<ModuleId>> {
     Ok(in_order(found))
 }
 
+/// Modules that were named, those that others come after first, by the manifests of a commit.
+///
+/// # Errors
+/// Objects cannot be read.
+pub fn named(source: &dyn Source, commit: Oid, modules: &[ModuleId]) -> Answer<Vec<ModuleId>> {
+    let content = Content::lazy(source, source.commit(commit)?.tree);
+    let mut found = Vec::new();
+    for id in modules {
+        let after = match repository::manifest(&content, id)? {
+            Some(Ok(manifest)) => manifest.after,
+            Some(Err(_)) | None => Vec::new(),
+        };
+        found.push((id.clone(), after));
+    }
+    Ok(in_order(found))
+}
+
 fn differs(source: &dyn Source, id: &ModuleId, base: Oid, merge: Oid) -> Answer<bool> {
     let folder = repository::fixed(&format!("modules/{id}"))?;
     let at = |commit| -> Answer<_> { source.entry(source.commit(commit)?.tree, &folder) };

@@ -567,3 +567,200 @@ fix: merge the base into the branch, then merge the pull request; a repair is a 
 "#]]
     );
 }
+
+/// One pull request, several modules: those that others come after first, and a stop at the first failure.
+#[test]
+fn one_pull_request_of_several_modules() {
+    let site = Site::empty("    activate: [[\"false\"]]\n");
+    let module = |id: &str, more: &str, activate: &str| {
+        let text = format!(
+            "schema: module/2\nid: {id}\ntitle: T\nowner: ola\nhost: box\n{more}\
+             runtime: {{driver: files, tree: modules/{id}/public{activate}}}\n"
+        );
+        site.repo.write(&format!("modules/{id}/module.yaml"), &text);
+        site.repo.write(&format!("modules/{id}/public/page"), "x\n");
+    };
+    site.repo.branch("pr1", "main");
+    module("alpha", "after: [beta]\n", "");
+    module("beta", "", "");
+    site.repo.commit("two");
+    site.repo.propose(1);
+    site.repo.merge(1, "pr1");
+    assert_data_eq!(
+        site.run(0, "apply --pr 1"),
+        str![[r#"
+exit 0
+beta (1 of 2)
+✓ approved  PR #1, merge
+✓ intent    seq 2 recorded
+✓ shipped   1 file, verified there
+✓ changed   switched
+✓ healthy   there as planned; no probes
+✓ recorded  seq 3
+alpha (2 of 2)
+✓ approved  PR #1, merge
+✓ intent    seq 4 recorded
+✓ shipped   1 file, verified there
+✓ changed   switched
+✓ healthy   there as planned; no probes
+✓ recorded  seq 5
+✓ beta
+✓ alpha
+next: platformctl status
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(1, "apply alpha beta --again"),
+        str![[r#"
+exit 0
+beta (1 of 2)
+✓ approved  PR #1, merge
+✓ intent    seq 6 recorded
+✓ shipped   1 file, verified there
+✓ changed   switched
+✓ healthy   there as planned; no probes
+✓ recorded  seq 7
+alpha (2 of 2)
+✓ approved  PR #1, merge
+✓ intent    seq 8 recorded
+✓ shipped   1 file, verified there
+✓ changed   switched
+✓ healthy   there as planned; no probes
+✓ recorded  seq 9
+✓ beta
+✓ alpha
+next: platformctl status
+
+"#]]
+    );
+    site.repo.branch("pr2", "main");
+    module("alpha", "after: [broken]\n", "");
+    module("broken", "after: [first]\n", ", activate: [[\"false\"]]");
+    module("first", "", "");
+    site.repo.commit("three");
+    site.repo.propose(2);
+    site.repo.merge(2, "pr2");
+    assert_data_eq!(
+        site.run(2, "apply --pr 2"),
+        str![[r#"
+exit 13
+first (1 of 2)
+✓ approved  PR #2, merge
+✓ intent    seq 10 recorded
+✓ shipped   1 file, verified there
+✓ changed   switched
+✓ healthy   there as planned; no probes
+✓ recorded  seq 11
+broken (2 of 2)
+✓ approved  PR #2, merge
+✓ intent    seq 12 recorded
+✓ shipped   1 file, verified there
+✓ recorded  seq 13
+HELD host_failed (11). Failed, left as it is.
+the release is live, but an activation command failed
+✓ first
+✗ broken (exit 11)
+fix: look at <root>/runs/<run>/log on the host, then merge a fix
+
+"#]]
+    );
+    let partial = site.json(3, "apply --pr 2");
+    assert_eq!((partial["exit"].as_i64(), partial["code"].as_str()), (Some(13), Some("held_release")));
+    assert_eq!(partial["targets"][0]["outcome"], "noop");
+    assert_eq!(partial["targets"].as_array().unwrap().len(), 2);
+    assert_data_eq!(
+        site.run(4, "status"),
+        str![[r#"
+exit 0
+box · seen 1 min ago · 4 modules
+✗ broken  #2 HELD, failed here 2 min ago
+✓ alpha   #1 ok, 3 min ago
+✓ beta    #1 ok, 3 min ago
+✓ first   #2 ok, 2 min ago
+pending 1 · held 1 · open runs 0
+next: platformctl show broken
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(4, "apply alpha alpha --pr 2"),
+        str![[r#"
+exit 2
+USAGE usage (2). Nothing was changed.
+alpha is named twice
+fix: name it once
+
+"#]]
+    );
+}
+
+/// Compose modules: read, judged and planned from git; never applied by this version, and it says so.
+#[test]
+fn compose_is_planned_and_not_applied() {
+    let site = Site::empty("");
+    let compose = |image: &str| {
+        site.repo.write(
+            "compose/apps/compose.yaml",
+            &format!(
+                "services:\n  web:\n    image: {image}\n    volumes: [\"./web.conf:/etc/web.conf:ro\"]\n  other:\n    image: alpine:3.20\n"
+            ),
+        );
+    };
+    site.repo.branch("pr1", "main");
+    site.repo.write(
+        "modules/web/module.yaml",
+        "schema: module/2\nid: web\ntitle: Web\nowner: ola\nhost: box\nruntime:\n  driver: compose\n  project: apps\n  \
+         compose_files: [compose/apps/compose.yaml]\n  services: [web]\n",
+    );
+    site.repo.write("compose/apps/web.conf", "a\n");
+    compose("nginx:1");
+    site.repo.commit("web");
+    site.repo.propose(1);
+    site.repo.merge(1, "pr1");
+    assert_data_eq!(
+        site.run(0, "plan web"),
+        str![[r#"
+exit 0
+plan for web on box, PR #1 merged as <40>
+  create  web  new
+1 change
+warning: planned from git alone: this version does not apply
+compose modules yet
+next: platformctl pending
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(0, "apply web --pr 1"),
+        str![[r#"
+exit 5
+✓ approved  PR #1, merge
+REFUSED driver_not_yet (5). Nothing was changed.
+web has driver compose, which this version validates and
+plans from git but does not apply
+fix: apply it with a later version
+
+"#]]
+    );
+    site.repo.branch("pr2", "main");
+    compose("nginx:2\n    privileged: true");
+    site.repo.commit("privileged");
+    site.repo.propose(2);
+    assert_data_eq!(
+        site.run(0, "plan web --pr 2"),
+        str![[r#"
+exit 5
+REFUSED capability (5). Nothing was changed.
+compose/apps/compose.yaml:4:17: web: web opens the door
+privileged:true to the host
+plan for web on box, PR #2 with the head <40>
+  create  web  new
+1 change
+warning: PR #2 is not merged: this is what merging it now
+would change
+fix: allow it in platform.yaml by a reviewed change: - {module: web, capability: "privileged:true", reason: "…"}
+
+"#]]
+    );
+}
