@@ -4,13 +4,10 @@ use super::session::Session;
 use crate::{
     cli::Hook,
     error::Failure,
-    flow::{
-        prepush::{judge, updates},
-        record::Record,
-    },
+    flow::prepush::{judge, updates},
     io::file,
     model::text,
-    port::{Ledger as _, Sign},
+    port::Ledger as _,
     ui::{Last, Report},
 };
 
@@ -43,14 +40,7 @@ fn pre_push(session: &Session, remote: &str) -> Result<Report, Failure> {
     let bytes = file::stdin(STDIN_BYTES_MAX)?;
     let updates = updates(&String::from_utf8_lossy(&bytes))
         .map_err(|error| Failure::usage(error.to_string(), "let git call it: platformctl hook install"))?;
-    let record = Record {
-        source: &session.git,
-        ledger: &session.git,
-        remote: None,
-        clock: &session.clock,
-        pinned: None,
-        sign: Sign::IfConfigured,
-    };
+    let record = session.record(None);
     let base = session.git.base()?.map(|(base, _)| base);
     let said = judge(&record, base, &updates)?;
     Ok(Report::done("hook", "ok", Last::Next(format!("git pushes to {}", text::shown(remote))))

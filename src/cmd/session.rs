@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     flow::{
         close::Step,
+        record::Record,
         refresh::{Fresh, World, refresh},
         request::Request,
         stage::Stage,
@@ -16,7 +17,7 @@ use crate::{
         policy::{HostPolicy, Transport},
         refusal::Code,
     },
-    port::{Answer, Host, PortError},
+    port::{Answer, Host, PortError, Remote, Sign},
     ui::{Printer, Report},
 };
 
@@ -89,6 +90,12 @@ impl Session {
             tell,
             ci: self.env.get("CI").is_some(),
         }
+    }
+
+    /// The record as this clone has it, to be checked without asking anybody.
+    pub(super) fn record<'a>(&'a self, remote: Option<&'a dyn Remote>) -> Record<'a> {
+        let sign = Sign::IfConfigured;
+        Record { source: &self.git, ledger: &self.git, remote, clock: &self.clock, pinned: None, sign }
     }
 
     /// One question and one fetch.

@@ -6,10 +6,10 @@ use super::session::{Session, silent, warn};
 use crate::{
     cli::State,
     error::Failure,
-    flow::{record::Record, request::Request},
+    flow::request::Request,
     ledger::state,
     model::refusal::{Code, Refusal},
-    port::{Ledger as _, Pushed, Remote as _, Sign, Source as _},
+    port::{Ledger as _, Pushed, Remote as _, Source as _},
     ui::{Last, Report},
 };
 
@@ -46,14 +46,7 @@ fn push(session: &Session) -> Result<Report, Failure> {
             "platformctl state fetch",
         )]));
     };
-    let record = Record {
-        source: &session.git,
-        ledger: &session.git,
-        remote: Some(&session.remote),
-        clock: &session.clock,
-        pinned: None,
-        sign: Sign::IfConfigured,
-    };
+    let record = session.record(Some(&session.remote));
     let (_, checked) = record.verify_all(tip)?;
     let refs = session.remote.refs(false)?;
     let report = |line: String| {

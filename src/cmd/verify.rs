@@ -14,7 +14,7 @@ use crate::{
         policy::SignPolicy,
         refusal::{Code, Refusal},
     },
-    port::{Ledger as _, Sign},
+    port::Ledger as _,
     ui::{Last, Report, plural},
 };
 
@@ -30,14 +30,7 @@ pub(super) fn run(session: &Session, args: &Verify) -> Result<Report, Failure> {
     let tip = local(session)?.tip();
     let record = match &fresh {
         Some(fresh) => refresh::record(&world, &fresh.policy.policy),
-        None => crate::flow::record::Record {
-            source: &session.git,
-            ledger: &session.git,
-            remote: None,
-            clock: &session.clock,
-            pinned: None,
-            sign: Sign::IfConfigured,
-        },
+        None => session.record(None),
     };
     let (count, checked) = record.verify_all(tip)?;
     let mut report = Report::done("verify", "ok", Last::Next("platformctl log".to_owned()))

@@ -219,7 +219,7 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
             None => None,
         };
         if plan.is_done() && !ask.again {
-            match noop(world, &record, fresh, &plan, status)? {
+            match noop(&record, fresh, &plan, status)? {
                 Some(done) => return Ok(done),
                 None => {
                     fresh.checked = newest(world)?;
@@ -275,13 +275,7 @@ fn opened(record: &Record<'_>, fresh: &Fresh, permit: Permit, status: Option<Oid
     }
 }
 
-fn noop(
-    world: &World<'_>,
-    record: &Record<'_>,
-    fresh: &Fresh,
-    plan: &Plan,
-    status: Option<Oid>,
-) -> Stage<Option<Applied>> {
+fn noop(record: &Record<'_>, fresh: &Fresh, plan: &Plan, status: Option<Oid>) -> Stage<Option<Applied>> {
     let since = plan.bound().last().cloned();
     let summary = Summary::of(plan);
     let noop = |record| Applied::Noop(Box::new(Noop { summary, since: since.clone(), record }));
@@ -291,17 +285,7 @@ fn noop(
     }
     record.ready(&fresh.policy, fresh.p)?;
     let intention = plan.intention();
-    let mut event = record.draft(Kind::ApplyNoop)?;
-    let chance = world.clock.chance();
-    event.run = Some(RunId::new(event.time, [chance[0], chance[1], chance[2], chance[3]]));
-    event.module = Some(intention.module.clone());
-    event.host = Some(intention.host.clone());
-    event.approved = Some(plan.bound().approval().clone());
-    event.closure = Some(intention.closure);
-    event.effective = Some(intention.effective);
-    event.plan = Some(plan.digest());
-    event.policy = Some(intention.policy);
-    event.checkout = Some(plan.bound().checkout().to_owned());
+    let (event, _) = record.about(Kind::ApplyNoop, plan)?;
     let preconditions = record.preconditions(&intention.module, &intention.host, status)?;
     Ok(match record.append(&event, Some(&preconditions))? {
         Append::Done(done) => Some(noop(Some(done))),

@@ -4,6 +4,7 @@ use crate::{
     flow::{
         append::{Append, Preconditions},
         gate::Permit,
+        plan::Plan,
         record::Record,
         repository::PolicyAt,
     },
@@ -105,6 +106,28 @@ impl Record<'_> {
         Ok(())
     }
 
+    /// An event about a plan, of a run of its own.
+    ///
+    /// # Errors
+    /// git does not know who you are.
+    pub(super) fn about(&self, kind: Kind, plan: &Plan) -> Answer<(Event, RunId)> {
+        let intention = plan.intention();
+        let mut event = self.draft(kind)?;
+        let chance = self.clock.chance();
+        let run = RunId::new(event.time, [chance[0], chance[1], chance[2], chance[3]]);
+        event.run = Some(run.clone());
+        event.module = Some(intention.module.clone());
+        event.host = Some(intention.host.clone());
+        event.approved = Some(plan.bound().approval().clone());
+        event.closure = Some(intention.closure);
+        event.effective = Some(intention.effective);
+        event.plan = Some(plan.digest());
+        event.policy = Some(intention.policy);
+        event.checkout = Some(plan.bound().checkout().to_owned());
+        event.waived = plan.bound().waived().to_vec();
+        Ok((event, run))
+    }
+
     /// What an intent or a no-op for a module rests on, as the record stands now.
     ///
     /// # Errors
@@ -125,21 +148,9 @@ impl Record<'_> {
 pub fn open(record: &Record<'_>, permit: Permit, status: Option<Oid>) -> Answer<Opened> {
     let plan = permit.plan();
     let intention = plan.intention();
-    let chance = record.clock.chance();
-    let mut event = record.draft(Kind::ApplyIntent)?;
-    let run = RunId::new(event.time, [chance[0], chance[1], chance[2], chance[3]]);
+    let (mut event, run) = record.about(Kind::ApplyIntent, plan)?;
     let nonce = hex(&record.clock.chance());
-    event.run = Some(run.clone());
-    event.module = Some(intention.module.clone());
-    event.host = Some(intention.host.clone());
-    event.approved = Some(plan.bound().approval().clone());
-    event.closure = Some(intention.closure);
-    event.effective = Some(intention.effective);
-    event.plan = Some(plan.digest());
-    event.policy = Some(intention.policy);
     event.changes = intention.changes.clone();
-    event.checkout = Some(plan.bound().checkout().to_owned());
-    event.waived = plan.bound().waived().to_vec();
     event.waived.extend(permit.checks.iter().filter(|check| check.result == "waived").map(|check| check.id.to_owned()));
     event.lock = Some(Lock {
         project: None,
