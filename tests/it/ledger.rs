@@ -326,3 +326,63 @@ fn a_copy_that_lags_behind_is_asked_again_before_everything_stops() {
     repo.git_in("remote.git", &["update-ref", "refs/platform/state", &first.to_string()]);
     assert_eq!(synced(&record).unwrap_err().code, Code::StateRewound);
 }
+
+/// Whoever can push can write a commit with a true event, tree and author under another message.
+#[test]
+fn a_record_under_another_message_does_not_hold() {
+    let repo = Repo::new();
+    let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
+    let record = record(&git, &remote, &clock);
+    genesis(&record);
+    let true_one = done(record.append(&annotate(&record, "what was done"), None).unwrap()).commit;
+    let raw = repo.git(&["cat-file", "commit", &true_one.to_string()]) + "\n";
+    repo.write("raw", &raw.replacen("\nannotate\n", "\nannotate: nothing happened\n", 1));
+    let forged = repo.git(&["hash-object", "-t", "commit", "-w", "raw"]);
+    assert_ne!(forged, true_one.to_string());
+    let why = record.verify_between(None, forged.parse().unwrap()).unwrap_err();
+    assert_eq!(why.code, Code::StateInvalid);
+    assert!(why.what.ends_with("its message is not what its event gives"), "{}", why.what);
+    assert!(record.verify_between(None, true_one).is_ok());
+}
+
+#[test]
+fn another_record_than_the_pinned_one_is_a_fork() {
+    let repo = Repo::new();
+    let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
+    let first = genesis(&record(&git, &remote, &clock)).commit;
+    let pinned = |genesis| Record { pinned: Some(genesis), ..record(&git, &remote, &clock) };
+    assert_eq!(synced(&pinned(first)).unwrap(), Some(first));
+    let other = synced(&pinned(Oid::from_bytes([1; 20]))).unwrap_err();
+    assert_eq!(other.code, Code::StateForked);
+}
+
+/// A run that is recorded and was never sent is ended by whoever finds its note, but not while its process is at it.
+#[test]
+fn a_run_that_was_never_sent_is_ended_once_its_process_is_gone() {
+    let repo = Repo::new();
+    let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
+    let record = record(&git, &remote, &clock);
+    genesis(&record);
+    let opening = intent(&record, RUN);
+    let note = platformctl::ledger::tree::file(&opening).unwrap();
+    git.set_note(&format!("doubt/{RUN}.json"), Some(&note)).unwrap();
+    let guard = git.lock("box.site", 0).unwrap();
+    done(record.append(&opening, None).unwrap());
+    assert_eq!(record.settle().unwrap(), 0, "somebody is at it");
+    drop(guard);
+    assert_eq!(record.settle().unwrap(), 1);
+    let tip = git.tip().unwrap().unwrap();
+    let state = State::at(&git, tip).unwrap();
+    assert_eq!(state.event().unwrap().result, Some(Outcome::Aborted));
+    assert!(state.open_runs().unwrap().is_empty());
+    assert_eq!(git.notes("doubt").unwrap(), Vec::<String>::new());
+    // An intent that never landed may still land for a while; then its note goes.
+    let lost = intent(&record, "20261122T101530Z-00000002");
+    git.set_note("doubt/lost.json", Some(&platformctl::ledger::tree::file(&lost).unwrap())).unwrap();
+    assert_eq!(record.settle().unwrap(), 0);
+    assert_eq!(git.notes("doubt").unwrap().len(), 1);
+    let old = Event { time: lost.time.plus_s(-3_600), ..lost };
+    git.set_note("doubt/lost.json", Some(&platformctl::ledger::tree::file(&old).unwrap())).unwrap();
+    assert_eq!(record.settle().unwrap(), 0);
+    assert_eq!(git.notes("doubt").unwrap().len(), 0);
+}
