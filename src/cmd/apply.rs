@@ -139,7 +139,7 @@ fn nothing(noop: &Noop, ask: &Ask) -> Report {
     let words = seen.map_or_else(String::new, |(at, pr, _)| format!(" since {at}, PR #{pr}"));
     let since = seen.map_or(Value::Null, |(at, pr, seq)| json!({"at": at, "pr": pr, "seq": seq}));
     Report::done("apply", "noop", Last::Next(format!("platformctl show {}", ask.module)))
-        .lines([format!("✓ {} on {}: nothing to change{words}", ask.module, noop.summary.host)])
+        .lines([format!("✓ {}: nothing to change{words}", ask.module)])
         .with("module", &ask.module)
         .with("host", &noop.summary.host)
         .with("run", Value::Null)
@@ -211,7 +211,8 @@ fn stopped(outcome: &'static str, class: Class, refusal: Refusal) -> Report {
         _ => "✗ aborted:",
     };
     let code = refusal.code;
-    let lines = [format!("{word} {} ({}). {}", code.slug(), class.exit(), class.world()), refusal.fact.clone()];
+    let world = if class.world().starts_with("Untouched") { "Nothing was changed." } else { class.world() };
+    let lines = [format!("{word} {} ({}). {world}", code.slug(), class.exit()), refusal.fact.clone()];
     Report::done("apply", outcome, Last::Fix(refusal.fix.clone())).lines(lines).refused(vec![refusal]).ends_in(class)
 }
 

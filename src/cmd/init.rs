@@ -38,7 +38,7 @@ pub(super) fn run(session: &Session, args: &Init) -> Result<Report, Failure> {
             .lines(["✓ everything is there already; nothing was changed".to_owned()]));
     };
     let branch = &args.branch;
-    let mut lines = vec![format!("✓ branch {branch}; your files and your checkout are as they were")];
+    let mut lines = vec![format!("✓ branch {branch}; your files are as they were")];
     lines.extend(made.added.iter().map(|path| format!("  adds  {path}")));
     lines.extend(made.kept.iter().map(|path| format!("  keeps {path}, which is there already")));
     lines.push(format!("look at it: git show {branch}"));

@@ -129,13 +129,14 @@ fn report(proposal: &Proposal) -> Report {
         (true, true) => "noop",
         (true, false) => "ok",
     };
-    let from = match (intent.pr, intent.merge, intent.head) {
-        (Some(pr), Some(merge), _) => format!(", PR #{pr} merged as {merge}"),
-        (Some(pr), None, Some(head)) => format!(", PR #{pr} with the head {head}"),
-        (_, _, Some(head)) => format!(", {head}"),
-        (_, _, None) => String::new(),
+    let (from, version) = match (intent.pr, intent.merge, intent.head) {
+        (Some(pr), Some(merge), _) => (format!(", PR #{pr}"), Some(format!("  merged as {merge}"))),
+        (Some(pr), None, Some(head)) => (format!(", PR #{pr}"), Some(format!("  not merged, head {head}"))),
+        (_, _, Some(head)) => (String::new(), Some(format!("  at {head}"))),
+        (_, _, None) => (String::new(), None),
     };
     let mut lines = vec![format!("plan for {} on {}{from}", intent.module, intent.host)];
+    lines.extend(version);
     lines.extend(changes(&intent.changes));
     lines.push(if proposal.done { "nothing to change".to_owned() } else { plural(intent.changes.len(), "change") });
     // What carries a warning is a preview, or is not applied by this version.

@@ -12,7 +12,7 @@ use crate::{
         resume::{self, Resumed},
     },
     model::refusal::{Code, Refusal},
-    ui::{Last, Report, plural},
+    ui::{Last, Report, plural, wrapped},
 };
 
 pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
@@ -39,7 +39,7 @@ pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
             Err(stop) => {
                 let failure = Failure::from(stop);
                 let why = failure.refusals.first().map_or("", |refusal| refusal.fact.as_str());
-                report.line(format!("✗ {module}  {why}"));
+                wrapped(&format!("✗ {module}  {why}"), "").into_iter().for_each(|line| report.line(line));
                 results.push(json!({"run": run, "module": module, "outcome": "open", "refusals": failure.refusals}));
                 Some(failure)
             }

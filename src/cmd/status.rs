@@ -104,7 +104,7 @@ fn all(session: &Session, state: &State<'_>) -> Result<Report, Failure> {
             .collect();
         lines.extend(table(&rows));
     }
-    lines.extend(open.iter().map(|run| running(run, now)));
+    lines.extend(open.iter().flat_map(|run| running(run, now)));
     let count = waiting.map_or_else(|| "?".to_owned(), |n| n.to_string());
     lines.push(format!("pending {count} · held {held} · open runs {}", open.len()));
     let worst = modules.iter().find(|status| status.held.is_some());
@@ -123,7 +123,10 @@ fn all(session: &Session, state: &State<'_>) -> Result<Report, Failure> {
         .with("seen", base.map(|(_, at)| at)))
 }
 
-fn running(run: &OpenRun, now: Timestamp) -> String {
+fn running(run: &OpenRun, now: Timestamp) -> [String; 2] {
     let expired = if run.expires < now { ", expired" } else { "" };
-    format!("! {}  open since {} by {}{expired}: {}", run.module, run.opened.age(now), run.owner, run.run)
+    [
+        format!("! {}  run open since {}{expired}", run.module, run.opened.age(now)),
+        format!("  {} by {}", run.run, run.owner),
+    ]
 }

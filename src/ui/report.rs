@@ -239,7 +239,8 @@ fn lines(failure: &Failure) -> Vec<String> {
         | Class::Partial
         | Class::Interrupted => "REFUSED",
     };
-    let untouched = if class.world().starts_with("Untouched") { "Nothing was changed." } else { class.world() };
+    // A failure is from before anything was sent: what came after is told by its run.
+    let untouched = if class == Class::Bug { class.world() } else { "Nothing was changed." };
     let slug = failure.refusals.first().map_or("bug", |refusal| refusal.code.slug());
     let mut lines = vec![match failure.refusals.len() {
         0 | 1 => format!("{word} {slug} ({}). {untouched}", class.exit()),

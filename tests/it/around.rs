@@ -29,7 +29,7 @@ fn init_adds_on_a_branch_and_changes_nothing() {
         site.run(0, "init"),
         str![[r#"
 exit 0
-✓ branch platformctl-init; your files and your checkout are as they were
+✓ branch platformctl-init; your files are as they were
   adds  allowed_signers
   adds  hooks/pre-push
   adds  modules/hello/module.yaml

@@ -51,7 +51,8 @@ next: platformctl plan site
         site.run(1, "plan site"),
         str![[r#"
 exit 0
-plan for site on box, PR #1 merged as <40>
+plan for site on box, PR #1
+  merged as <40>
   create  index.html  new
 1 change
 next: platformctl apply site --approved <40> --pr 1
@@ -81,7 +82,7 @@ next: platformctl status site
         str![[r#"
 exit 0
 ✓ approved  PR #1, merge
-✓ site on box: nothing to change since 2026-09-21T14:15:20Z, PR #1
+✓ site: nothing to change since 2026-09-21T14:15:20Z, PR #1
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
 next: platformctl show site
@@ -175,7 +176,8 @@ next: platformctl status
         site.run(5, "plan site --exit-code"),
         str![[r#"
 exit 0
-plan for site on box, PR #1 merged as <40>
+plan for site on box, PR #1
+  merged as <40>
 nothing to change
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
@@ -317,7 +319,8 @@ fn an_unmerged_pull_request_is_previewed_and_never_applied() {
         site.run(1, "plan site --pr 2"),
         str![[r#"
 exit 0
-plan for site on box, PR #2 with the head <40>
+plan for site on box, PR #2
+  not merged, head <40>
   create  more.html  new
 1 change
 warning: the record is not pinned; in platform.yaml set
@@ -346,7 +349,8 @@ fix: merge PR #2, then run the same command again
         site.run(1, "plan site --at HEAD --exit-code"),
         str![[r#"
 exit 4
-plan for site on box, <40>
+plan for site on box
+  at <40>
   create  more.html  new
 1 change
 warning: the record is not pinned; in platform.yaml set
@@ -722,7 +726,8 @@ fn compose_is_planned_and_not_applied() {
         site.run(0, "plan web"),
         str![[r#"
 exit 0
-plan for web on box, PR #1 merged as <40>
+plan for web on box, PR #1
+  merged as <40>
   create  web  new
 1 change
 warning: planned from git alone: this version does not apply
@@ -754,7 +759,8 @@ exit 5
 REFUSED capability (5). Nothing was changed.
 compose/apps/compose.yaml:4:17: web: web opens the door
 privileged:true to the host
-plan for web on box, PR #2 with the head <40>
+plan for web on box, PR #2
+  not merged, head <40>
   create  web  new
 1 change
 warning: PR #2 is not merged: this is what merging it now

@@ -329,7 +329,7 @@ fn a_copy_that_lags_behind_is_asked_again_before_everything_stops() {
 
 /// Whoever can push can write a commit with a true event, tree and author under another message.
 #[test]
-fn a_record_under_another_message_does_not_hold() {
+fn a_record_under_another_message_or_author_does_not_hold() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let record = record(&git, &remote, &clock);
@@ -342,6 +342,11 @@ fn a_record_under_another_message_does_not_hold() {
     let why = record.verify_between(None, forged.parse().unwrap()).unwrap_err();
     assert_eq!(why.code, Code::StateInvalid);
     assert!(why.what.ends_with("its message is not what its event gives"), "{}", why.what);
+    // Or under another author.
+    repo.write("raw", &raw.replacen("\nauthor Ola <", "\nauthor Eve <", 1));
+    let forged = repo.git(&["hash-object", "-t", "commit", "-w", "raw"]);
+    let why = record.verify_between(None, forged.parse().unwrap()).unwrap_err();
+    assert!(why.what.ends_with("its author is not the actor of its event"), "{}", why.what);
     assert!(record.verify_between(None, true_one).is_ok());
 }
 

@@ -59,7 +59,8 @@ fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00
 exit 0
 box · seen 0 s ago · 1 module
 ! site  never applied, last apply.intent
-! site  open since 1 min ago by Ola <ola@example.org>: 20260921T141320Z-00000001
+! site  run open since 1 min ago
+  20260921T141320Z-00000001 by Ola <ola@example.org>
 pending 1 · held 0 · open runs 1
 next: platformctl resume 20260921T141320Z-00000001
 
@@ -119,7 +120,8 @@ fn a_killed_run_on_a_dead_host_is_abandoned() {
         site.run(1, "resume"),
         str![[r#"
 exit 8
-✗ site  the host says that run 20260921T141320Z-00000001 began and was killed: only a person can end it
+✗ site  the host says that run 20260921T141320Z-00000001
+began and was killed: only a person can end it
 1 run looked at
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
@@ -231,7 +233,7 @@ fn a_pinned_record_cannot_be_replaced() {
         site.told(&output),
         str![[r#"
 exit 20
-TAMPERED state_missing (20). The state ref was rewound or forked, is missing, or does not verify.
+TAMPERED state_missing (20). Nothing was changed.
 the remote has no refs/platform/state;
 <40> was there before
 fix: change nothing until you know who removed it; docs/recovery.md says how to go on
