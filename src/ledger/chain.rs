@@ -3,12 +3,12 @@
 use super::{
     event::{self, Event, Kind},
     message,
-    state::{FILE_BYTES_MAX, State},
+    state::State,
     transition::{self, RunState},
     tree,
 };
 use crate::{
-    model::{digest::Digest, ids::Oid, time::Timestamp},
+    model::{digest::Digest, ids::Oid, refusal::Code, time::Timestamp},
     port::{Answer, Commit, Ledger, Source},
 };
 
@@ -61,9 +61,11 @@ pub fn check(
     let commit = source.commit(id)?;
     let state = State::at(source, id)?;
     let fault = |why: &str| Ok(Err(Fault { commit: id, why: why.to_owned() }));
-    let bytes = match state.blob_id(tree::EVENT)? {
-        Some(blob) => source.blob(blob, FILE_BYTES_MAX)?,
-        None => return fault("it has no event.json"),
+    let bytes = match state.bytes(tree::EVENT) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return fault("it has no event.json"),
+        Err(error) if error.code == Code::StateInvalid => return fault("its event.json is no file of a record"),
+        Err(error) => return Err(error),
     };
     let Ok(event) = serde_json::from_slice::<Event>(&bytes) else {
         return fault("its event.json cannot be read");

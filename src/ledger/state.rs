@@ -59,7 +59,12 @@ impl<'a> State<'a> {
     /// # Errors
     /// The file is too large or cannot be read.
     pub fn bytes(&self, path: &str) -> Answer<Option<Vec<u8>>> {
-        self.blob_id(path)?.map(|id| self.source.blob(id, FILE_BYTES_MAX)).transpose()
+        // A file of the record that is too large, or no file, is no file of a record.
+        let unfit = |error: PortError| {
+            let its_own = [Code::ContentRefused, Code::UnknownId].contains(&error.code);
+            if its_own { broken(path).because(error) } else { error }
+        };
+        self.blob_id(path)?.map(|id| self.source.blob(id, FILE_BYTES_MAX).map_err(unfit)).transpose()
     }
 
     fn read<T: DeserializeOwned>(&self, path: &str) -> Answer<Option<T>> {

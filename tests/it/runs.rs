@@ -1,6 +1,6 @@
 //! Runs that were cut off, and records that somebody rewrote: as an operator meets them.
 
-use std::{fs, thread::sleep, time::Duration};
+use std::{fs, process::Command, thread::sleep, time::Duration};
 
 use snapbox::{assert_data_eq, str};
 
@@ -113,7 +113,7 @@ fn a_killed_run_on_a_dead_host_is_abandoned() {
     // The machine goes down: its processes are gone, its files are there.
     let dir = site.repo.path("").display().to_string();
     let dir = dir.trim_end_matches('/').to_owned();
-    let killed = std::process::Command::new("pkill").args(["-9", "-f", &dir]).status().unwrap();
+    let killed = Command::new("pkill").args(["-9", "-f", &dir]).status().unwrap();
     assert!(killed.success());
     sleep(Duration::from_millis(200));
     assert_data_eq!(
@@ -323,3 +323,99 @@ fix: keep the record on the remote: remove state.remote
     assert!(site.run(1, "verify").contains("kept on this machine alone"));
     assert_eq!(site.live(), "one\n");
 }
+
+/// Records are signed in git's own way, and git itself says that they are good.
+#[test]
+fn records_are_signed_where_git_is_set_up_to() {
+    let site = Site::new();
+    let key = site.repo.path("key").display().to_string();
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &key]).status().unwrap();
+    assert!(made.success());
+    let public = fs::read_to_string(format!("{key}.pub")).unwrap();
+    fs::write(site.repo.path("signers"), format!("ola@example.org namespaces=\"git\" {public}")).unwrap();
+    for (name, value) in [("gpg.format", "ssh"), ("user.signingKey", &key), ("commit.gpgSign", "true")] {
+        site.repo.git(&["config", name, value]);
+    }
+    let signers = site.repo.path("signers").display().to_string();
+    site.repo.git(&["config", "gpg.ssh.allowedSignersFile", &signers]);
+    let said = site.run(0, "apply site --pr 1");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    for record in ["refs/platform/state", "refs/platform/state~3"] {
+        site.repo.git(&["verify-commit", record]);
+    }
+    assert!(site.run(1, "verify").starts_with("exit 0\n"));
+}
+
+#[test]
+fn a_record_that_must_be_signed_is_signed_or_not_written() {
+    let site = Site::empty("state: {sign: required}\n");
+    site.change(1, "one\n");
+    assert_data_eq!(
+        site.run(0, "apply site --pr 1"),
+        str![[r#"
+exit 9
+✓ approved  PR #1, merge
+UNREACHABLE signing_key_missing (9). Nothing was changed.
+records must be signed and git is not set up to sign with
+ssh
+fix: git config gpg.format ssh && git config user.signingKey ~/.ssh/id_ed25519.pub
+
+"#]]
+    );
+    assert_eq!(site.live(), "entity not found");
+    assert_eq!(site.log(), Vec::<String>::new());
+}
+
+/// Whatever stands in the record: it is said, and nothing panics.
+#[test]
+fn a_hostile_record_is_refused_by_every_reader() {
+    let site = Site::new();
+    site.run(0, "apply site --pr 1");
+    let tip = site.repo.git(&["rev-parse", "refs/platform/state"]);
+    let event = site.repo.git(&["show", "refs/platform/state:event.json"]);
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let huge = format!("{{\"schema\":\"{}\"}}", "x".repeat(300_000));
+    let hostile: &[(&str, &str)] = &[
+        ("event.json", "{"),
+        ("event.json", "null"),
+        ("event.json", &deep),
+        ("event.json", &huge),
+        ("event.json", "\u{1b}[2J"),
+        ("event.json", &event.replace("\"seq\":3", "\"seq\":18446744073709551615")),
+        ("event.json", &event.replace("\"seq\":3", "\"seq\":-1")),
+        ("modules/site.status.json", "{}"),
+        ("modules/..status.json", "{}"),
+        ("runs/open/x.json", "{}"),
+        ("runs/open/20261122T101530Z-1a2b3c4d.json", "[]"),
+    ];
+    for (path, text) in hostile {
+        site.repo.write("hostile", text);
+        let blob = site.repo.git(&["hash-object", "-w", "hostile"]);
+        let index = site.repo.path("index").display().to_string();
+        let script = format!(
+            "export GIT_INDEX_FILE={index}; rm -f {index}; git read-tree {tip} && \
+             git update-index --add --cacheinfo 100644,{blob},{path} && \
+             git update-ref refs/platform/state $(git commit-tree -p {tip} -m x $(git write-tree))"
+        );
+        let made =
+            Command::new("sh").args(["-ec", &script]).current_dir(site.repo.work()).envs(IDENTITY).status().unwrap();
+        assert!(made.success(), "{path}");
+        for command in
+            ["status", "status site", "log", "show", "show site", "pending", "verify --offline", "apply site --pr 1"]
+        {
+            let said = site.run(1, command);
+            let code = said.lines().next().unwrap();
+            assert!(["exit 0", "exit 20"].contains(&code), "{path} {command}: {said}");
+            assert!(!said.contains('\u{1b}'), "{said}");
+        }
+        let said = site.run(1, "verify --offline");
+        assert!(said.starts_with("exit 20\n"), "{path}: {said}");
+    }
+}
+
+const IDENTITY: [(&str, &str); 4] = [
+    ("GIT_AUTHOR_NAME", "Eve"),
+    ("GIT_AUTHOR_EMAIL", "eve@example.org"),
+    ("GIT_COMMITTER_NAME", "Eve"),
+    ("GIT_COMMITTER_EMAIL", "eve@example.org"),
+];
