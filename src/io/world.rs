@@ -74,7 +74,9 @@ impl World {
             fs::create_dir(dir.join(name)).map_err(failed("make the folders"))?;
         }
         let home = dir.join("home").into_os_string();
-        let mut vars = vec![("PATH".into(), env.get("PATH").unwrap_or_default().into()), ("HOME".into(), home)];
+        let path = env.get("PATH").unwrap_or_default().into();
+        // What a machine sets for all its users is not the demo's.
+        let mut vars = vec![("PATH".into(), path), ("HOME".into(), home), ("GIT_CONFIG_NOSYSTEM".into(), "1".into())];
         for who in ["AUTHOR", "COMMITTER"] {
             vars.push((format!("GIT_{who}_NAME").into(), "Ola Demo".into()));
             vars.push((format!("GIT_{who}_EMAIL").into(), "ola@example.org".into()));

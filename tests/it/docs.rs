@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use platformctl::model::digest::Digest;
+use platformctl::model::{digest::Digest, module::Manifest, policy::Policy};
 
 /// One page whose `console` blocks are run, in an empty folder that the page calls `/home/ola`.
 struct Page {
@@ -106,4 +106,38 @@ fn page(name: &str) {
 #[test]
 fn getting_started_is_what_happens() {
     page("docs/getting-started.md");
+}
+
+/// The examples of what people write are read as the program reads them.
+#[test]
+fn examples_of_files_hold() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/files.md")).unwrap();
+    let blocks: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 3);
+    Policy::parse(blocks[0].as_bytes()).unwrap();
+    for (block, id) in [(blocks[1], "edge-site"), (blocks[2], "honcho-redis")] {
+        Manifest::parse("module.yaml", &id.parse().unwrap(), block.as_bytes()).unwrap();
+    }
+}
+
+/// What a page links to is there.
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md"), root.join("CHANGELOG.md")];
+    pages.extend(
+        fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()),
+    );
+    let mut links = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for (at, _) in text.match_indices("](") {
+            let target = text[at + 2..].split(')').next().unwrap().split('#').next().unwrap();
+            if !target.starts_with("http") {
+                links += 1;
+                assert!(page.parent().unwrap().join(target).exists(), "{}: {target}", page.display());
+            }
+        }
+    }
+    assert!(links > 10);
 }
