@@ -33,6 +33,8 @@ pub struct Git {
     view: gix::Repository,
     /// Objects of a tree or commit that are not written yet.
     pending: RefCell<Vec<(Oid, Kind, Vec<u8>)>>,
+    /// Objects of the record that was written last: it is checked at once, and the next one is built on it.
+    recent: RefCell<Vec<(Oid, Kind, Vec<u8>)>>,
     remote: String,
     env: Env,
 }
@@ -102,7 +104,14 @@ impl Git {
             each.objects.ignore_replacements = true;
             each.object_cache_size_if_unset(4 << 20);
         }
-        Ok(Self { repo, view, pending: RefCell::default(), remote: remote.to_owned(), env: env.clone() })
+        Ok(Self {
+            repo,
+            view,
+            pending: RefCell::default(),
+            recent: RefCell::default(),
+            remote: remote.to_owned(),
+            env: env.clone(),
+        })
     }
 
     /// Uses another remote than the one it was opened with.
@@ -168,6 +177,10 @@ impl Git {
     /// Reads an object of a kind and re-hashes it: of the repository, or else of the memory of merges and snapshots.
     fn object(&self, id: Oid, kind: Kind) -> Answer<Vec<u8>> {
         let unread = || failing(|| format!("could not read the {kind} {id}"));
+        let recent = self.recent.borrow();
+        if let Some((_, _, data)) = recent.iter().find(|(known, of, _)| *known == id && *of == kind) {
+            return Ok(data.clone());
+        }
         match self.repo.try_find_object(theirs(id)).map_err(unread())? {
             Some(object) => checked(object, id, kind),
             None => checked(self.view.find_object(theirs(id)).map_err(unread())?, id, kind),
@@ -177,6 +190,9 @@ impl Git {
     /// How many bytes a blob has.
     fn size_bytes(&self, id: Oid) -> Answer<u64> {
         let unread = || failing(|| format!("could not find the blob {id}"));
+        if let Some((_, _, data)) = self.recent.borrow().iter().find(|(known, _, _)| *known == id) {
+            return Ok(data.len() as u64);
+        }
         match self.repo.try_find_header(theirs(id)).map_err(unread())? {
             Some(header) => Ok(header.size()),
             None => Ok(self.view.find_header(theirs(id)).map_err(unread())?.size()),

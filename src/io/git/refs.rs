@@ -41,7 +41,7 @@ impl Git {
         if self.ref_target(name)? != old {
             return Ok(false);
         }
-        lock.with_mut(|file| writeln!(file, "{new}")).map_err(failed(what.clone()))?;
+        lock.with_mut(|file| file.write_all(format!("{new}\n").as_bytes())).map_err(failed(what.clone()))?;
         lock.with_mut(|file| file.flush()).map_err(failed(what.clone()))?;
         fsync(lock.lock_path()).map_err(failed(what.clone()))?;
         lock.commit().map_err(|error| failed::<std::io::Error>(what.clone())(error.error))?;
@@ -60,7 +60,8 @@ impl Git {
         fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
         let old = old.unwrap_or(Oid::from_bytes([0; 20]));
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        writeln!(file, "{old} {new} {line}")
+        // One write: a line of a log is whole or not there.
+        file.write_all(format!("{old} {new} {line}\n").as_bytes())
     }
 }
 

@@ -73,11 +73,12 @@ impl Git {
         let objects = self.repo.common_dir().join("objects");
         let mut files = BTreeSet::new();
         let mut new_folder = false;
-        for (id, kind, bytes) in self.pending.borrow_mut().drain(..) {
+        let written = std::mem::take(&mut *self.pending.borrow_mut());
+        for (id, kind, bytes) in &written {
             let hex = id.to_string();
             let file = objects.join(&hex[..2]).join(&hex[2..]);
             new_folder |= !objects.join(&hex[..2]).exists();
-            self.repo.write_buf(kind, &bytes).map_err(io::Error::other)?;
+            self.repo.write_buf(*kind, bytes).map_err(io::Error::other)?;
             // One that lies in a pack already is not written once more.
             if file.exists() {
                 files.insert(file);
@@ -86,7 +87,11 @@ impl Git {
         let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
         files.iter().try_for_each(|file| refs::fsync(file))?;
         folders.iter().try_for_each(|folder| refs::fsync(folder))?;
-        if new_folder { refs::fsync(&objects) } else { Ok(()) }
+        if new_folder {
+            refs::fsync(&objects)?;
+        }
+        *self.recent.borrow_mut() = written;
+        Ok(())
     }
 
     fn note_path(&self, name: &str) -> Answer<PathBuf> {
