@@ -361,6 +361,8 @@ pub trait Clock {
     fn ticks_ms(&self) -> u64;
     /// Waits.
     fn sleep_ms(&self, ms: u64);
+    /// Whether a person or the system asked this process to stop.
+    fn interrupted(&self) -> bool;
     /// Sixteen random bytes.
     fn chance(&self) -> [u8; 16];
 }

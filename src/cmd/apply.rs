@@ -20,7 +20,7 @@ use crate::{
         stage::Stop,
         targets,
     },
-    io::file,
+    io::{file, git::interrupt},
     model::{
         claim::{self, Claim},
         ids::ModuleId,
@@ -35,6 +35,7 @@ use crate::{
 const WAIT_MS: u64 = 1_000;
 
 pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
+    interrupt::watch();
     let begun = session.clock.ticks_ms();
     let steps = Steps { session, last_ms: RefCell::new(begun) };
     let tell = |step: Step| steps.tell(&step);
@@ -105,7 +106,7 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_
     let applied = loop {
         let applied = apply::apply(world, fresh, ask);
         let busy = matches!(&applied, Err(Stop::Refused(refusals)) if refusals.iter().any(|r| r.code == Code::Busy));
-        if !busy || session.clock.ticks_ms() >= until {
+        if !busy || session.clock.ticks_ms() >= until || session.clock.interrupted() {
             break applied;
         }
         session.clock.sleep_ms(WAIT_MS);
@@ -174,7 +175,8 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
             let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
             let class = Class::of(error.code);
             // What aborted left everything as it was; a class that says otherwise would be a lie.
-            let class = if class.world().starts_with("Untouched") { class } else { Class::Refused };
+            let told = class.world().starts_with("Untouched") || class == Class::Interrupted;
+            let class = if told { class } else { Class::Refused };
             stopped("error", class, refusal)
         }
         Ending::Unknown(error) => {

@@ -227,6 +227,9 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
                 }
             }
         }
+        if world.clock.interrupted() {
+            return refuse(Code::Interrupted, "you asked to stop, before anything was recorded", "run it again");
+        }
         let facts = facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
         let permit = gate(plan, &facts).map_err(|closed| Stop::Refused(closed.refusals))?;
         let summary = Summary::of(permit.plan());

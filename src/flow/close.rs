@@ -10,7 +10,7 @@ use crate::{
         verify::{self, Expected, NotVerified},
     },
     ledger::event::{Event, Evidence, Kind, Outcome},
-    model::{approval::Approval, ids::Oid},
+    model::{approval::Approval, ids::Oid, refusal::Code},
     port::{Host, PortError},
 };
 
@@ -96,6 +96,14 @@ fn attempt(
         durations_ms.push((step, now.saturating_sub(begun)));
         begun = now;
     };
+    // Until the host is told to change, stopping is safe; afterwards the run goes on to where it can end.
+    let stopped = || {
+        let fix = "run the same command again";
+        PortError::new(Code::Interrupted, "you asked to stop, before the host was told to change", fix)
+    };
+    if clock.interrupted() {
+        return Ending::Aborted(stopped());
+    }
     let shipped = match ship::ship(intent, host, record.source) {
         Ok(shipped) => shipped,
         // Nothing live is touched by a delivery, however it ends.
@@ -103,6 +111,9 @@ fn attempt(
     };
     took("ship");
     tell(Step::Shipped(shipped.files));
+    if clock.interrupted() {
+        return Ending::Aborted(stopped());
+    }
     // From here on only the host can tell what became of the run.
     if let Err(error) = record.sure(intent.run()) {
         return Ending::Aborted(error);

@@ -39,6 +39,10 @@ impl Clock for SystemClock {
         std::thread::sleep(Duration::from_millis(ms));
     }
 
+    fn interrupted(&self) -> bool {
+        crate::io::git::interrupt::asked()
+    }
+
     fn chance(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
         if let Some(seconds) = self.test_start_s {

@@ -89,6 +89,20 @@ fix: wait, then resume again
 }
 
 #[test]
+fn a_stop_in_the_middle_of_a_change_waits_for_its_end() {
+    let site = slow();
+    let mut child = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
+    until("the activation", || site.repo.path("count").exists());
+    let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it goes on to where it can end");
+    fs::write(site.repo.path("go"), "").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(site.log()[0].starts_with("apply ok"));
+}
+
+#[test]
 fn waiting_and_two_at_once() {
     let site = slow();
     let mut first = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();

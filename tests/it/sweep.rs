@@ -92,7 +92,7 @@ impl Bench {
             Ok(Box::new(FaultyHost { host: host(policy)?, fuse: Rc::clone(fuse) }))
         };
         let tell = |_: Step| {};
-        let clock = FastClock { clock: &ports.clock, ticks: Cell::new(0) };
+        let clock = FastClock { clock: &ports.clock, ticks: Cell::new(0), stop_after: Cell::new(u64::MAX) };
         let sound = ports.world(&tell);
         let world = match which {
             Ports::Effects => {
@@ -284,4 +284,32 @@ fn the_first_apply_is_killed() {
 fn each_read_fails() {
     let ways = ["Unreachable: delivered, ok", "Unreachable: ok", "Unrecorded: delivered, noop", "Unrecorded: noop"];
     all_of(&sweep(&Bench::second(), Ports::Reads, Fault::Before), &ways);
+}
+
+/// Asked to stop, an apply stops while nothing on the host is changed, and not in the middle of a change.
+#[test]
+fn a_stop_is_obeyed_where_it_is_safe() {
+    let bench = Bench::second();
+    let attempt = |stop_after| {
+        bench.restore();
+        let ports = bench.site.ports();
+        let tell = |_: Step| {};
+        let clock = FastClock { clock: &ports.clock, ticks: Cell::new(0), stop_after: Cell::new(stop_after) };
+        let world = World { clock: &clock, ..ports.world(&tell) };
+        let mut fresh =
+            refresh(&world, &Request { approved: None, pr: Some(2) }).map_err(|s| Failure::from(s).refusals).unwrap();
+        let said = said(apply(&world, &mut fresh, &ask(2)));
+        (said, bench.site.live(), bench.site.log()[0].clone())
+    };
+    let (said, live, log) = attempt(0);
+    assert_eq!((said.as_str(), live.as_str()), ("interrupted", "one\n"));
+    assert!(log.contains("PR #1"), "nothing was recorded: {log}");
+    for before in [1, 2] {
+        let (said, live, log) = attempt(before);
+        assert_eq!(said, "aborted: interrupted, covers [2], recorded: Some(true)");
+        assert_eq!(live, "one\n");
+        assert!(log.starts_with("apply aborted: site on box, PR #2"), "{log}");
+    }
+    let (said, live, _) = attempt(3);
+    assert_eq!((said.as_str(), live.as_str()), ("ok, 1 files, covers [2], recorded: Some(true)", "two\n"));
 }

@@ -6,6 +6,7 @@ pub mod branch;
 mod checkout;
 mod commit;
 mod diff;
+pub mod interrupt;
 mod merge;
 mod refs;
 mod source;

@@ -209,6 +209,8 @@ impl Source for Faulty<'_, Git> {
 pub(crate) struct FastClock<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) ticks: Cell<u64>,
+    /// After how many questions somebody asks to stop.
+    pub(crate) stop_after: Cell<u64>,
 }
 
 impl Clock for FastClock<'_> {
@@ -221,6 +223,11 @@ impl Clock for FastClock<'_> {
     }
     fn sleep_ms(&self, ms: u64) {
         self.ticks.set(self.ticks.get() + ms);
+    }
+    fn interrupted(&self) -> bool {
+        let left = self.stop_after.get();
+        self.stop_after.set(left.saturating_sub(1));
+        left == 0
     }
     fn chance(&self) -> [u8; 16] {
         self.clock.chance()
