@@ -144,13 +144,13 @@ impl Story<'_> {
         self.title("Somebody with write access rewinds the record on the remote");
         let tip = self.world.git(&["rev-parse", "refs/platform/state"])?;
         let older = self.world.git(&["rev-parse", "refs/platform/state~1"])?;
-        let git = |to: &str| self.world.git(&["push", "-q", "--force", "origin", &format!("{to}:refs/platform/state")]);
+        let world = self.world;
+        let put = |to: &str| world.git(&["push", "-q", "--force", "origin", &format!("{to}:refs/platform/state")]);
         self.printer.say(&format!("\n$ git push --force origin {older}:refs/platform/state"));
-        git(&older)?;
+        put(&older)?;
         self.shows(&["verify"], 20, "state_rewound")?;
-        let git = |to: &str| self.world.git(&["push", "-q", "--force", "origin", &format!("{to}:refs/platform/state")]);
         self.printer.say("\nThis clone still has the true one, and puts it back:");
-        git(&tip)?;
+        put(&tip)?;
         self.shows(&["verify"], 0, "origin has the same")
     }
 

@@ -82,6 +82,10 @@ impl Record<'_> {
                 Err(error) if error.code == Code::Busy => continue,
                 Err(error) => return Err(error),
             };
+            // Read again under the lock: its process may have removed the note, told the host and gone since.
+            if self.ledger.note(&note)?.is_none() {
+                continue;
+            }
             match self.opened(run)? {
                 Some((id, opened)) => {
                     self.append(&self.aborted(id, &opened)?, None)?;

@@ -60,10 +60,18 @@ pub fn find(world: &World<'_>, fresh: &Fresh, run: &RunId) -> Stage<OpenRun> {
 }
 
 /// The intent that opened a run, and its event.
-fn intent(world: &World<'_>, fresh: &Fresh, open: &OpenRun) -> Answer<Option<(Oid, Event)>> {
-    match &fresh.checked {
-        Some(checked) => State::at(world.source, checked.id)?.intent_of(open),
-        None => Ok(None),
+fn intent(world: &World<'_>, fresh: &Fresh, open: &OpenRun) -> Stage<(Oid, Event)> {
+    let found = match &fresh.checked {
+        Some(checked) => State::at(world.source, checked.id)?.intent_of(open)?,
+        None => None,
+    };
+    match found {
+        Some(found) => Ok(found),
+        None => refuse(
+            Code::StateInvalid,
+            format!("the intent of run {} is not in the record", open.run),
+            "platformctl verify",
+        ),
     }
 }
 
@@ -90,13 +98,7 @@ fn host_of<'f>(fresh: &'f Fresh, open: &OpenRun) -> Stage<&'f HostPolicy> {
 /// The host gave no answer, or the run cannot be ended this way; it stays open.
 pub fn resume(world: &World<'_>, fresh: &Fresh, open: OpenRun) -> Stage<Resumed> {
     let record = record(world, &fresh.policy.policy);
-    let Some((id, event)) = intent(world, fresh, &open)? else {
-        return refuse(
-            Code::StateInvalid,
-            format!("the intent of run {} is not in the record", open.run),
-            "platformctl verify",
-        );
-    };
+    let (id, event) = intent(world, fresh, &open)?;
     let policy = host_of(fresh, &open)?;
     let host = (world.host)(policy)?;
     let fate = ask(host.as_ref(), &result::RESULT, policy, &open)?;
@@ -156,13 +158,7 @@ fn verified(world: &World<'_>, policy: &HostPolicy, host: &dyn Host, event: &Eve
 /// The host gave no answer: the run stays open.
 pub fn abandon(world: &World<'_>, fresh: &Fresh, open: OpenRun, reason: &str) -> Stage<Appended> {
     let record = record(world, &fresh.policy.policy);
-    let Some((id, _)) = intent(world, fresh, &open)? else {
-        return refuse(
-            Code::StateInvalid,
-            format!("the intent of run {} is not in the record", open.run),
-            "platformctl verify",
-        );
-    };
+    let (id, _) = intent(world, fresh, &open)?;
     let policy = host_of(fresh, &open)?;
     let host = (world.host)(policy)?;
     match ask(host.as_ref(), &result::TOMBSTONE, policy, &open)? {

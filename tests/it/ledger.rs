@@ -21,7 +21,10 @@ use platformctl::{
     port::{Answer, Ledger as _, PortError, Pushed, Remote, RemoteRefs, Sign, Want},
 };
 
-use crate::support::repo::Repo;
+use crate::support::{
+    faulty::{Fault, Faulty as Racing, Fuse},
+    repo::Repo,
+};
 
 /// A remote whose answers get lost.
 struct Faulty<'a> {
@@ -390,4 +393,25 @@ fn a_run_that_was_never_sent_is_ended_once_its_process_is_gone() {
     git.set_note("doubt/lost.json", Some(&platformctl::ledger::tree::file(&old).unwrap())).unwrap();
     assert_eq!(record.settle().unwrap(), 0);
     assert_eq!(git.notes("doubt").unwrap().len(), 0);
+}
+
+/// Between the look at a note and the lock its process may have told the host and gone: the run stays open.
+#[test]
+fn a_run_that_was_sent_meanwhile_is_left_alone() {
+    let repo = Repo::new();
+    let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
+    let plain = record(&git, &remote, &clock);
+    genesis(&plain);
+    let opening = intent(&plain, RUN);
+    let note = format!("doubt/{RUN}.json");
+    git.set_note(&note, Some(&platformctl::ledger::tree::file(&opening).unwrap())).unwrap();
+    done(plain.append(&opening, None).unwrap());
+    let other = repo.open();
+    let mut fuse = Fuse::new(usize::MAX, Fault::Before);
+    fuse.meanwhile = Some(("ledger.lock", Box::new(move || other.set_note(&note, None).unwrap())));
+    let racing = Racing { port: &git, fuse: &fuse };
+    let record = Record { ledger: &racing, ..plain };
+    assert_eq!(record.settle().unwrap(), 0);
+    let state = State::at(&git, git.tip().unwrap().unwrap()).unwrap();
+    assert_eq!(state.open_runs().unwrap().len(), 1);
 }

@@ -26,17 +26,21 @@ pub(crate) enum Fault {
 }
 
 /// Counts calls, and fails one of them.
-#[derive(Debug)]
 pub(crate) struct Fuse {
     at: usize,
     fault: Fault,
     calls: Cell<usize>,
     pub(crate) names: RefCell<Vec<&'static str>>,
+    /// What somebody else does just before a call of this name.
+    pub(crate) meanwhile: Meanwhile,
 }
+
+/// A call, and what happens before it.
+pub(crate) type Meanwhile = Option<(&'static str, Box<dyn Fn()>)>;
 
 impl Fuse {
     pub(crate) fn new(at: usize, fault: Fault) -> Self {
-        Self { at, fault, calls: Cell::new(0), names: RefCell::default() }
+        Self { at, fault, calls: Cell::new(0), names: RefCell::default(), meanwhile: None }
     }
 
     /// How many calls there were.
@@ -56,6 +60,9 @@ impl Fuse {
     ) -> Answer<T> {
         let n = self.calls.replace(self.calls.get() + 1);
         self.names.borrow_mut().push(name);
+        if let Some((_, happens)) = self.meanwhile.as_ref().filter(|(call, _)| *call == name) {
+            happens();
+        }
         match self.fault {
             Fault::Before if n == self.at => fail(),
             Fault::After if n == self.at => {
