@@ -109,10 +109,12 @@ impl Class {
             | Code::VariableUnset
             | Code::BindRelativeWritable
             | Code::BindNotReadOnly
+            | Code::BindMissing
             | Code::DataAtRisk
             | Code::MutationsDisabled
             | Code::AlreadyRunningElsewhere
             | Code::ImageMissing
+            | Code::SecretMissing
             | Code::DriverNotYet
             | Code::HeldRelease
             | Code::ContentRefused => Self::Refused,
@@ -120,6 +122,9 @@ impl Class {
             Code::RemoteUnreachable
             | Code::HostUnreachable
             | Code::DeliveryFailed
+            | Code::HostKeyUnknown
+            | Code::HostKeyChanged
+            | Code::EngineUnreachable
             | Code::CredentialsMissing
             | Code::CredentialsRefused
             | Code::ShallowHistory

@@ -21,9 +21,11 @@ use crate::{
         targets,
     },
     io::{file, git::interrupt},
+    ledger::event::Evidence,
     model::{
         claim::{self, Claim},
         ids::ModuleId,
+        plan::{Action, Change},
         refusal::{Code, Refusal},
         text::shown,
     },
@@ -276,15 +278,49 @@ impl Steps<'_> {
             Step::Shipped(files) => {
                 ("shipped", format!("{}, verified there", plural(usize::try_from(*files).unwrap_or(0), "file")))
             }
-            Step::Changed => ("changed", "switched".to_owned()),
-            Step::Healthy(0) => ("healthy", "there as planned; no probes".to_owned()),
-            Step::Healthy(probes) => {
-                ("healthy", format!("{} passed", plural(usize::try_from(*probes).unwrap_or(0), "probe")))
+            Step::Pulling(images) => {
+                let images = plural(usize::try_from(*images).unwrap_or(0), "image");
+                self.session.printer.waiting(&format!("the host pulls {images}"));
+                return;
             }
+            Step::Changed(changes) => ("changed", changed(changes.as_deref())),
+            Step::Healthy(evidence) => ("healthy", healthy(evidence)),
             Step::Recorded(seq) => ("recorded", format!("seq {seq}")),
         };
         // What takes no time worth a word shows none.
         let took = if took < 100 { String::new() } else { seconds(took) };
         self.session.printer.say(format!("✓ {word:<9} {text:<34} {took:>6}").trim_end());
     }
+}
+
+/// What became of the services, in a few words.
+fn changed(changes: Option<&[Change]>) -> String {
+    let word = |action| match action {
+        Action::Create => "created",
+        Action::Adopt => "adopted",
+        Action::Recreate => "recreated",
+        Action::Start => "started",
+        Action::Remove => "removed",
+        Action::None => "kept",
+    };
+    match changes {
+        None => "switched".to_owned(),
+        Some([]) => "nothing had to".to_owned(),
+        Some([one]) => format!("{} {}", shown(&one.service), word(one.action)),
+        Some(several) => plural(several.len(), "service"),
+    }
+}
+
+/// How long it was watched, and what was asked.
+fn healthy(evidence: &Evidence) -> String {
+    let probes = match usize::try_from(evidence.probes).unwrap_or(0) {
+        0 => "no probes".to_owned(),
+        probes => format!("{} passed", plural(probes, "probe")),
+    };
+    if evidence.containers.is_empty() {
+        return if evidence.probes == 0 { "there as planned; no probes".to_owned() } else { probes };
+    }
+    let watched_s = evidence.containers.iter().map(|container| container.healthy_s).min().unwrap_or(0);
+    let restarts: u64 = evidence.containers.iter().map(|container| container.restarts).sum();
+    format!("{watched_s} s, {}, {probes}", plural(usize::try_from(restarts).unwrap_or(0), "restart"))
 }

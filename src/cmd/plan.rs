@@ -139,9 +139,7 @@ fn report(proposal: &Proposal) -> Report {
     lines.extend(version);
     lines.extend(changes(&intent.changes));
     lines.push(if proposal.done { "nothing to change".to_owned() } else { plural(intent.changes.len(), "change") });
-    // What carries a warning is a preview, or is not applied by this version.
-    let next = match (proposal.done, intent.merge.filter(|_| proposal.warnings.is_empty()), intent.pr) {
-        (false, None, Some(_)) if intent.merge.is_some() => "platformctl pending".to_owned(),
+    let next = match (proposal.done, intent.merge, intent.pr) {
         (false, Some(merge), Some(pr)) => format!("platformctl apply {} --approved {merge} --pr {pr}", intent.module),
         (false, None, Some(pr)) => format!("review and merge PR #{pr}"),
         (true, _, _) | (false, _, None) => format!("platformctl status {}", intent.module),

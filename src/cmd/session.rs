@@ -12,12 +12,9 @@ use crate::{
         request::Request,
         stage::Stage,
     },
-    io::{clock::SystemClock, env::Env, git::Git, local::Local, remote::GitRemote},
-    model::{
-        policy::{HostPolicy, Transport},
-        refusal::Code,
-    },
-    port::{Answer, Host, PortError, Remote, Sign},
+    io::{clock::SystemClock, env::Env, git::Git, local::Local, remote::GitRemote, ssh::Ssh},
+    model::policy::{HostPolicy, Transport},
+    port::{Answer, Host, Remote, Sign},
     ui::{Printer, Report},
 };
 
@@ -61,15 +58,14 @@ impl Session {
     /// Reaches a host by its entry in the policy.
     ///
     /// # Errors
-    /// The transport is not there yet.
+    /// Never yet: nothing is connected before something is asked.
     pub(super) fn host(&self, policy: &HostPolicy) -> Answer<Box<dyn Host>> {
         match policy.transport {
             Transport::Local => Ok(Box::new(Local::new(self.path.clone(), self.home.clone()))),
-            Transport::Ssh => Err(PortError::new(
-                Code::DriverNotYet,
-                "the host is reached over ssh, which this version plans for but does not use",
-                "apply it with a later version, or on the machine itself with transport: local",
-            )),
+            Transport::Ssh => {
+                let destination = policy.destination.as_deref().unwrap_or_default();
+                Ok(Box::new(Ssh::new(destination, &policy.host_keys, &self.env)))
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{
         bind::{Bind, Waivers, bind},
         bound::Bound,
         close::{Carried, Step, carry_out},
-        gate::{Check, Facts, Permit, gate},
+        gate::{Check, Closed, Facts, Permit, gate},
         observe,
         open::{self, Opened},
         plan::{self, Plan},
@@ -22,13 +22,14 @@ use crate::{
         claim::Claim,
         ids::{HostName, ModuleId, Oid, RunId},
         json::CanonicalError,
-        module::Driver,
         plan::Change,
+        policy::HostPolicy,
         refusal::Code,
-        status::ModuleStatus,
+        status::{ModuleStatus, OpenRun},
         text::shown,
     },
-    port::{Answer, Host, PortError},
+    port::{Answer, Host, Input, PortError},
+    runtime::compose,
 };
 
 /// How often a plan is made again because the record moved, before it is called contention.
@@ -148,25 +149,33 @@ pub fn forge<'a>(world: &World<'a>, fresh: &'a Fresh) -> Forge<'a> {
 ///
 /// # Errors
 /// The host gave no answer, or the plan is not the one that a plan file claims.
-pub fn planned(world: &World<'_>, bound: Bound, claim: Option<&Claim>) -> Stage<(Plan, Box<dyn Host>)> {
-    let module = bound.manifest().id.clone();
-    if bound.manifest().runtime.driver != Driver::Files {
-        return refuse(
-            Code::DriverNotYet,
-            format!("{module} has driver compose, which this version validates and plans from git but does not apply"),
-            "apply it with a later version",
-        );
-    }
+pub fn planned(world: &World<'_>, bound: Bound, ask: &Ask) -> Stage<(Plan, Box<dyn Host>)> {
     let host = (world.host)(&bound.host)?;
-    let observed = observe::files(host.as_ref(), &bound.host.root, &module)?;
+    let observed = observe::observe(host.as_ref(), bound.target(), world.source, world.clock)?;
     let unfit = |error: CanonicalError| {
         PortError::new(Code::Bug, "the plan has no canonical form", "please report this").because(error)
     };
-    let plan = plan::plan(bound, observed).map_err(unfit)?;
+    let plan = plan::plan(bound, observed, ask.again).map_err(unfit)?;
+    let claim = ask.claim.as_deref();
     if let Some(stale) = claim.and_then(|claim| claim.differs(plan.intention(), plan.digest())) {
         return Err(stale.into());
     }
     Ok((plan, host))
+}
+
+/// Brings images that the host does not have, where nothing else speaks against the plan. What runs is not touched.
+/// Returns whether to plan again.
+fn pulled(world: &World<'_>, closed: &Closed, images: &[String], target: &HostPolicy, host: &dyn Host) -> Answer<bool> {
+    let only = !images.is_empty() && closed.refusals.iter().all(|refusal| refusal.code == Code::ImageMissing);
+    if !only {
+        return Ok(false);
+    }
+    (world.tell)(Step::Pulling(images.len() as u64));
+    let head = [target.root.to_string(), compose::engine(target)];
+    let args: Vec<String> = head.into_iter().chain(images.iter().cloned()).collect();
+    let reply = host.run(&compose::PULL, &args, Input::Nothing).map_err(PortError::harmless)?;
+    let text = String::from_utf8_lossy(&reply.stdout);
+    Ok(text.lines().filter(|line| line.starts_with("pulled ")).count() == images.len())
 }
 
 fn again(state: Option<&State<'_>>, module: &ModuleId) -> Stage<Request> {
@@ -182,7 +191,7 @@ fn again(state: Option<&State<'_>>, module: &ModuleId) -> Stage<Request> {
 /// # Errors
 /// The record cannot be read.
 pub fn facts(world: &World<'_>, checked: Option<&Checked>, plan: &Plan, retry: bool) -> Answer<Facts> {
-    let at_witness = match (&plan.observed().witness, checked) {
+    let at_witness = match (&plan.observed().ground.witness, checked) {
         (Some(witness), Some(checked)) => {
             let seen = witness.commit;
             let contained = world.source.has(seen)? && world.source.is_ancestor(seen, checked.id)?;
@@ -210,9 +219,12 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
     // What this command itself recorded since, for other modules.
     fresh.checked = newest(world)?;
     let record = record(world, &fresh.policy.policy);
+    let mut tried = false;
     for _ in 0..ROUNDS {
         busy(world, fresh, ask)?;
-        let (plan, host) = planned(world, bound(world, fresh, ask)?, ask.claim.as_deref())?;
+        let bound = bound(world, fresh, ask)?;
+        shared(world, fresh, &bound)?;
+        let (plan, host) = planned(world, bound, ask)?;
         let tip = fresh.checked.as_ref().map(|checked| checked.id);
         let status = match tip {
             Some(tip) => State::at(world.source, tip)?.blob_id(&tree::status_path(&ask.module))?,
@@ -231,7 +243,15 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
             return refuse(Code::Interrupted, "you asked to stop, before anything was recorded", "run it again");
         }
         let facts = facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
-        let permit = gate(plan, &facts).map_err(|closed| Stop::Refused(closed.refusals))?;
+        let (images, policy) = (plan.missing_images(), plan.bound().host.clone());
+        let permit = match gate(plan, &facts) {
+            Ok(permit) => permit,
+            Err(closed) if !tried && pulled(world, &closed, &images, &policy, host.as_ref())? => {
+                tried = true;
+                continue;
+            }
+            Err(closed) => return Err(Stop::Refused(closed.refusals)),
+        };
         let summary = Summary::of(permit.plan());
         let checks = permit.checks.clone();
         if let Some(intent) = opened(&record, fresh, permit, status)? {
@@ -287,9 +307,8 @@ fn noop(record: &Record<'_>, fresh: &Fresh, plan: &Plan, status: Option<Oid>) ->
         return Ok(Some(noop(None)));
     }
     record.ready(&fresh.policy, fresh.p)?;
-    let intention = plan.intention();
     let (event, _) = record.about(Kind::ApplyNoop, plan)?;
-    let preconditions = record.preconditions(&intention.module, &intention.host, status)?;
+    let preconditions = record.preconditions(plan.bound().manifest(), status)?;
     Ok(match record.append(&event, Some(&preconditions))? {
         Append::Done(done) => Some(noop(Some(done))),
         Append::Moved(_) => None,
@@ -300,8 +319,23 @@ fn noop(record: &Record<'_>, fresh: &Fresh, plan: &Plan, status: Option<Oid>) ->
 fn busy(world: &World<'_>, fresh: &Fresh, ask: &Ask) -> Stage<()> {
     let Some(checked) = &fresh.checked else { return Ok(()) };
     let state = State::at(world.source, checked.id)?;
-    let open = state.open_runs()?.into_iter().find(|open| open.module == ask.module);
-    let Some(open) = open else { return Ok(()) };
+    match state.open_runs()?.into_iter().find(|open| open.module == ask.module) {
+        Some(open) => taken(world, &open),
+        None => Ok(()),
+    }
+}
+
+/// Refuses while another module of the same compose project has an open run.
+fn shared(world: &World<'_>, fresh: &Fresh, bound: &Bound) -> Stage<()> {
+    let Some(checked) = &fresh.checked else { return Ok(()) };
+    let state = State::at(world.source, checked.id)?;
+    match open::holder(&state, &open::scope(bound.manifest()))? {
+        Some(open) => taken(world, &open),
+        None => Ok(()),
+    }
+}
+
+fn taken(world: &World<'_>, open: &OpenRun) -> Stage<()> {
     refuse(
         Code::Busy,
         format!(

@@ -23,7 +23,7 @@ use crate::{
         refusal::{Code, Refusal},
         text,
     },
-    port::{Answer, Checkout, Entry, Mode, OnDisk},
+    port::{Answer, Checkout, Entry, Mode, OnDisk, Source},
 };
 
 /// What a person waives.
@@ -95,14 +95,26 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
     let approval = proof(&approved, scope.unwrap_or_default());
     Ok(Bound {
         approval,
-        manifest: module.manifest,
-        closure: module.closure,
+        before: before(source, ask.module, applied)?,
+        module,
         host: host_policy.clone(),
+        sacred: ask.policy.policy.sacred.clone(),
         policy_blob: ask.policy.blob,
         last,
         checkout,
         waived,
     })
+}
+
+/// The module as it is applied, if it can be read: reasons are told against it.
+fn before(source: &dyn Source, id: &ModuleId, applied: Option<Oid>) -> Answer<Option<Module>> {
+    match applied {
+        Some(merge) if source.has(merge)? => {
+            let content = Content::lazy(source, source.commit(merge)?.tree);
+            Ok(repository::module(&content, id)?.and_then(Result::ok))
+        }
+        Some(_) | None => Ok(None),
+    }
 }
 
 /// The approval as it is recorded.

@@ -1,13 +1,14 @@
 //! What an apply is bound to: the content of M, the policy at P, and what the record says is applied.
 
 use crate::{
+    flow::repository::Module,
     model::{
         approval::Approval,
         closure::Closure,
         ids::Oid,
         module::{Driver, Manifest},
         path::RepoPath,
-        policy::HostPolicy,
+        policy::{HostPolicy, SacredPolicy},
         status::ModuleStatus,
     },
     runtime::files::{FileState, Listing},
@@ -18,9 +19,10 @@ use crate::{
 #[must_use]
 pub struct Bound {
     pub(super) approval: Approval,
-    pub(super) manifest: Manifest,
-    pub(super) closure: Closure,
+    pub(super) module: Module,
+    pub(super) before: Option<Module>,
     pub(super) host: HostPolicy,
+    pub(super) sacred: SacredPolicy,
     pub(super) policy_blob: Oid,
     pub(super) last: Option<ModuleStatus>,
     pub(super) checkout: &'static str,
@@ -35,12 +37,17 @@ impl Bound {
 
     /// The manifest at M.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.module.manifest
     }
 
     /// The closure at M.
     pub fn closure(&self) -> &Closure {
-        &self.closure
+        &self.module.closure
+    }
+
+    /// What is applied to what host: everything that a driver works with.
+    pub(super) fn target(&self) -> Target<'_> {
+        Target { module: &self.module, host: &self.host, sacred: &self.sacred }
     }
 
     /// What the record says of the module.
@@ -57,6 +64,17 @@ impl Bound {
     pub fn checkout(&self) -> &'static str {
         self.checkout
     }
+}
+
+/// A module at a version, and the policy about its host.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The module.
+    pub module: &'a Module,
+    /// Its host's entry.
+    pub host: &'a HostPolicy,
+    /// Paths that no module may touch, and doors that are open.
+    pub sacred: &'a SacredPolicy,
 }
 
 /// The files of the release of a module with driver `files`, by their path below its `tree`; and the path of each in the repository.

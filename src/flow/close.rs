@@ -3,14 +3,15 @@
 use crate::{
     flow::{
         append::Appended,
+        observe::Running,
         open::Intent,
         record::Record,
         run::{self, NotRan},
         ship,
-        verify::{self, Expected, NotVerified},
+        verify::{self, Expected, NotVerified, What},
     },
     ledger::event::{Event, Evidence, Kind, Outcome},
-    model::{approval::Approval, ids::Oid, refusal::Code},
+    model::{approval::Approval, ids::Oid, plan::Change, refusal::Code},
     port::{Host, PortError},
 };
 
@@ -45,14 +46,16 @@ pub struct Carried {
 pub enum Step {
     /// The approval is proven.
     Approved(Box<Approval>),
+    /// Images are brought to the host: how many.
+    Pulling(u64),
     /// The intent is recorded: seq.
     Intent(u64),
     /// Delivered and verified on the host: files.
     Shipped(u64),
-    /// Activated.
-    Changed,
-    /// Verified: probes that passed.
-    Healthy(u64),
+    /// Activated: the services that changed; `None` where the release was switched to.
+    Changed(Option<Vec<Change>>),
+    /// Verified: what was seen.
+    Healthy(Box<Evidence>),
     /// The outcome is recorded: seq.
     Recorded(u64),
 }
@@ -125,19 +128,18 @@ fn attempt(
         Err(NotRan::Unknown(error)) => return Ending::Unknown(error),
     };
     took("run");
-    tell(Step::Changed);
     let plan = intent.permit.plan();
-    let expected = Expected {
-        module: &plan.intention().module,
-        root: &plan.bound().host.root,
-        release: plan.intention().closure.hex(),
-        files: plan.wanted(),
-        health: &plan.bound().manifest().health,
+    let composed = matches!(plan.observed.running, Running::Compose(_));
+    tell(Step::Changed(composed.then(|| plan.changes().to_vec())));
+    let what = match plan.observed.running {
+        Running::Files(_) => What::Files(&plan.wanted),
+        Running::Compose(_) => What::Compose(&plan.expected),
     };
+    let expected = Expected { target: plan.bound.target(), what };
     let ending = settled(verify::after(ran, &expected, host, clock));
     took("verify");
     if let Ending::Ok(evidence) = &ending {
-        tell(Step::Healthy(evidence.probes));
+        tell(Step::Healthy(Box::new(evidence.clone())));
     }
     ending
 }

@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    flow::plan::Plan,
+    flow::{observe::Running, plan::Plan, reach},
     model::{
         ids::Oid,
-        module::Driver,
-        policy::{Mutations, Transport},
+        module::DataAction,
+        policy::Mutations,
         refusal::{Code, Refusal},
         text::shown,
     },
@@ -74,13 +74,20 @@ pub struct Closed {
 pub fn gate(plan: Plan, facts: &Facts) -> Result<Permit, Box<Closed>> {
     let mut list = List::default();
     mutations(&plan, &mut list);
-    driver(&plan, &mut list);
+    moved(&plan, &mut list);
     machine(&plan, &mut list);
     place(&plan, &mut list);
     space(&plan, &mut list);
     witness(&plan, facts, &mut list);
     held(&plan, facts, &mut list);
-    activate(&plan, &mut list);
+    match &plan.observed.running {
+        Running::Files(_) => activate(&plan, &mut list),
+        Running::Compose(compose) => {
+            for (id, evidence, refusals) in reach::judge(&plan, compose) {
+                list.all(id, evidence, refusals);
+            }
+        }
+    }
     if list.refusals.is_empty() {
         Ok(Permit { plan, checks: list.checks })
     } else {
@@ -96,9 +103,13 @@ struct List {
 
 impl List {
     fn ask(&mut self, id: &'static str, evidence: Value, refusal: Option<Refusal>) {
-        let result = if refusal.is_some() { "fail" } else { "pass" };
+        self.all(id, evidence, refusal.into_iter().collect());
+    }
+
+    fn all(&mut self, id: &'static str, evidence: Value, refusals: Vec<Refusal>) {
+        let result = if refusals.is_empty() { "pass" } else { "fail" };
         self.checks.push(Check { id, result, evidence });
-        self.refusals.extend(refusal);
+        self.refusals.extend(refusals);
     }
 }
 
@@ -115,22 +126,25 @@ fn mutations(plan: &Plan, list: &mut List) {
     list.ask("mutations", json!({"enabled": !closed}), refusal);
 }
 
-fn driver(plan: &Plan, list: &mut List) {
-    let manifest = &plan.bound.manifest;
-    let can = manifest.runtime.driver == Driver::Files && plan.bound.host.transport == Transport::Local;
-    let refusal = (!can).then(|| {
+/// A module that moves leaves what runs where it was.
+fn moved(plan: &Plan, list: &mut List) {
+    let last = plan.bound.last.as_ref().and_then(|last| last.last_apply_host.as_ref());
+    let module = &plan.intention.module;
+    let left = last.filter(|last| **last != plan.intention.host);
+    let acknowledged = reach::acknowledged(plan, module.as_str(), DataAction::Leave);
+    let refusal = left.filter(|_| !acknowledged).map(|left| {
         Refusal::new(
-            Code::DriverNotYet,
-            "this version applies driver `files` on a host with transport `local`",
-            "validate and plan it from git; apply it with a later version",
+            Code::DataAtRisk,
+            format!("{module} was applied on {left} and would now run on {}: what runs on {left} stays there, with its data", plan.intention.host),
+            format!("take care of {left} yourself, and add to its module.yaml by a pull request: acknowledge: [{{data: {module}, action: leave, reason: …}}]"),
         )
     });
-    list.ask("driver", json!({"applies": can}), refusal);
+    list.ask("host", json!({"before": last, "acknowledged": acknowledged}), refusal);
 }
 
 fn machine(plan: &Plan, list: &mut List) {
     let wanted = &plan.bound.host.machine_id;
-    let seen = plan.observed.machine_id.as_deref();
+    let seen = plan.observed.ground.machine_id.as_deref();
     let host = &plan.intention.host;
     let other = !wanted.is_empty() && seen != Some(wanted.as_str());
     let refusal = other.then(|| {
@@ -145,7 +159,7 @@ fn machine(plan: &Plan, list: &mut List) {
         )
     });
     list.ask("machine", json!({"checked": !wanted.is_empty()}), refusal);
-    let missing = &plan.observed.missing;
+    let missing = &plan.observed.ground.missing;
     let refusal = (!missing.is_empty()).then(|| {
         Refusal::new(
             Code::HostFailed,
@@ -159,7 +173,7 @@ fn machine(plan: &Plan, list: &mut List) {
 fn place(plan: &Plan, list: &mut List) {
     let root = &plan.bound.host.root;
     let module = &plan.intention.module;
-    let foreign = plan.observed.live == Live::Foreign;
+    let foreign = matches!(plan.observed.running, Running::Files(Live::Foreign));
     let refusal = foreign.then(|| {
         Refusal::new(
             Code::AlreadyRunningElsewhere,
@@ -168,23 +182,23 @@ fn place(plan: &Plan, list: &mut List) {
         )
     });
     list.ask("place", json!({"foreign": foreign}), refusal);
-    let refusal = (!plan.observed.writable).then(|| {
+    let refusal = (!plan.observed.ground.writable).then(|| {
         Refusal::new(
             Code::HostFailed,
             format!("{root} may not be written to"),
             format!("on the host: install -d -o \"$USER\" {root}"),
         )
     });
-    list.ask("root", json!({"writable": plan.observed.writable}), refusal);
+    list.ask("root", json!({"writable": plan.observed.ground.writable}), refusal);
 }
 
 /// Free space that stays free, beside twice the release: 16 MiB.
 const SPARE_BYTES: u64 = 16 << 20;
 
 fn space(plan: &Plan, list: &mut List) {
-    let needs: u64 = plan.bound.closure.files.iter().map(|file| file.size_bytes).sum();
+    let needs: u64 = plan.bound.module.closure.files.iter().map(|file| file.size_bytes).sum();
     let needs = needs.saturating_mul(2).saturating_add(SPARE_BYTES);
-    let free = plan.observed.free_bytes;
+    let free = plan.observed.ground.free_bytes;
     let refusal = (free < needs).then(|| {
         Refusal::new(
             Code::HostFailed,
@@ -196,7 +210,7 @@ fn space(plan: &Plan, list: &mut List) {
 }
 
 fn witness(plan: &Plan, facts: &Facts, list: &mut List) {
-    let Some(seen) = &plan.observed.witness else {
+    let Some(seen) = &plan.observed.ground.witness else {
         list.ask("witness", json!({"seq": null}), None);
         return;
     };
@@ -236,7 +250,7 @@ fn held(plan: &Plan, facts: &Facts, list: &mut List) {
 
 fn activate(plan: &Plan, list: &mut List) {
     let allowed = &plan.bound.host.activate;
-    let wanted = &plan.bound.manifest.runtime.activate;
+    let wanted = &plan.bound.module.manifest.runtime.activate;
     let foreign: Vec<_> = wanted.iter().filter(|argv| !allowed.contains(argv)).collect();
     let refusal = foreign.first().map(|argv| {
         let argv = serde_json::to_string(argv).unwrap_or_default();

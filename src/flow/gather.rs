@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     flow::{
         content::{Content, FILE_BYTES_MAX},
-        repository::{self, Found, Module, problem},
+        repository::{self, Found, Module, Rendering, problem},
     },
     model::{
         closure::{Closure, ClosureFile},
@@ -18,7 +18,7 @@ use crate::{
         path::RepoPath,
         problem::Problem,
         refusal::Code,
-        text,
+        text, variable,
     },
     port::{Answer, Entry, Mode, PortError},
 };
@@ -31,6 +31,7 @@ pub(super) struct Gathering<'a> {
     own: BTreeSet<RepoPath>,
     written: Vec<Value>,
     services: Vec<(RepoPath, compose::Service)>,
+    rendering: Rendering,
     problems: Vec<Problem>,
 }
 
@@ -43,6 +44,7 @@ impl<'a> Gathering<'a> {
             own: BTreeSet::new(),
             written: Vec::new(),
             services: Vec::new(),
+            rendering: Rendering::default(),
             problems: Vec::new(),
         }
     }
@@ -119,6 +121,8 @@ impl<'a> Gathering<'a> {
             runtime.compose_files.iter().map(|file| (file.clone(), project.clone())).collect();
         let mut seen = BTreeSet::new();
         let mut defined = BTreeSet::new();
+        let mut included = BTreeSet::new();
+        let known = self.known_variables(manifest)?;
         while let Some((file, project)) = queue.pop() {
             if !seen.insert(file.clone()) {
                 continue;
@@ -130,7 +134,10 @@ impl<'a> Gathering<'a> {
             for followed in &scan.follows {
                 queue.push((followed.path.clone(), followed.path.parent()));
             }
-            self.take(&file, scan, manifest, listed.is_some(), &mut defined)?;
+            included.extend(scan.includes.iter().cloned());
+            let defines = listed.is_some() || included.contains(&file);
+            self.take(&file, scan, manifest, (listed.is_some(), defines), &mut defined)?;
+            self.unset(&file, &known);
         }
         for (at, service) in runtime.services.iter().enumerate() {
             let message = format!("no compose file of the module defines the service `{}`", text::shown(service));
@@ -143,7 +150,13 @@ impl<'a> Gathering<'a> {
         }
         for (at, path) in runtime.env_files.iter().enumerate() {
             self.own(path.clone(), &["runtime", "env_files", &at.to_string()])?;
+            self.rendering.reads.insert(path.clone());
         }
+        self.undeclared(manifest);
+        self.rendering.services = match runtime.services.as_slice() {
+            [] => defined.iter().cloned().collect(),
+            named => named.to_vec(),
+        };
         for (at, probe) in manifest.health.probes.iter().enumerate() {
             if let Some(service) = &probe.service {
                 let message =
@@ -167,6 +180,7 @@ impl<'a> Gathering<'a> {
             return Ok(None);
         };
         self.add(file, false)?;
+        self.rendering.reads.insert(file.clone());
         match parsed.as_ref() {
             Ok(node) => Ok(Some(compose::scan(file, project, node))),
             Err(error) => {
@@ -182,7 +196,7 @@ impl<'a> Gathering<'a> {
         file: &RepoPath,
         scan: Scan,
         manifest: &Manifest,
-        listed: bool,
+        (listed, defines): (bool, bool),
         defined: &mut BTreeSet<String>,
     ) -> Answer<()> {
         let wanted = &manifest.runtime.services;
@@ -195,9 +209,13 @@ impl<'a> Gathering<'a> {
             let own = !listed || wanted.is_empty() || wanted.contains(&service.name);
             for named in &service.files {
                 self.named(file, named, own)?;
+                if named.as_ == Use::Rendered {
+                    self.rendering.reads.insert(named.path.clone());
+                }
             }
+            self.rendering.stand_ins.extend(service.secrets.iter().map(|(secret, _)| secret.clone()));
             if own {
-                if listed {
+                if defines {
                     defined.insert(service.name.clone());
                 }
                 self.written.push(json!({"name": service.name, "written": service.written}));
@@ -207,11 +225,49 @@ impl<'a> Gathering<'a> {
         Ok(())
     }
 
+    /// Names that have a value when the module's files are rendered.
+    fn known_variables(&self, manifest: &Manifest) -> Answer<BTreeSet<String>> {
+        let own = ["PLATFORM_ROOT", "PLATFORM_SECRETS", "PLATFORM_DATA", "PLATFORM_HOST"].map(str::to_owned);
+        let mut known: BTreeSet<String> = own.into_iter().chain(manifest.runtime.vars.keys().cloned()).collect();
+        for path in &manifest.runtime.env_files {
+            let text = self.content.text(path)?.map(|(_, bytes)| String::from_utf8_lossy(&bytes).into_owned());
+            let names = text.iter().flat_map(|text| text.lines()).filter_map(|line| line.split_once('='));
+            known.extend(names.map(|(name, _)| name.trim().trim_start_matches("export ").trim().to_owned()));
+        }
+        Ok(known)
+    }
+
+    /// Variables of the module's services without a value and without a default.
+    fn unset(&mut self, file: &RepoPath, known: &BTreeSet<String>) {
+        for (in_file, service) in &self.services {
+            for (text, at) in service.variables.iter().filter(|_| in_file == file) {
+                for name in variable::missing(text, known) {
+                    let message = format!("the variable {name} of service {} has no value", text::shown(&service.name));
+                    let fix = format!("add it to runtime.vars of the module, or write a default: ${{{name}:-…}}");
+                    self.problems.push(problem(file.as_str(), *at, Code::VariableUnset, message, fix));
+                }
+            }
+        }
+    }
+
+    /// Secret files of the module's services that its manifest does not declare.
+    fn undeclared(&mut self, manifest: &Manifest) {
+        for (file, service) in &self.services {
+            for (secret, at) in &service.secrets {
+                if !manifest.secrets.iter().any(|declared| declared.file == *secret) {
+                    let message = format!("the secret file `{secret}` is not declared by {}", manifest.id);
+                    let fix = format!("add to its module.yaml: secrets: [{{file: {secret}, keys: […]}}]");
+                    self.problems.push(problem(file.as_str(), *at, Code::ManifestInvalid, message, fix));
+                }
+            }
+        }
+    }
+
     fn named(&mut self, file: &RepoPath, named: &Named, own: bool) -> Answer<()> {
         let there = self.add(&named.path, own)?;
         let path = &named.path;
         let found = match (named.as_, there) {
-            (Use::Read | Use::Mounted, true) => None,
+            (Use::Rendered | Use::Read | Use::Mounted, true) => None,
             (Use::Written, true) => Some((
                 Code::BindNotReadOnly,
                 format!("the tracked `{path}` is mounted writable: a release is never changed"),
@@ -222,7 +278,7 @@ impl<'a> Gathering<'a> {
                 format!("`{path}` is not tracked: a release has its own folder, so it would start empty in each"),
                 format!("write an absolute path of the host, or ${{PLATFORM_DATA}}/{}", path.name()),
             )),
-            (Use::Read | Use::Mounted, false) => Some((
+            (Use::Rendered | Use::Read | Use::Mounted, false) => Some((
                 Code::ClosureIncomplete,
                 format!("`{path}` is not in the repository"),
                 "commit it, or correct the path".to_owned(),
@@ -264,7 +320,7 @@ impl<'a> Gathering<'a> {
             return Ok(Err(self.problems));
         }
         let closure = digests(&manifest, files, &self.own, &self.written)?;
-        Ok(Ok(Module { manifest, closure, services: self.services }))
+        Ok(Ok(Module { manifest, closure, services: self.services, rendering: self.rendering }))
     }
 
     /// Names that are one name where case does not count.

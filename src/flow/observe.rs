@@ -1,28 +1,184 @@
-//! Observe: what runs on the host now. Reads, and never writes.
+//! Observe: what runs on the host now, and for driver compose what its files become there. Reads, and never writes.
+
+use std::collections::BTreeSet;
 
 use crate::{
-    model::{ids::ModuleId, path::HostPath, refusal::Code},
-    port::{Answer, Host, Input, PortError},
-    runtime::files::{self, Observed},
+    flow::{bound::Target, content::FILE_BYTES_MAX},
+    model::{
+        digest::hex,
+        module::Driver,
+        path::RepoPath,
+        refusal::{Code, Refusal},
+        sacred,
+    },
+    port::{Answer, Clock, Host, Input, Member, PortError, Reply, Script, Source},
+    runtime::{
+        compose::{
+            self,
+            look::{self, Looked},
+            overlay::{Overlaid, Overlay},
+            render::{self, Rendered},
+        },
+        files::{self, Live},
+        ground::{Ground, LookError},
+    },
 };
 
-/// Looks at a module of driver `files`.
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The host itself.
+    pub ground: Ground,
+    /// What runs.
+    pub running: Running,
+}
+
+/// What runs, by driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Running {
+    /// Driver files: what is live.
+    Files(Live),
+    /// Driver compose.
+    Compose(Box<Compose>),
+}
+
+/// What was seen of a compose module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compose {
+    /// What was rendered.
+    pub rendered: Rendered,
+    /// The override and what was seen with it; `None` if nothing could be rendered.
+    pub seen: Option<(Overlay, Looked)>,
+    /// Hides what the final model's digest says; it is never recorded.
+    pub salt: String,
+    /// Paths of the host that were asked for.
+    pub binds: Vec<String>,
+    /// Sacred paths that were asked for.
+    pub sacred: Vec<String>,
+}
+
+/// Looks at a module. The clock's chance makes the salt.
 ///
 /// # Errors
 /// The host gave no answer, or one that its script cannot have given.
-pub fn files(host: &dyn Host, root: &HostPath, module: &ModuleId) -> Answer<Observed> {
-    let args = [root.to_string(), module.to_string()];
-    let reply = host.run(&files::LOOK, &args, Input::Nothing).map_err(PortError::harmless)?;
-    let unfit = |cause: Box<dyn std::error::Error + Send + Sync>| {
-        PortError::new(
-            Code::HostUnreachable,
-            "the host's answer to files-look makes no sense",
-            "look at the host by hand; nothing was changed",
-        )
-        .because(cause)
-    };
-    if reply.rc != 0 {
-        return Err(unfit(format!("it ended with {}", reply.rc).into()));
+pub fn observe(host: &dyn Host, target: Target<'_>, source: &dyn Source, clock: &dyn Clock) -> Answer<Observed> {
+    match target.module.manifest.runtime.driver {
+        Driver::Files => {
+            let (ground, live) = files(host, target)?;
+            Ok(Observed { ground, running: Running::Files(live) })
+        }
+        Driver::Compose => composed(host, target, source, hex(&clock.chance())),
     }
-    files::parse_look(&reply.stdout).map_err(|error| unfit(error.into()))
+}
+
+/// Looks at what is live of a module with driver files.
+///
+/// # Errors
+/// As [`observe`].
+pub(super) fn files(host: &dyn Host, target: Target<'_>) -> Answer<(Ground, Live)> {
+    let args = [target.host.root.to_string(), target.module.manifest.id.to_string()];
+    let reply = asked(host, &files::LOOK, &args, Input::Nothing)?;
+    files::parse_look(&reply.stdout).map_err(|error| unfit(&files::LOOK, error))
+}
+
+fn asked(host: &dyn Host, script: &Script, args: &[String], input: Input<'_>) -> Answer<Reply> {
+    let reply = host.run(script, args, input).map_err(PortError::harmless)?;
+    if reply.rc == 0 { Ok(reply) } else { Err(unfit(script, format!("it ended with {}", reply.rc))) }
+}
+
+fn unfit(script: &Script, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
+    let what = format!("the host's answer to {} makes no sense", script.name);
+    PortError::new(Code::HostUnreachable, what, "look at the host by hand; nothing was changed").because(cause)
+}
+
+/// Refuses a root that could not stand in a path as it is.
+pub(super) fn plain_root(target: Target<'_>) -> Option<Refusal> {
+    (!compose::root_is_plain(&target.host.root)).then(|| {
+        Refusal::new(
+            Code::PolicyInvalid,
+            format!("the root {} has characters that compose modules cannot have in it", target.host.root),
+            "use letters, digits and /._-+@ in the root of a host with compose modules",
+        )
+    })
+}
+
+fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: String) -> Answer<Observed> {
+    if let Some(refusal) = plain_root(target) {
+        return Err(PortError::new(refusal.code, refusal.fact, refusal.fix));
+    }
+    let (manifest, closure) = (&target.module.manifest, &target.module.closure);
+    let own: BTreeSet<String> = target.module.rendering.services.iter().cloned().collect();
+    let args = compose::args(manifest, target.host, &closure.digest.hex());
+    let mut members = to_render(target, source, Vec::new());
+    let reply = asked(host, &compose::RENDER, &args, Input::Tar(&mut members))?;
+    let refuse = |error: LookError| unfit(&compose::RENDER, error);
+    let (ground, rendered) = render::parse(&reply.stdout, &own).map_err(refuse)?;
+    let mut compose = Compose { rendered, seen: None, salt, binds: Vec::new(), sacred: Vec::new() };
+    if let Some(model) = &compose.rendered.model {
+        let overlaid = Overlaid {
+            module: &manifest.id,
+            root: &target.host.root,
+            closure,
+            model,
+            images: &compose.rendered.images,
+        };
+        let overlay = overlaid.make().map_err(|error| {
+            PortError::new(Code::Bug, "the override has no canonical form", "please report this").because(error)
+        })?;
+        let release = format!("{}/releases/", target.host.root);
+        let devices = model.volumes.values().filter_map(|volume| volume.options.get("device")).cloned();
+        let binds = model.services.values().flat_map(|service| service.binds.iter().map(|bind| bind.source.clone()));
+        let outside: BTreeSet<String> = binds.filter(|path| !path.starts_with(&release)).chain(devices).collect();
+        compose.binds = outside.into_iter().filter(|path| !path.contains('\n')).collect();
+        let listed = target.sacred.paths.iter().map(|path| path.strip_suffix("/**").unwrap_or(path).to_owned());
+        let root = std::iter::once(target.host.root.to_string());
+        compose.sacred = sacred::SACRED.iter().map(|path| (*path).to_owned()).chain(listed).chain(root).collect();
+        let volumes = model.volumes.values().filter(|volume| !volume.external).map(|volume| &volume.name);
+        let networks = model.networks.values().map(|network| &network.name);
+        let more = vec![
+            Member { path: "p/override.json".to_owned(), mode: 0o600, bytes: overlay.bytes.clone() },
+            compose::text("p/salt", format!("{}\n", compose.salt)),
+            compose::lines("p/binds", &compose.binds),
+            compose::lines("p/sacred", &compose.sacred),
+            compose::lines("p/contents", overlay.contents.iter().map(|content| &content.key)),
+            compose::lines("p/volumes", volumes),
+            compose::lines("p/networks", networks),
+        ];
+        let mut members = to_render(target, source, more);
+        let reply = asked(host, &compose::LOOK, &args, Input::Tar(&mut members))?;
+        let looked = look::parse(&reply.stdout, &own).map_err(|error| unfit(&compose::LOOK, error))?;
+        let complete = looked.reals.len() == compose.binds.len() && looked.sacred.len() == compose.sacred.len();
+        if looked.failed.is_none() && !complete {
+            return Err(unfit(&compose::LOOK, LookError::Absent("path")));
+        }
+        compose.seen = Some((overlay, looked));
+    }
+    Ok(Observed { ground, running: Running::Compose(Box::new(compose)) })
+}
+
+/// What rendering needs, as a delivery: the tracked files that it reads, and how. The last member says that it is whole.
+fn to_render<'a>(
+    target: Target<'a>,
+    source: &'a dyn Source,
+    more: Vec<Member>,
+) -> impl Iterator<Item = Answer<Member>> + use<'a> {
+    let reads = target.module.closure.files.iter().filter(move |file| is_read(target, &file.path));
+    let files = reads.map(move |file| {
+        Ok(Member { path: format!("t/{}", file.path), mode: 0o644, bytes: source.blob(file.blob, FILE_BYTES_MAX)? })
+    });
+    let how = orders(target).into_iter().chain(more).chain([compose::text("p/end", "")]);
+    files.chain(how.map(Ok))
+}
+
+/// How the module is rendered.
+pub(super) fn orders(target: Target<'_>) -> Vec<Member> {
+    let rendering = &target.module.rendering;
+    let stand_ins: Vec<RepoPath> = rendering.stand_ins.iter().cloned().collect();
+    let manifest = &target.module.manifest;
+    compose::how(manifest, &rendering.services, &stand_ins, manifest.host.as_str())
+}
+
+/// Whether rendering reads a file of the closure.
+pub(super) fn is_read(target: Target<'_>, path: &RepoPath) -> bool {
+    target.module.rendering.reads.contains(path)
 }

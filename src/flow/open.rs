@@ -15,11 +15,12 @@ use crate::{
     },
     model::{
         digest::hex,
-        ids::{HostName, ModuleId, Oid, RunId},
+        ids::{Oid, RunId},
+        module::Manifest,
         status::OpenRun,
     },
     port::{Answer, Guard},
-    runtime::files::Witness,
+    runtime::{compose, ground::Witness},
 };
 
 /// How long an intent locks before others may ask the host what became of it, in seconds.
@@ -35,6 +36,7 @@ pub struct Intent {
     pub(super) commit: Oid,
     pub(super) seq: u64,
     pub(super) witness: String,
+    pub(super) genesis: Oid,
     /// What was recorded: the outcome is made of it without asking anybody again.
     pub(super) event: Event,
     /// Tells other processes of this clone that somebody is still at it.
@@ -67,9 +69,22 @@ pub enum Opened {
     Moved(String),
 }
 
+/// The name of the lock of a module's runs on its host: all modules of a compose project share one.
+pub fn lock(manifest: &Manifest) -> String {
+    match &manifest.runtime.project {
+        Some(project) => compose::lock(project),
+        None => manifest.id.to_string(),
+    }
+}
+
 /// What a module's run locks.
-pub fn scope(host: &HostName, module: &ModuleId) -> String {
-    format!("{host}/{module}")
+pub fn scope(manifest: &Manifest) -> String {
+    format!("{}/{}", manifest.host, lock(manifest))
+}
+
+/// The name of the lock on the host that an open run holds.
+pub fn lock_of(open: &OpenRun) -> String {
+    open.scope.strip_prefix(&format!("{}/", open.host)).unwrap_or(&open.scope).to_owned()
 }
 
 /// The open run that locks a scope.
@@ -132,12 +147,12 @@ impl Record<'_> {
     ///
     /// # Errors
     /// The record cannot be read.
-    pub fn preconditions(&self, module: &ModuleId, host: &HostName, status: Option<Oid>) -> Answer<Preconditions> {
+    pub fn preconditions(&self, manifest: &Manifest, status: Option<Oid>) -> Answer<Preconditions> {
         let policy = match self.ledger.tip()? {
             Some(tip) => State::at(self.source, tip)?.blob_id(tree::POLICY)?,
             None => None,
         };
-        Ok(Preconditions { module: module.clone(), status, scope: scope(host, module), policy })
+        Ok(Preconditions { module: manifest.id.clone(), status, scope: scope(manifest), policy })
     }
 }
 
@@ -153,19 +168,29 @@ pub fn open(record: &Record<'_>, permit: Permit, status: Option<Oid>) -> Answer<
     event.changes = intention.changes.clone();
     event.waived.extend(permit.checks.iter().filter(|check| check.result == "waived").map(|check| check.id.to_owned()));
     event.lock = Some(Lock {
-        project: None,
-        scope: scope(&intention.host, &intention.module),
+        project: plan.bound().manifest().runtime.project.clone(),
+        scope: scope(plan.bound().manifest()),
         expires: event.time.plus_s(EXPIRES_S),
         nonce: nonce.clone(),
     });
-    let preconditions = record.preconditions(&intention.module, &intention.host, status)?;
+    let preconditions = record.preconditions(plan.bound().manifest(), status)?;
     let alive = record.begin(&event)?;
     match record.append(&event, Some(&preconditions)) {
         Ok(Append::Done(done)) => {
             let witness = Witness { genesis: done.genesis, seq: done.seq, commit: done.commit };
             let witness = serde_json::to_string(&witness).unwrap_or_default();
-            let (commit, seq) = (done.commit, done.seq);
-            Ok(Opened::Intent(Box::new(Intent { permit, run, nonce, commit, seq, witness, event, _alive: alive })))
+            let (commit, seq, genesis) = (done.commit, done.seq, done.genesis);
+            Ok(Opened::Intent(Box::new(Intent {
+                permit,
+                run,
+                nonce,
+                commit,
+                seq,
+                witness,
+                genesis,
+                event,
+                _alive: alive,
+            })))
         }
         Ok(Append::Moved(why)) => {
             record.sure(&run)?;

@@ -1,13 +1,24 @@
 //! Plan: a pure function of what was bound and what was seen. Carrying it out makes no choices.
 
+use std::collections::BTreeMap;
+
 use crate::{
-    flow::bound::{self, Bound},
+    flow::{
+        bound::{self, Bound},
+        observe::{Compose, Observed, Running},
+    },
     model::{
         digest::Digest,
         json::{self, CanonicalError},
         plan::{Change, Intention},
     },
-    runtime::files::{self, Listing, Observed},
+    runtime::{
+        compose::{
+            change::{self, Changes, Risk, Wanted},
+            watch::Expected,
+        },
+        files::{self, Listing},
+    },
 };
 
 /// The exact steps from what is recorded and observed to what M wants.
@@ -16,7 +27,14 @@ use crate::{
 pub struct Plan {
     pub(super) bound: Bound,
     pub(super) observed: Observed,
+    /// Driver files: what must be live in the end.
     pub(super) wanted: Listing,
+    /// Driver compose: what must run in the end.
+    pub(super) expected: Vec<Expected>,
+    /// Driver compose: what a change does to data.
+    pub(super) risks: Vec<Risk>,
+    /// Driver compose: containers that go away.
+    pub(super) remove: Vec<String>,
     pub(super) intention: Intention,
     pub(super) digest: Digest,
 }
@@ -38,11 +56,16 @@ impl Plan {
     }
 
     /// Whether nothing is left to do: nothing differs on the host, and the record says that this content was applied and ended
-    /// well. Files that merely lie there are not enough: their activation may have failed, or never begun.
+    /// well. Files that merely lie there are not enough: their activation may have failed, or never begun. What could not be
+    /// rendered is never done.
     pub fn is_done(&self) -> bool {
         let effective = Some(self.intention.effective);
         let last = self.bound.last.as_ref();
-        self.intention.changes.is_empty()
+        let seen = match &self.observed.running {
+            Running::Files(_) => true,
+            Running::Compose(compose) => compose.seen.as_ref().is_some_and(|(_, looked)| looked.failed.is_none()),
+        };
+        seen && self.intention.changes.is_empty()
             && last.is_some_and(|last| last.effective == effective)
             && last.is_none_or(|last| last.held.as_ref().map(|held| held.effective) != effective)
     }
@@ -52,9 +75,12 @@ impl Plan {
         &self.bound
     }
 
-    /// The files that must be live in the end.
-    pub fn wanted(&self) -> &Listing {
-        &self.wanted
+    /// Images that the host does not have, by name.
+    pub fn missing_images(&self) -> Vec<String> {
+        match &self.observed.running {
+            Running::Files(_) => Vec::new(),
+            Running::Compose(compose) => compose.rendered.missing_images(),
+        }
     }
 
     /// What was seen on the host.
@@ -63,27 +89,102 @@ impl Plan {
     }
 }
 
-/// Plans a module of driver `files`.
+/// Plans a module. `again`: jobs are run once more although nothing changed.
 ///
 /// # Errors
 /// Only if the plan cannot be written as canonical JSON, which its types rule out.
-pub fn plan(bound: Bound, observed: Observed) -> Result<Plan, CanonicalError> {
-    let wanted = bound::release_listing(&bound.manifest, &bound.closure);
+pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, CanonicalError> {
+    let mut wanted = Listing::new();
+    let mut expected = Vec::new();
+    let mut changes = Changes::default();
+    let (mut override_, mut model, mut exceptions) = (None, None, Vec::new());
+    match &observed.running {
+        Running::Files(live) => {
+            wanted = bound::release_listing(&bound.module.manifest, &bound.module.closure);
+            changes.changes = files::changes(&wanted, live);
+        }
+        Running::Compose(compose) => {
+            changes = of_services(&bound, compose, again);
+            expected = expected_of(&bound, compose);
+            if let Some((overlay, looked)) = &compose.seen {
+                override_ = Some(overlay.digest);
+                model = looked.model.as_ref().map(|model| model.digest);
+                exceptions = doors(looked.model.iter().flat_map(|model| model.services.values()));
+            }
+        }
+    }
     let intention = Intention {
-        module: bound.manifest.id.clone(),
-        host: bound.manifest.host.clone(),
+        module: bound.module.manifest.id.clone(),
+        host: bound.module.manifest.host.clone(),
         pr: Some(bound.approval.pr),
         head: Some(bound.approval.head),
         merge: Some(bound.approval.merge),
         policy: bound.policy_blob,
-        closure: bound.closure.digest,
-        effective: bound.closure.effective,
-        override_: None,
-        model: None,
+        closure: bound.module.closure.digest,
+        effective: bound.module.closure.effective,
+        override_,
+        model,
         last_applied: bound.last.as_ref().and_then(|last| last.last_apply_sha),
-        changes: files::changes(&wanted, &observed.live),
-        exceptions: Vec::new(),
+        changes: changes.changes,
+        exceptions,
     };
     let digest = json::digest(&intention)?;
-    Ok(Plan { bound, observed, wanted, intention, digest })
+    let Changes { risks, remove, .. } = changes;
+    Ok(Plan { bound, observed, wanted, expected, risks, remove, intention, digest })
+}
+
+fn doors<'s>(services: impl Iterator<Item = &'s crate::model::projection::Service>) -> Vec<String> {
+    let mut doors: Vec<String> = services.flat_map(|service| service.doors.iter().cloned()).collect();
+    doors.sort();
+    doors.dedup();
+    doors
+}
+
+fn of_services(bound: &Bound, compose: &Compose, again: bool) -> Changes {
+    let (Some((overlay, looked)), Some(rendered)) = (&compose.seen, &compose.rendered.model) else {
+        return Changes::default();
+    };
+    let Some(model) = &looked.model else { return Changes::default() };
+    let manifest = &bound.module.manifest;
+    let volumes = model.volumes.iter().map(|(key, volume)| (key.clone(), volume.name.clone())).collect();
+    let named: BTreeMap<String, String> =
+        rendered.services.iter().map(|(name, service)| (name.clone(), service.image.clone())).collect();
+    let (now, before) = (bound.module.written(), bound.before.as_ref().map(super::repository::Module::written));
+    let wanted = Wanted {
+        module: &manifest.id,
+        project: manifest.runtime.project.as_deref().unwrap_or_default(),
+        root: &bound.host.root,
+        services: &model.services,
+        jobs: &manifest.jobs,
+        overlay,
+        images: &compose.rendered.images,
+        named: &named,
+        volumes: &volumes,
+        written: (&now, &before.unwrap_or_default()),
+        again,
+    };
+    change::changes(&wanted, looked)
+}
+
+/// What must run in the end; of services whose image is not there yet nothing can be said.
+pub(super) fn expected_of(bound: &Bound, compose: &Compose) -> Vec<Expected> {
+    expected(&bound.module.manifest.jobs, compose)
+}
+
+/// The same for a run that is looked at later.
+pub(super) fn expected(jobs: &[String], compose: &Compose) -> Vec<Expected> {
+    let Some((_, looked)) = &compose.seen else { return Vec::new() };
+    let services = looked.model.iter().flat_map(|model| &model.services);
+    let of = |(name, service): (&String, &crate::model::projection::Service)| {
+        let rendered = compose.rendered.model.as_ref()?.services.get(name)?;
+        Some(Expected {
+            service: name.clone(),
+            image: compose.rendered.images.get(&rendered.image)?.clone()?,
+            hash: looked.hashes.get(name)?.clone(),
+            replicas: service.replicas,
+            job: jobs.contains(name),
+            binds: service.binds.clone(),
+        })
+    };
+    services.filter_map(of).collect()
 }

@@ -20,7 +20,6 @@ use crate::{
         digest::Digest,
         ids::{ModuleId, Oid},
         json,
-        module::Driver,
         plan::Intention,
         problem::Problem,
         refusal::{Code, Refusal},
@@ -93,32 +92,24 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
         }
         Err(world) => return Err(world),
     };
-    if bound.manifest().runtime.driver == Driver::Compose {
-        let approval = bound.approval().clone();
-        let version = Version {
-            tree: approval.tree,
-            pr: Some(approval.pr),
-            head: Some(approval.head),
-            merge: Some(approval.merge),
-        };
-        let warning = "planned from git alone: this version does not apply compose modules yet".to_owned();
-        let proposal = previewed(world, fresh, state.as_ref(), &version, &ask.module, warning)?;
-        return Ok(Proposal { approval: Some(approval), ..proposal });
-    }
-    let (plan, _) = planned(world, bound, None)?;
+    let (plan, _) = planned(world, bound, &Ask { claim: None, ..ask.clone() })?;
+    let images = plan.missing_images();
     let done = plan.is_done();
     let (intention, digest) = (plan.intention().clone(), plan.digest());
     let approval = Some(plan.bound().approval().clone());
-    let seen = plan.observed();
+    let seen = &plan.observed().ground;
     let observed = json!({"machine_id": seen.machine_id, "free_bytes": seen.free_bytes, "witness": seen.witness});
     let facts = apply::facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
     let (checks, refusals) = match gate(plan, &facts) {
         Ok(permit) => (permit.checks, Vec::new()),
         Err(closed) => (closed.checks, closed.refusals),
     };
-    // Where nothing is left to do, nothing is refused either: apply would say so and stop.
-    let refusals = if done { Vec::new() } else { refusals };
-    Ok(Proposal { intention, digest, refusals, checks, approval, observed, done, warnings: Vec::new() })
+    // Where nothing is left to do, nothing is refused either: apply would say so and stop. Images are brought by apply itself.
+    let refusals: Vec<Refusal> =
+        refusals.into_iter().filter(|refusal| !done && refusal.code != Code::ImageMissing).collect();
+    let warnings =
+        images.iter().map(|image| format!("the host does not have the image {}: apply pulls it", shown(image)));
+    Ok(Proposal { intention, digest, refusals, checks, approval, observed, done, warnings: warnings.collect() })
 }
 
 fn previewed(

@@ -1,5 +1,9 @@
 //! The repository's description of what runs: policy, modules and closures, read from one tree.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
 use crate::{
     flow::{content::Content, gather::Gathering},
     model::{
@@ -25,6 +29,29 @@ pub struct Module {
     pub closure: Closure,
     /// Its services as written (driver compose), with the file each is in.
     pub services: Vec<(RepoPath, compose::Service)>,
+    /// What rendering its compose files needs (driver compose).
+    pub rendering: Rendering,
+}
+
+/// What must be there before compose files are rendered: all of them are read, also for one service.
+#[derive(Debug, Clone, Default)]
+pub struct Rendering {
+    /// The services that are the module's own.
+    pub services: Vec<String>,
+    /// Tracked files that are read: compose, env and label files.
+    pub reads: BTreeSet<RepoPath>,
+    /// Secret files that any service names, below `<root>/secrets/`. What leaves the host is rendered with files of that name that
+    /// hold the declared keys and no value.
+    pub stand_ins: BTreeSet<RepoPath>,
+}
+
+impl Module {
+    /// Its own services as they are written, by name.
+    pub fn written(&self) -> BTreeMap<String, Value> {
+        let own = |name: &String| self.rendering.services.contains(name);
+        let written = self.services.iter().map(|(_, service)| (service.name.clone(), service.written.clone()));
+        written.filter(|(name, _)| own(name)).collect()
+    }
 }
 
 /// The policy of one tree.

@@ -3,14 +3,16 @@
 use crate::{
     flow::{
         append::Appended,
-        bound,
+        bound::{self, Target},
         close::{Ending, outcome, settled},
         content::Content,
+        observe::{self, Running},
+        open, plan,
         refresh::{Fresh, World, record},
         repository,
         run::{self, NotRan},
         stage::{Stage, refuse},
-        verify::{self, Expected},
+        verify::{self, Expected, What},
     },
     ledger::{
         event::{Event, Kind},
@@ -18,6 +20,7 @@ use crate::{
     },
     model::{
         ids::{Oid, RunId},
+        module::Driver,
         policy::HostPolicy,
         refusal::Code,
         status::OpenRun,
@@ -76,7 +79,7 @@ fn intent(world: &World<'_>, fresh: &Fresh, open: &OpenRun) -> Stage<(Oid, Event
 }
 
 fn ask(host: &dyn Host, script: &Script, policy: &HostPolicy, open: &OpenRun) -> Answer<Fate> {
-    let args = [policy.root.to_string(), open.module.to_string(), open.run.to_string()];
+    let args = [policy.root.to_string(), open::lock_of(open), open.run.to_string()];
     let reply = host.run(script, &args, Input::Nothing).map_err(PortError::harmless)?;
     Ok(result::fate(&open.run, &open.nonce, &reply.stdout))
 }
@@ -115,7 +118,7 @@ pub fn resume(world: &World<'_>, fresh: &Fresh, open: OpenRun) -> Stage<Resumed>
             return refuse(Code::Busy, format!("run {} is still running", open.run), "wait, then resume again");
         }
         Fate::Ended { .. } | Fate::Tombstone | Fate::NotAnAnswer => match run::judge(fate) {
-            Ok(()) => verified(world, policy, host.as_ref(), &event)?,
+            Ok(()) => verified(world, fresh, policy, host.as_ref(), &event)?,
             Err(NotRan::Untouched(error)) => Ending::Aborted(error),
             Err(NotRan::Failed(error)) => Ending::Failed(error),
             Err(NotRan::Unknown(error)) => Ending::Unknown(error),
@@ -129,7 +132,7 @@ pub fn resume(world: &World<'_>, fresh: &Fresh, open: OpenRun) -> Stage<Resumed>
 }
 
 /// Looks at what an ended run left, against the content that its intent names.
-fn verified(world: &World<'_>, policy: &HostPolicy, host: &dyn Host, event: &Event) -> Stage<Ending> {
+fn verified(world: &World<'_>, fresh: &Fresh, policy: &HostPolicy, host: &dyn Host, event: &Event) -> Stage<Ending> {
     let (Some(module), Some(approval)) = (&event.module, &event.approved) else {
         return refuse(Code::StateInvalid, "the intent names no module or approval", "platformctl verify");
     };
@@ -141,15 +144,29 @@ fn verified(world: &World<'_>, policy: &HostPolicy, host: &dyn Host, event: &Eve
             "git fetch, then resume again",
         );
     };
-    let files = bound::release_listing(&found.manifest, &found.closure);
-    let expected = Expected {
-        module,
-        root: &policy.root,
-        release: found.closure.digest.hex(),
-        files: &files,
-        health: &found.manifest.health,
+    let target = Target { module: &found, host: policy, sacred: &fresh.policy.policy.sacred };
+    let expected = match found.manifest.runtime.driver {
+        Driver::Files => {
+            let files = bound::release_listing(&found.manifest, &found.closure);
+            return Ok(settled(verify::verify(&Expected { target, what: What::Files(&files) }, host, world.clock)));
+        }
+        Driver::Compose => {
+            let seen = observe::observe(host, target, world.source, world.clock)?;
+            match &seen.running {
+                Running::Compose(compose) => plan::expected(&found.manifest.jobs, compose),
+                Running::Files(_) => Vec::new(),
+            }
+        }
     };
-    Ok(settled(verify::verify(&expected, host, world.clock)))
+    if expected.len() != found.rendering.services.len() {
+        let error = PortError::new(
+            Code::HostFailed,
+            "the release cannot be rendered on the host any more as it was applied",
+            "look at the secrets and images on the host, then apply again",
+        );
+        return Ok(Ending::Failed(error));
+    }
+    Ok(settled(verify::verify(&Expected { target, what: What::Compose(&expected) }, host, world.clock)))
 }
 
 /// Ends a run for good: first on its host, under the lock, then in the record. A run that has a result is resumed instead.

@@ -1,10 +1,15 @@
 //! Run: the host is told to change, once.
 
 use crate::{
-    flow::ship::Shipped,
-    model::refusal::Code,
-    port::{Host, Input, PortError},
+    flow::{
+        observe::{self, Compose, Running},
+        open::{self, Intent},
+        ship::Shipped,
+    },
+    model::{digest::Digest, plan::Action, refusal::Code},
+    port::{Host, Input, Member, PortError},
     runtime::{
+        compose,
         files::{self, Live},
         result::{self, Fate},
         shell,
@@ -34,43 +39,92 @@ pub enum NotRan {
 /// # Errors
 /// See [`NotRan`]; an answer that did not come is asked for again before it is called unknown.
 pub fn run<'a>(shipped: Shipped<'a>, host: &dyn Host) -> Result<Ran<'a>, NotRan> {
-    let args = args(&shipped);
-    let fate = match host.run(&files::RUN, &args, Input::Nothing) {
-        Ok(reply) => result::fate(&shipped.intent.run, &shipped.intent.nonce, &reply.stdout),
+    let intent = shipped.intent;
+    let plan = &intent.permit.plan;
+    let answer = match &plan.observed.running {
+        Running::Files(live) => host.run(&files::RUN, &switch(intent, live), Input::Nothing),
+        Running::Compose(compose) => {
+            let (args, members) = orders(intent, compose);
+            host.run(&compose::RUN, &args, Input::Tar(&mut members.into_iter().map(Ok)))
+        }
+    };
+    let fate = match answer {
+        Ok(reply) => result::fate(&intent.run, &intent.nonce, &reply.stdout),
         Err(error) if error.code == Code::HostUnreachable => return Err(NotRan::Untouched(error)),
         Err(error) => look_again(&shipped, host, error)?,
     };
     judge(fate).map(|()| Ran { shipped })
 }
 
-fn args(shipped: &Shipped<'_>) -> Vec<String> {
-    let intent = shipped.intent;
+/// ROOT MODULE SCOPE RUN NONCE FENCE RELEASE: the first arguments of every script that changes something.
+fn head(intent: &Intent) -> Vec<String> {
     let plan = &intent.permit.plan;
-    let expected = match &plan.observed.live {
-        Live::Release { name, .. } => name.clone(),
-        Live::None => "none".to_owned(),
-        Live::Foreign => "foreign".to_owned(),
-    };
-    let mut args = vec![
+    vec![
         plan.bound.host.root.to_string(),
         plan.intention.module.to_string(),
-        plan.intention.module.to_string(),
+        open::lock(&plan.bound.module.manifest),
         intent.run.to_string(),
         intent.nonce.clone(),
         intent.seq.to_string(),
         plan.intention.closure.hex(),
-        expected,
-        intent.witness.clone(),
-    ];
-    args.extend(plan.bound.manifest.runtime.activate.iter().map(|argv| shell::quoted(argv)));
+    ]
+}
+
+/// The arguments by which driver files switches.
+fn switch(intent: &Intent, live: &Live) -> Vec<String> {
+    let expected = match live {
+        Live::Release { name, .. } => name.clone(),
+        Live::None => "none".to_owned(),
+        Live::Foreign => "foreign".to_owned(),
+    };
+    let mut args = head(intent);
+    args.extend([expected, intent.witness.clone()]);
+    let activate = &intent.permit.plan.bound.module.manifest.runtime.activate;
+    args.extend(activate.iter().map(|argv| shell::quoted(argv)));
     args
+}
+
+/// The arguments and files by which driver compose changes: how to render, what must come out of it, and what is to be done.
+fn orders(intent: &Intent, compose: &Compose) -> (Vec<String>, Vec<Member>) {
+    let plan = &intent.permit.plan;
+    let target = plan.bound.target();
+    let mut members = observe::orders(target);
+    if let Some((overlay, looked)) = &compose.seen {
+        let changed = plan.intention.changes.iter().filter(|change| change.action != Action::Remove);
+        let reals = compose.binds.iter().zip(&looked.reals);
+        let reals = reals.filter_map(|(path, real)| Some(format!("{}\n{path}", real.as_ref()?)));
+        members.extend([
+            Member { path: "p/override.json".to_owned(), mode: 0o600, bytes: overlay.bytes.clone() },
+            compose::text("p/salt", format!("{}\n", compose.salt)),
+            compose::text("p/final", format!("{}\n", looked.final_)),
+            compose::lines("p/changed", changed.map(|change| &change.service)),
+            compose::lines("p/remove", &plan.remove),
+            compose::lines("p/reals", reals),
+        ]);
+    }
+    members.push(compose::text("p/genesis", format!("{}\n", intent.genesis)));
+    members.push(compose::text("p/witness", format!("{}\n", intent.witness)));
+    members.push(compose::library());
+    // As `sha256sum` lists them: the host checks that it has all of them, whole.
+    let line = |member: &Member| {
+        let name = member.path.strip_prefix("p/").unwrap_or(&member.path);
+        format!("{}  {name}\n", Digest::of(&member.bytes).hex())
+    };
+    let listing: String = members.iter().map(line).collect();
+    let digest = Digest::of(listing.as_bytes()).hex();
+    members.push(compose::text("p/orders", listing));
+    let mut args = head(intent);
+    args.extend(compose::args(&plan.bound.module.manifest, &plan.bound.host, "").split_off(3));
+    args.push(digest);
+    (args, members)
 }
 
 /// After an answer that did not come: looks, and where the host never began, makes sure that it never will.
 fn look_again(shipped: &Shipped<'_>, host: &dyn Host, lost: PortError) -> Result<Fate, NotRan> {
     let intent = shipped.intent;
     let plan = &intent.permit.plan;
-    let args = [plan.bound.host.root.to_string(), plan.intention.module.to_string(), intent.run.to_string()];
+    let lock = open::lock(&plan.bound.module.manifest);
+    let args = [plan.bound.host.root.to_string(), lock, intent.run.to_string()];
     let ask = |script| host.run(script, &args, Input::Nothing);
     let fate = |stdout: &[u8]| result::fate(&intent.run, &intent.nonce, stdout);
     match ask(&result::RESULT).map(|reply| fate(&reply.stdout)) {
@@ -96,7 +150,7 @@ pub fn judge(fate: Fate) -> Result<(), NotRan> {
             ))),
             "expected" => Err(NotRan::Untouched(error(
                 Code::PlanStale,
-                "something else became live on the host after the plan was made",
+                "something on the host is not what it was when the plan was made",
                 "run the same command again",
             ))),
             "lock" => Err(NotRan::Untouched(error(
@@ -113,6 +167,16 @@ pub fn judge(fate: Fate) -> Result<(), NotRan> {
                 Code::Interrupted,
                 "a person ended this run before it began",
                 "run the same command again if it is still wanted",
+            ))),
+            "up" | "remove" => Err(NotRan::Failed(error(
+                Code::HostFailed,
+                "Compose could not make the change; it may be half done",
+                "look at <root>/runs/<run>/up on the host (a port that is taken?), then merge a fix",
+            ))),
+            "render" | "orders" => Err(NotRan::Untouched(error(
+                Code::DeliveryFailed,
+                "the host could not render the release again; what runs is as it was",
+                "look for a full disk, then run the same command again",
             ))),
             _ => Err(NotRan::Untouched(error(
                 Code::DeliveryFailed,

@@ -1,11 +1,12 @@
 //! Verify: what runs is looked at again and compared with the plan, over a settle window.
 
 use crate::{
-    flow::{observe, run::Ran},
+    flow::{bound::Target, observe, run::Ran, watch::watch},
     ledger::event::Evidence,
-    model::{ids::ModuleId, module::Health, path::HostPath, refusal::Code},
+    model::{module::Health, refusal::Code},
     port::{Clock, Host, Input, PortError},
     runtime::{
+        compose::watch::Expected as Service,
         files::{Listing, Live},
         probe,
     },
@@ -14,16 +15,19 @@ use crate::{
 /// What must be there.
 #[derive(Debug)]
 pub struct Expected<'a> {
-    /// The module.
-    pub module: &'a ModuleId,
-    /// The root on its host.
-    pub root: &'a HostPath,
-    /// The release that must be live, by name.
-    pub release: String,
-    /// Its files.
-    pub files: &'a Listing,
-    /// Its health.
-    pub health: &'a Health,
+    /// What was applied to what host.
+    pub target: Target<'a>,
+    /// By driver.
+    pub what: What<'a>,
+}
+
+/// What must be there, by driver.
+#[derive(Debug, Clone, Copy)]
+pub enum What<'a> {
+    /// Driver files: the files of the release, which must be live.
+    Files(&'a Listing),
+    /// Driver compose: the services.
+    Compose(&'a [Service]),
 }
 
 /// Why it is not verified.
@@ -58,32 +62,33 @@ pub fn after(
 /// # Errors
 /// See [`NotVerified`].
 pub fn verify(expected: &Expected<'_>, host: &dyn Host, clock: &dyn Clock) -> Result<Evidence, NotVerified> {
-    files(expected, host)?;
-    let probes = probes(expected, host, clock)?;
+    let target = expected.target;
+    let wanted = match expected.what {
+        What::Compose(services) => return watch(target, services, host, clock),
+        What::Files(wanted) => wanted,
+    };
+    files(target, wanted, host)?;
+    let probes = probes(&target.module.manifest.health, host, clock)?;
     if probes > 0 {
-        files(expected, host)?;
+        files(target, wanted, host)?;
     }
-    Ok(Evidence { files: expected.files.len() as u64, probes, ..Evidence::default() })
+    Ok(Evidence { files: wanted.len() as u64, probes, ..Evidence::default() })
 }
 
-fn files(expected: &Expected<'_>, host: &dyn Host) -> Result<(), NotVerified> {
-    let observed = observe::files(host, expected.root, expected.module).map_err(NotVerified::Unknown)?;
-    let as_planned = matches!(
-        &observed.live,
-        Live::Release { name, files, odd: 0 } if *name == expected.release && files == expected.files
-    );
-    if as_planned {
+fn files(target: Target<'_>, wanted: &Listing, host: &dyn Host) -> Result<(), NotVerified> {
+    let (_, live) = observe::files(host, target).map_err(NotVerified::Unknown)?;
+    let release = target.module.closure.digest.hex();
+    if matches!(&live, Live::Release { name, files, odd: 0 } if *name == release && files == wanted) {
         return Ok(());
     }
     Err(NotVerified::Failed(PortError::new(
         Code::HostFailed,
-        format!("what is live in {}/live/{} is not the planned release", expected.root, expected.module),
+        format!("what is live in {}/live/{} is not the planned release", target.host.root, target.module.manifest.id),
         "look at it on the host: someone or something changes it",
     )))
 }
 
-fn probes(expected: &Expected<'_>, host: &dyn Host, clock: &dyn Clock) -> Result<u64, NotVerified> {
-    let health = expected.health;
+fn probes(health: &Health, host: &dyn Host, clock: &dyn Clock) -> Result<u64, NotVerified> {
     if health.probes.is_empty() {
         return Ok(0);
     }
@@ -91,7 +96,7 @@ fn probes(expected: &Expected<'_>, host: &dyn Host, clock: &dyn Clock) -> Result
     let deadline_ms = clock.ticks_ms().saturating_add(health.deadline_s.saturating_mul(1000));
     let mut good_since: Option<u64> = None;
     loop {
-        let failed = round(expected, host)?;
+        let failed = round(health, host)?;
         let now = clock.ticks_ms();
         match failed {
             None => {
@@ -115,8 +120,8 @@ fn probes(expected: &Expected<'_>, host: &dyn Host, clock: &dyn Clock) -> Result
 }
 
 /// Asks every probe once; `Some` says which failed.
-fn round(expected: &Expected<'_>, host: &dyn Host) -> Result<Option<String>, NotVerified> {
-    for (at, one) in expected.health.probes.iter().enumerate() {
+fn round(health: &Health, host: &dyn Host) -> Result<Option<String>, NotVerified> {
+    for (at, one) in health.probes.iter().enumerate() {
         let Some(args) = probe::args(one) else { continue };
         let reply = host.run(&probe::PROBE, &args, Input::Nothing).map_err(NotVerified::Unknown)?;
         if let Err(why) = probe::verdict(&reply.stdout) {

@@ -2,20 +2,15 @@
 #![expect(clippy::disallowed_methods, reason = "processes start in src/io/")]
 
 use std::{
-    io::Read as _,
-    process::{Child, Command, Stdio},
-    sync::mpsc,
-    time::Duration,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
 };
 
 use crate::{
-    io::archive,
-    model::{frame, refusal::Code},
+    io::framed::{self, Started},
+    model::refusal::Code,
     port::{Answer, Host, Input, PortError, Reply, Script},
 };
-
-/// Most that a script may print, in bytes.
-const STDOUT_BYTES_MAX: u64 = 8 << 20;
 
 /// This machine.
 #[derive(Debug)]
@@ -31,11 +26,10 @@ impl Local {
         Self { path, home }
     }
 
-    fn start(&self, nonce: &str, script: &Script, args: &[String]) -> Answer<Child> {
+    fn command(&self, argv: &[String]) -> Command {
         let mut command = Command::new("sh");
         command
-            .args(["-c", frame::WRAPPER, "platformctl", nonce, script.text])
-            .args(args)
+            .args(argv)
             .env_clear()
             .env("PATH", &self.path)
             .env("LC_ALL", "C")
@@ -46,87 +40,36 @@ impl Local {
         if let Some(home) = &self.home {
             command.env("HOME", home);
         }
-        command.spawn().map_err(|error| {
-            PortError::new(
-                Code::HostUnreachable,
-                format!("could not start `sh` for the step {}", script.name),
-                "see that /bin/sh is there",
-            )
-            .because(error)
-        })
+        command
     }
 }
 
 impl Host for Local {
     fn run(&self, script: &Script, args: &[String], input: Input<'_>) -> Answer<Reply> {
-        let nonce = nonce()?;
-        let mut child = self.start(&nonce, script, args)?;
-        let stdout = child.stdout.take();
-        let (send, receive) = mpsc::channel();
-        let reader = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let read = stdout.map(|out| out.take(STDOUT_BYTES_MAX + 1).read_to_end(&mut bytes));
-            // The receiver is gone only if the deadline passed first.
-            drop(send.send((read, bytes)));
-        });
-        let sent = feed(&mut child, input);
-        let answer = receive.recv_timeout(Duration::from_secs(script.deadline_s));
-        let timed_out = answer.is_err();
-        if timed_out && !script.mutates {
-            drop(child.kill());
+        let nonce = framed::nonce()?;
+        let mut child = self.command(&framed::argv(&nonce, script, args, &input)).spawn().map_err(|error| {
+            let what = format!("could not start `sh` for the step {}", script.name);
+            PortError::new(Code::HostUnreachable, what, "see that /bin/sh is there").because(error)
+        })?;
+        let ends = child.stdin.take().zip(child.stdout.take());
+        let (stdin, stdout) = ends.ok_or_else(|| framed::lost(script, "it has no standard streams"))?;
+        let child = Arc::new(Mutex::new(child));
+        let theirs = Arc::clone(&child);
+        let stop = move || drop(theirs.lock().map(|mut child| child.kill()));
+        let started =
+            Started { stdin: Box::new(stdin), stdout: Box::new(stdout), stop: Box::new(stop), held: Box::new(()) };
+        let answer = framed::answer(started, &nonce, script, input);
+        if let Ok(mut child) = child.lock() {
+            if answer.is_ok() || !script.mutates {
+                drop(child.kill());
+                drop(child.wait());
+            } else {
+                // Nobody waits for a script that changes what runs and took too long: it goes on by itself.
+                drop(child.try_wait());
+            }
         }
-        if !timed_out {
-            drop(reader.join());
-            drop(child.kill());
-            drop(child.wait());
-        }
-        let (_, bytes) = answer.map_err(|_| lost(script, "it took longer than it may"))?;
-        if bytes.len() as u64 > STDOUT_BYTES_MAX {
-            return Err(lost(script, "it printed more than 8 MiB"));
-        }
-        let (rc, stdout) = frame::unframe(&nonce, &bytes).ok_or_else(|| lost(script, "its answer has no end"))?;
-        // A delivery that broke off is the delivery's error, whatever the script made of it.
-        sent?;
-        Ok(Reply { rc, stdout })
+        answer
     }
-}
-
-/// The error after something may have happened: certain only for scripts that change nothing.
-fn lost(script: &Script, why: &str) -> PortError {
-    let step = script.name;
-    if script.mutates {
-        PortError::new(
-            Code::LinkLost,
-            format!("the host began the step {step} and gave no whole answer: {why}"),
-            "run `platformctl resume`: it asks the host what became of the run",
-        )
-    } else {
-        PortError::new(
-            Code::HostUnreachable,
-            format!("the host gave no whole answer to the step {step}: {why}"),
-            "run `platformctl doctor`, then the same command again",
-        )
-    }
-}
-
-fn feed(child: &mut Child, input: Input<'_>) -> Answer<()> {
-    let stdin = child.stdin.take();
-    match (input, stdin) {
-        (Input::Nothing, _) | (_, None) => Ok(()),
-        (Input::Tar(members), Some(mut stdin)) => match archive::write(&mut stdin, members) {
-            Ok(()) => Ok(()),
-            // The script ended before it had read everything: its own answer says why.
-            Err(archive::ArchiveError::Write(_)) => Ok(()),
-            Err(archive::ArchiveError::Member(error)) => Err(error),
-        },
-    }
-}
-
-fn nonce() -> Answer<String> {
-    let mut bytes = [0_u8; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| PortError::new(Code::Io, "the system gave no random bytes", "try again").because(error))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! An event: one commit of the record, as data. `event.json` is its canonical JSON.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
@@ -84,6 +86,16 @@ pub struct ContainerEvidence {
     pub healthy_s: u64,
     /// Restarts while it was watched.
     pub restarts: u64,
+    /// `running`; `exited` for a job.
+    #[serde(default = "running")]
+    pub state: String,
+    /// `healthy`, or null without a healthcheck.
+    #[serde(default)]
+    pub health: Option<String>,
+}
+
+fn running() -> String {
+    "running".to_owned()
 }
 
 /// What was seen after the change. Allow-listed fields only: raw output of a host is never recorded.
@@ -98,6 +110,9 @@ pub struct Evidence {
     /// Probes that passed.
     #[serde(default)]
     pub probes: u64,
+    /// Secret files that it ran with: a hash of each, with a key that never leaves the host.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// The stable code of what failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,

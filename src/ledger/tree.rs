@@ -189,7 +189,11 @@ fn held(event: &Event) -> Result<Held, FoldError> {
 
 fn services(evidence: &super::event::Evidence) -> BTreeMap<String, ServiceStatus> {
     let seen = |container: &super::event::ContainerEvidence| {
-        let status = ServiceStatus { image: container.image.clone(), state: "running".to_owned(), health: None };
+        let status = ServiceStatus {
+            image: container.image.clone(),
+            state: container.state.clone(),
+            health: container.health.clone(),
+        };
         (container.service.clone(), status)
     };
     evidence.containers.iter().map(seen).collect()

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
-    doors::{doors, one_or_many},
+    doors::doors,
     path::RepoPath,
     problem::Problem,
     refusal::Code,
@@ -18,7 +18,9 @@ use super::{
 /// Why a tracked file belongs to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Use {
-    /// Read by compose itself: env, label, config and secret files.
+    /// Read while the file is rendered: other compose files, env and label files.
+    Rendered,
+    /// Given to a container: config and secret files.
     Read,
     /// Mounted read-only.
     Mounted,
@@ -50,6 +52,10 @@ pub struct Service {
     pub binds: Vec<(String, bool, (usize, usize))>,
     /// Doors to the host, as an `allow` entry would name them: `cap_add:NET_ADMIN`.
     pub doors: Vec<(String, (usize, usize))>,
+    /// Files below `${PLATFORM_SECRETS}/` that it names, and where.
+    pub secrets: Vec<(RepoPath, (usize, usize))>,
+    /// Its texts that hold a variable, and where.
+    pub variables: Vec<(String, (usize, usize))>,
 }
 
 /// What one compose file says.
@@ -59,6 +65,8 @@ pub struct Scan {
     pub services: Vec<Service>,
     /// Compose files that it extends or includes. Where there are any, the file counts whole.
     pub follows: BTreeSet<Named>,
+    /// Those of them that it includes: their services are services of the project.
+    pub includes: BTreeSet<RepoPath>,
     /// The whole file, for digests, where it follows others.
     pub whole: Option<Value>,
     /// What does not hold.
@@ -66,7 +74,7 @@ pub struct Scan {
 }
 
 /// Keys of a service that are understood. A key beyond these is refused: what is not understood cannot be judged.
-const SERVICE_KEYS: &str = "\
+pub(super) const SERVICE_KEYS: &str = "\
     annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name \
     cpu_count cpu_percent cpu_period cpu_quota cpu_shares cpus cpuset depends_on deploy device_cgroup_rules \
     devices dns dns_opt dns_search domainname entrypoint env_file environment expose extends external_links \
@@ -74,7 +82,7 @@ const SERVICE_KEYS: &str = "\
     mac_address mem_limit mem_reservation mem_swappiness memswap_limit network_mode networks oom_kill_disable \
     oom_score_adj pid pids_limit platform ports post_start pre_stop privileged profiles pull_policy read_only \
     restart runtime scale secrets security_opt shm_size stdin_open stop_grace_period stop_signal storage_opt \
-    sysctls tmpfs tty ulimits user userns_mode uts volumes volumes_from working_dir";
+    sysctls tmpfs tty ulimits user use_api_socket userns_mode uts volumes volumes_from working_dir";
 const TOP_KEYS: &[&str] = &["version", "name", "services", "volumes", "networks", "configs", "secrets", "include"];
 
 /// Scans a compose file. `project` is the folder that relative paths are taken from (`None`: the repository's root).
@@ -99,6 +107,9 @@ pub fn scan(file: &RepoPath, project: Option<&RepoPath>, node: &Node) -> Scan {
     scan.whole = (!scan.follows.is_empty()).then(|| node.to_json());
     scan
 }
+
+/// Where the files lie that never are in git.
+const SECRETS: &str = "${PLATFORM_SECRETS}/";
 
 fn place(key: &Key) -> (usize, usize) {
     (key.line, key.column)
@@ -169,9 +180,17 @@ impl Reader<'_> {
         }
     }
 
-    fn follow(&mut self, node: &Node, what: &str) {
+    /// The file below `${PLATFORM_SECRETS}/` that is meant, if one is.
+    fn secret(&self, node: &Node) -> Option<RepoPath> {
+        node.text()?.strip_prefix(SECRETS)?.parse().ok()
+    }
+
+    fn follow(&mut self, node: &Node, what: &str, includes: bool) {
         if let Some(path) = self.tracked(node, what) {
-            self.scan.follows.insert(Named { path, as_: Use::Read, at: (node.line, node.column) });
+            if includes {
+                self.scan.includes.insert(path.clone());
+            }
+            self.scan.follows.insert(Named { path, as_: Use::Rendered, at: (node.line, node.column) });
         }
     }
 
@@ -179,7 +198,7 @@ impl Reader<'_> {
         for item in top.get("include").map(Node::items).unwrap_or_default() {
             let paths = item.get("path").unwrap_or(item);
             for one in one_or_many(paths) {
-                self.follow(one, "the included file");
+                self.follow(one, "the included file", true);
             }
             for key in ["env_file", "project_directory"] {
                 if let Some(node) = item.get(key) {
@@ -197,9 +216,17 @@ impl Reader<'_> {
             files: BTreeSet::new(),
             binds: Vec::new(),
             doors: Vec::new(),
+            secrets: Vec::new(),
+            variables: Vec::new(),
         };
         let name = shown(&key.name);
-        for (key, _) in node.entries() {
+        variables(node, &mut service.variables);
+        for (key, value) in node.entries() {
+            for one in one_or_many(value) {
+                let opened =
+                    doors(&key.name, &if value.items().is_empty() { one.to_json() } else { json!([one.to_json()]) });
+                service.doors.extend(opened.into_iter().map(|door| (door, (one.line, one.column))));
+            }
             if key.name == "provider" {
                 self.problem(
                     Code::UnknownComposeKey,
@@ -218,22 +245,20 @@ impl Reader<'_> {
             self.problem(Code::ComposeInvalid, place(key), text, "build and push the image elsewhere, and name it");
         }
         if let Some(file) = extends.and_then(|extends| extends.get("file")) {
-            self.follow(file, "the extended file");
+            self.follow(file, "the extended file", false);
         }
         for key in ["env_file", "label_file"] {
             for item in node.get(key).map(one_or_many).unwrap_or_default() {
                 let file = item.get("path").unwrap_or(item);
-                if file.text().is_some_and(|text| text.starts_with("${PLATFORM_SECRETS}/")) {
-                    continue;
-                }
-                if let Some(path) = self.tracked(file, &format!("the {key} of service {name}")) {
-                    service.files.insert(Named { path, as_: Use::Read, at: (file.line, file.column) });
+                if let Some(secret) = self.secret(file) {
+                    service.secrets.push((secret, (file.line, file.column)));
+                } else if let Some(path) = self.tracked(file, &format!("the {key} of service {name}")) {
+                    service.files.insert(Named { path, as_: Use::Rendered, at: (file.line, file.column) });
                 }
             }
         }
         self.volumes(node, &mut service);
         let uses = self.named(node, top, &mut service);
-        doors(node, &mut service.doors);
         service.written = json!({"service": node.to_json(), "uses": uses});
         service
     }
@@ -254,6 +279,10 @@ impl Reader<'_> {
                     (source.to_owned(), item.get("read_only").and_then(Node::text) != Some("true"))
                 }
             };
+            if let Some(secret) = source.strip_prefix(SECRETS).and_then(|rest| rest.parse().ok()) {
+                service.secrets.push((secret, at));
+                continue;
+            }
             match self.mounted(&source, at) {
                 Some(Path::Repo(path)) => {
                     let as_ = if writable { Use::Written } else { Use::Mounted };
@@ -267,12 +296,10 @@ impl Reader<'_> {
 
     /// What a bind's source means. `${PLATFORM_…}` folders are known to lie on the host.
     fn mounted(&mut self, source: &str, at: (usize, usize)) -> Option<Path> {
-        for own in ["${PLATFORM_SECRETS}/", "${PLATFORM_DATA}/"] {
-            if let Some(rest) = source.strip_prefix(own)
-                && rest.parse::<RepoPath>().is_ok()
-            {
-                return None;
-            }
+        if let Some(rest) = source.strip_prefix("${PLATFORM_DATA}/")
+            && rest.parse::<RepoPath>().is_ok()
+        {
+            return None;
         }
         if source.contains('$') || source.starts_with('~') {
             let text = format!("the bind `{}` depends on a variable that nobody reviews", shown(source));
@@ -313,16 +340,28 @@ impl Reader<'_> {
                 uses.insert(format!("{kind}/{name}"), definition.to_json());
                 let file = definition.get("file").filter(|_| matches!(kind, "configs" | "secrets"));
                 let Some(file) = file else { continue };
-                if file.text().is_some_and(|text| text.starts_with("${PLATFORM_SECRETS}/")) {
-                    continue;
-                }
-                if let Some(path) = self.tracked(file, &format!("the file of {kind}.{}", shown(&name))) {
+                if let Some(secret) = self.secret(file) {
+                    service.secrets.push((secret, (file.line, file.column)));
+                } else if let Some(path) = self.tracked(file, &format!("the file of {kind}.{}", shown(&name))) {
                     service.files.insert(Named { path, as_: Use::Read, at: (file.line, file.column) });
                 }
             }
         }
         uses
     }
+}
+
+/// The items of a sequence, or the one value itself.
+fn one_or_many(node: &Node) -> Vec<&Node> {
+    if node.items().is_empty() { vec![node] } else { node.items().iter().collect() }
+}
+
+/// Every text with a dollar sign, and where it stands.
+fn variables(node: &Node, found: &mut Vec<(String, (usize, usize))>) {
+    if let Some(text) = node.text().filter(|text| text.contains('$')) {
+        found.push((text.to_owned(), (node.line, node.column)));
+    }
+    node.items().iter().chain(node.entries().iter().map(|(_, value)| value)).for_each(|inner| variables(inner, found));
 }
 
 /// The source of a volume in short form and whether it is writable; `None` where it is no bind.
@@ -370,13 +409,16 @@ mod tests {
         assert_eq!(
             files,
             [
-                ("compose/apps/a.env", Use::Read),
-                ("compose/apps/b.env", Use::Read),
+                ("compose/apps/a.env", Use::Rendered),
+                ("compose/apps/b.env", Use::Rendered),
                 ("compose/apps/c.json", Use::Read),
                 ("compose/apps/conf", Use::Mounted),
                 ("compose/apps/w", Use::Written),
             ]
         );
+        let secrets: Vec<_> = service.secrets.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(secrets, ["s"]);
+        assert_eq!(service.variables.len(), 1);
         assert_eq!(service.binds, [("/srv/a".to_owned(), true, (9, 9))]);
         let uses = service.written["uses"].as_object().unwrap();
         assert_eq!(uses.keys().collect::<Vec<_>>(), ["configs/c", "networks/proxy", "volumes/data"]);

@@ -3,6 +3,10 @@
 /// The wrapper that runs a script within its frame: `sh -c WRAPPER platformctl NONCE TEXT ARGS…`.
 pub const WRAPPER: &str = r#"nonce=$1 text=$2; shift 2; printf '\nPC1 %s begin\n' "$nonce"; sh -c "$text" platformctl "$@"; rc=$?; printf '\nPC1 %s rc=%s\n' "$nonce" "$rc""#;
 
+/// The same for a script that only reads and is sent nothing: it is ended when its standard input ends, which is when we do or the
+/// link does. The watcher holds neither output, so that the answer ends when the script does.
+pub const WATCHED: &str = r#"nonce=$1 text=$2; shift 2; printf '\nPC1 %s begin\n' "$nonce"; exec 3<&0; sh -c "$text" platformctl "$@" </dev/null 3<&- & run=$!; { cat <&3; kill "$run"; } >/dev/null 2>&1 & watch=$!; wait "$run"; rc=$?; kill "$watch" 2>/dev/null; printf '\nPC1 %s rc=%s\n' "$nonce" "$rc""#;
+
 /// Takes the answer out of everything a host printed. `None`: there is no whole frame, so nobody knows how it ended.
 ///
 /// What stands before the frame (a banner, a chatty start-up file) and after it is dropped. A frame that is not whole, or that

@@ -61,9 +61,20 @@ pub fn bind(
     }
 }
 
+/// Whether an `allow` entry opens exactly this path, or one above it, for a module.
+pub fn is_allowed(module: &ModuleId, path: &str, writable: bool, policy: &SacredPolicy) -> bool {
+    path.parse::<HostPath>().is_ok_and(|path| policy.allow.iter().any(|allow| opens(allow, module, &path, writable)))
+}
+
+/// The same path where `/var/run`, which is a link to `/run` on every host, is written as what it is.
+fn at_home(path: &HostPath) -> HostPath {
+    let run = path.as_str().strip_prefix("/var/run").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    run.and_then(|rest| format!("/run{rest}").parse().ok()).unwrap_or_else(|| path.clone())
+}
+
 fn opens(allow: &Allow, module: &ModuleId, path: &HostPath, writable: bool) -> bool {
     allow.module == *module
-        && allow.path.as_ref().is_some_and(|open| path.is_within(open))
+        && allow.path.as_ref().is_some_and(|open| at_home(path).is_within(&at_home(open)))
         && (!writable || allow.mode == Some(AllowMode::Rw))
 }
 
@@ -113,7 +124,8 @@ mod tests {
             ("/opt", false, false),
             ("/var/run/docker.sock", false, true),
             ("/var/run/docker.sock", true, false),
-            ("/run/docker.sock", false, false),
+            ("/run/docker.sock", false, true),
+            ("/run/docker.sock2", false, false),
         ] {
             assert_eq!(judged(path, writable), may, "{path} {writable}");
         }

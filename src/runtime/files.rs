@@ -9,11 +9,16 @@ use crate::{
         plan::{Action, Change, Data, Downtime},
     },
     port::Script,
+    runtime::ground::{self, Ground, LookError},
 };
 
 /// Looks at what is live.
-pub const LOOK: Script =
-    Script { name: "files-look", text: include_str!("scripts/files-look.sh"), mutates: false, deadline_s: 120 };
+pub const LOOK: Script = Script {
+    name: "files-look",
+    text: concat!("root=$1\n", include_str!("scripts/ground.sh"), include_str!("scripts/files-look.sh")),
+    mutates: false,
+    deadline_s: 120,
+};
 /// Delivers a release.
 pub const SHIP: Script =
     Script { name: "files-ship", text: include_str!("scripts/files-ship.sh"), mutates: false, deadline_s: 600 };
@@ -51,50 +56,11 @@ pub enum Live {
     Foreign,
 }
 
-/// What the host showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observed {
-    /// `/etc/machine-id`, if it is 32 hexadecimal digits.
-    pub machine_id: Option<String>,
-    /// Programs that are not there.
-    pub missing: Vec<String>,
-    /// Free space where the root is or would be.
-    pub free_bytes: u64,
-    /// Whether the nearest existing folder may be written to.
-    pub writable: bool,
-    /// `witness.json`: the last record this host was shown.
-    pub witness: Option<Witness>,
-    /// What is live.
-    pub live: Live,
-}
-
-/// `<root>/witness.json`: the last remote-acknowledged record that a host was shown.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Witness {
-    /// The first record.
-    pub genesis: crate::model::ids::Oid,
-    /// The place of the record in the chain.
-    pub seq: u64,
-    /// The record.
-    pub commit: crate::model::ids::Oid,
-}
-
-/// Why an answer cannot be believed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LookError {
-    /// A line that the script does not print.
-    #[error("the host answered with a line that the script does not print: `{}`", crate::model::text::shown(.0))]
-    Line(String),
-    /// Something the script always prints is not there.
-    #[error("the host's answer has no `{0}`")]
-    Absent(&'static str),
-}
-
 /// Reads the answer of [`LOOK`]. Everything in it is hostile.
 ///
 /// # Errors
 /// A line that the script cannot have printed, or one that is missing.
-pub fn parse_look(stdout: &[u8]) -> Result<Observed, LookError> {
+pub fn parse_look(stdout: &[u8]) -> Result<(Ground, Live), LookError> {
     let mut seen = Seen::default();
     for line in stdout.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         let wrong = || LookError::Line(String::from_utf8_lossy(line).into_owned());
@@ -106,11 +72,7 @@ pub fn parse_look(stdout: &[u8]) -> Result<Observed, LookError> {
 
 #[derive(Default)]
 struct Seen {
-    machine_id: Option<String>,
-    missing: Vec<String>,
-    free_kb: Option<u64>,
-    writable: Option<bool>,
-    witness: Option<Witness>,
+    ground: ground::Seen,
     live: Option<Live>,
     modes: BTreeMap<RepoPath, String>,
     sums: BTreeMap<RepoPath, Digest>,
@@ -130,19 +92,10 @@ impl Seen {
             return Some(());
         }
         let (key, value) = text.split_once(' ')?;
+        if let Some(sense) = self.ground.line(key, value) {
+            return sense.then_some(());
+        }
         match (key, value) {
-            ("machine", id) => {
-                let fits = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
-                self.machine_id = fits.then(|| id.to_owned());
-            }
-            ("missing", tool) if tool.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-                self.missing.push(tool.to_owned());
-            }
-            ("root", "ok" | "absent") => {}
-            ("free_kb", number) => self.free_kb = Some(number.parse().ok()?),
-            ("writable", answer) => self.writable = Some(answer == "yes"),
-            // A witness that cannot be read witnesses nothing; it is replaced by the next run.
-            ("witness", json) => self.witness = serde_json::from_str(json).ok(),
             ("live", "none") => self.live = Some(Live::None),
             ("live", name) if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()) => {
                 self.live = Some(Live::Release { name: name.to_owned(), files: Listing::new(), odd: 0 });
@@ -163,7 +116,7 @@ impl Seen {
         Some(())
     }
 
-    fn finish(mut self) -> Result<Observed, LookError> {
+    fn finish(mut self) -> Result<(Ground, Live), LookError> {
         let mut live = self.live.take().ok_or(LookError::Absent("live"))?;
         if let Live::Release { files, odd, .. } = &mut live {
             for (path, sha256) in self.sums {
@@ -172,14 +125,7 @@ impl Seen {
             }
             *odd = self.odd + self.modes.len();
         }
-        Ok(Observed {
-            machine_id: self.machine_id,
-            missing: self.missing,
-            free_bytes: self.free_kb.ok_or(LookError::Absent("free_kb"))?.saturating_mul(1024),
-            writable: self.writable.ok_or(LookError::Absent("writable"))?,
-            witness: self.witness,
-            live,
-        })
+        Ok((self.ground.finish()?, live))
     }
 }
 
@@ -279,14 +225,14 @@ mod tests {
         let sha = Digest::of(b"x").hex();
         let name = "a".repeat(64);
         let good = format!("machine \nroot ok\nfree_kb 7\nwritable yes\nlive {name}\nmode 644 ./a\n{sha}  ./a\n");
-        let observed = parse_look(good.as_bytes()).unwrap();
-        assert_eq!(observed.free_bytes, 7168);
-        assert_eq!(observed.live, Live::Release { name, files: listing(&[("a", "x")]), odd: 0 });
+        let (ground, live) = parse_look(good.as_bytes()).unwrap();
+        assert_eq!(ground.free_bytes, 7168);
+        assert_eq!(live, Live::Release { name, files: listing(&[("a", "x")]), odd: 0 });
         for bad in ["", "live none\n", "\u{1b}[2J\n", "free_kb -1\n", "free_kb 1\nwritable yes\nlive\n"] {
             assert!(parse_look(bad.as_bytes()).is_err(), "{bad:?}");
         }
         let odd = format!("{good}odd ./link\n\\{sha}  ./new\\nline\nodd ./pipe\n");
-        let Live::Release { odd, .. } = parse_look(odd.as_bytes()).unwrap().live else { panic!() };
+        let Live::Release { odd, .. } = parse_look(odd.as_bytes()).unwrap().1 else { panic!() };
         assert_eq!(odd, 3, "what no release has is counted, never followed");
     }
 

@@ -3,8 +3,12 @@
 use crate::{model::module::Probe, port::Script};
 
 /// Asks one question once.
-pub const PROBE: Script =
-    Script { name: "probe", text: include_str!("scripts/probe.sh"), mutates: false, deadline_s: 20 };
+pub const PROBE: Script = Script {
+    name: "probe",
+    text: concat!(include_str!("scripts/probe.sh"), "probe \"$@\"\n"),
+    mutates: false,
+    deadline_s: 20,
+};
 
 /// The arguments of [`PROBE`] for a probe; `None` for one that runs in a service.
 pub fn args(probe: &Probe) -> Option<Vec<String>> {

@@ -43,7 +43,21 @@ struct Written {
 }
 
 /// Steps that a script of ours may name; anything else is not its answer.
-const STEPS: &[&str] = &["done", "lock", "tombstone", "fence", "expected", "witness", "link", "switch", "activate"];
+const STEPS: &[&str] = &[
+    "done",
+    "lock",
+    "tombstone",
+    "fence",
+    "expected",
+    "witness",
+    "link",
+    "switch",
+    "activate",
+    "orders",
+    "render",
+    "up",
+    "remove",
+];
 
 /// Reads the answer about `run`. Somebody else's nonce is no answer.
 pub fn fate(run: &RunId, nonce: &str, stdout: &[u8]) -> Fate {

@@ -699,9 +699,9 @@ fix: name it once
     );
 }
 
-/// Compose modules: read, judged and planned from git; never applied by this version, and it says so.
+/// Compose modules before they are merged: read, judged and planned from git alone.
 #[test]
-fn compose_is_planned_and_not_applied() {
+fn a_compose_module_is_planned_from_git_before_it_is_merged() {
     let site = Site::empty("");
     let compose = |image: &str| {
         site.repo.write(
@@ -721,33 +721,21 @@ fn compose_is_planned_and_not_applied() {
     compose("nginx:1");
     site.repo.commit("web");
     site.repo.propose(1);
-    site.repo.merge(1, "pr1");
     assert_data_eq!(
-        site.run(0, "plan web"),
+        site.run(0, "plan web --pr 1"),
         str![[r#"
 exit 0
 plan for web on box, PR #1
-  merged as <40>
+  not merged, head <40>
   create  web  new
 1 change
-warning: planned from git alone: this version does not apply
-compose modules yet
-next: platformctl pending
+warning: PR #1 is not merged: this is what merging it now
+would change
+next: review and merge PR #1
 
 "#]]
     );
-    assert_data_eq!(
-        site.run(0, "apply web --pr 1"),
-        str![[r#"
-exit 5
-✓ approved  PR #1, merge
-REFUSED driver_not_yet (5). Nothing was changed.
-web has driver compose, which this version validates and
-plans from git but does not apply
-fix: apply it with a later version
-
-"#]]
-    );
+    site.repo.merge(1, "pr1");
     site.repo.branch("pr2", "main");
     compose("nginx:2\n    privileged: true");
     site.repo.commit("privileged");

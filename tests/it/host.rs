@@ -36,7 +36,7 @@ impl World {
     }
 
     fn look(&self) -> Live {
-        files::parse_look(&self.run(&files::LOOK, &["site"]).stdout).unwrap().live
+        files::parse_look(&self.run(&files::LOOK, &["site"]).stdout).unwrap().1
     }
 
     fn ship(&self, release: &str, sent: &[(&str, &str)], said: &[(&str, &str)]) -> Reply {

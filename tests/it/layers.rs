@@ -31,6 +31,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anstyle", &["ui/"]),
     ("unicode_width", &["ui/"]),
     ("rustix", &["io/"]),
+    ("openssh", &["io/ssh.rs"]),
+    ("tokio", &["io/ssh.rs"]),
     ("tar", &["io/archive.rs"]),
     ("tempfile", &["io/"]),
     ("chrono", &["model/time.rs", "io/clock.rs"]),

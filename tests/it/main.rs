@@ -11,6 +11,7 @@ mod apply;
 mod approve;
 mod around;
 mod cli;
+mod compose;
 mod docs;
 mod generated;
 mod git;

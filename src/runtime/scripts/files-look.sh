@@ -1,17 +1,5 @@
 # files-look ROOT MODULE: what is live, without changing anything. Lines of "key value"; hashes of the live release.
-set -u
-export LC_ALL=C
-root=$1 module=$2
-[ -r /etc/machine-id ] && read -r machine </etc/machine-id || machine=
-printf 'machine %s\n' "$machine"
-for tool in tar sha256sum stat find mv flock setsid readlink df cmp sort; do
-	command -v "$tool" >/dev/null 2>&1 || printf 'missing %s\n' "$tool"
-done
-if [ -d "$root" ]; then printf 'root ok\n'; space=$root; else printf 'root absent\n'; space=$(dirname "$root"); fi
-while [ ! -d "$space" ]; do space=$(dirname "$space"); done
-df -Pk "$space" | { read -r _; read -r _ _ _ free _; printf 'free_kb %s\n' "$free"; }
-[ -w "$space" ] && printf 'writable yes\n' || printf 'writable no\n'
-if [ -f "$root/witness.json" ]; then printf 'witness %s\n' "$(head -c 400 "$root/witness.json")"; fi
+module=$2
 live=$root/live/$module
 if [ -L "$live" ]; then
 	target=$(readlink "$live")

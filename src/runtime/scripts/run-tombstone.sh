@@ -11,6 +11,7 @@ if [ -f "$dir/result.json" ]; then
 else
 	mkdir -p "$dir"
 	: >"$dir/tombstone"
+	rm -rf "$dir/s" "$dir"/final* "$dir/home"
 	sync -f "$dir" 2>/dev/null || sync
 	printf 'tombstone\n'
 fi

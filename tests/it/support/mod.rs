@@ -5,3 +5,4 @@ pub(crate) mod faulty;
 mod pulls;
 pub(crate) mod repo;
 pub(crate) mod site;
+pub(crate) mod stack;

@@ -1,0 +1,101 @@
+//! Others that stand where a module would go: by name, by port, by what both would write.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{Answered, Reach};
+use crate::{
+    model::{
+        projection::{Bind, Port, Service},
+        refusal::{Code, Refusal},
+        text::shown,
+    },
+    runtime::compose::container::Container,
+};
+
+impl Reach<'_> {
+    /// Others that stand where the module would go.
+    pub(super) fn elsewhere(&self) -> Answered {
+        let mut refusals = Vec::new();
+        let own = self.project();
+        for (name, service) in self.services() {
+            let others: Vec<&Container> =
+                self.looked.containers.iter().filter(|container| !container.is_of(own, name)).collect();
+            let refuse = |what: String, container: &Container| {
+                let other = shown(container.name.trim_start_matches('/'));
+                Refusal::new(
+                    Code::AlreadyRunningElsewhere,
+                    format!("{}: {what} is the container {other}'s", shown(name)),
+                    format!("if it should go, on the host: docker rm -f {other}; else change the service"),
+                )
+            };
+            for other in &others {
+                let same_name = service.container_name.as_deref() == Some(other.name.trim_start_matches('/'));
+                if same_name {
+                    refusals.push(refuse("its container_name".to_owned(), other));
+                }
+                if matches!(other.status.as_str(), "running" | "restarting" | "paused")
+                    && let Some(port) = service.ports.iter().find(|port| clashes(port, other))
+                {
+                    refusals.push(refuse(format!("the port {}", shown(&port.published)), other));
+                }
+                let shared = |bind: &&Bind| {
+                    bind.writable
+                        && other.project != own
+                        && other.mounted().iter().any(|mount| mount.writable && mount.source == bind.source)
+                };
+                if let Some(bind) = service.binds.iter().find(shared) {
+                    refusals.push(refuse(format!("{}, which both could write,", shown(&bind.source)), other));
+                }
+            }
+            let foreign = self.looked.containers.iter().find(|container| {
+                container.is_of(own, name)
+                    && !container.module.is_empty()
+                    && container.module != self.plan.intention.module.as_str()
+            });
+            if let Some(other) = foreign {
+                let fact = format!("{} of project {own} is run by the module {}", shown(name), shown(&other.module));
+                refusals.push(Refusal::new(Code::AlreadyRunningElsewhere, fact, "let one of the two modules name it"));
+            }
+            refusals.extend(self.ports(name, service));
+        }
+        ("elsewhere", json!({"containers": self.looked.containers.len()}), refusals)
+    }
+
+    /// Ports that a program of the host listens on, beside the engine's own.
+    fn ports(&self, name: &str, service: &Service) -> Vec<Refusal> {
+        let docker: BTreeSet<u16> = self
+            .looked
+            .containers
+            .iter()
+            .flat_map(|container| container.published().map(|(_, _, port)| port))
+            .collect();
+        let wanted = service.ports.iter().filter(|port| port.protocol == "tcp").flat_map(|port| range(&port.published));
+        let taken = wanted.filter(|port| self.looked.listening.contains(port) && !docker.contains(port));
+        taken
+            .map(|port| {
+                let fact = format!("{}: the port {port} is taken by a program of the host", shown(name));
+                Refusal::new(Code::AlreadyRunningElsewhere, fact, format!("on the host: ss -ltnp 'sport = :{port}'"))
+            })
+            .collect()
+    }
+}
+
+/// Whether a container holds a port that is wanted.
+fn clashes(port: &Port, container: &Container) -> bool {
+    let wanted: BTreeSet<u16> = range(&port.published).collect();
+    let any = |address: &str| matches!(address, "" | "0.0.0.0" | "::");
+    container.published().any(|(protocol, address, taken)| {
+        protocol == port.protocol
+            && wanted.contains(&taken)
+            && (any(address) || any(&port.address) || address == port.address)
+    })
+}
+
+/// A port, or a range of them.
+fn range(published: &str) -> impl Iterator<Item = u16> + use<> {
+    let (first, last) = published.split_once('-').unwrap_or((published, published));
+    let ends = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
+    ends.into_iter().flat_map(|(first, last)| first..=last)
+}

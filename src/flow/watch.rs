@@ -1,0 +1,141 @@
+//! Watching a compose module: until every container has been as planned, without a break, for the settle window.
+
+use crate::{
+    flow::{bound::Target, verify::NotVerified},
+    ledger::event::{ContainerEvidence, Evidence},
+    model::refusal::Code,
+    port::{Clock, Host, Input, PortError},
+    runtime::{
+        compose::{
+            self,
+            watch::{self, Expected, Sample, Signature, Verdict},
+        },
+        probe, shell,
+    },
+};
+
+/// The settle window where every service says when it is healthy, in seconds.
+const SETTLE_S: u64 = 10;
+/// The settle window where one does not, in seconds.
+const SETTLE_BLIND_S: u64 = 30;
+/// How long one question may wait on the host, in seconds.
+const WAIT_MAX_S: u64 = 60;
+
+/// Watches.
+///
+/// # Errors
+/// See [`NotVerified`].
+pub fn watch(
+    target: Target<'_>,
+    expected: &[Expected],
+    host: &dyn Host,
+    clock: &dyn Clock,
+) -> Result<Evidence, NotVerified> {
+    let health = &target.module.manifest.health;
+    let begun = clock.ticks_ms();
+    let deadline_ms = health.deadline_s.saturating_mul(1000);
+    let mut seen = String::new();
+    // Since when everything is good, and what must not change from then on.
+    let mut good: Option<(u64, Signature)> = None;
+    let mut wait_s = 0;
+    loop {
+        let sample = look(target, expected, &seen, wait_s, host)?;
+        let now = clock.ticks_ms();
+        let settle_ms = health.settle_s.unwrap_or_else(|| settle_s(&sample)).saturating_mul(1000);
+        let why = match watch::judge(expected, &sample) {
+            Verdict::Good => {
+                let signature = sample.signature(expected);
+                let since = match good.take() {
+                    Some((since, before)) if before == signature => since,
+                    Some(_) | None => now,
+                };
+                let lasted_ms = now.saturating_sub(since);
+                if lasted_ms >= settle_ms {
+                    return Ok(evidence(expected, sample, lasted_ms));
+                }
+                good = Some((since, signature));
+                wait_s = (settle_ms - lasted_ms).div_ceil(1000);
+                "the settle window did not end".to_owned()
+            }
+            Verdict::Wait(why) => {
+                good = None;
+                wait_s = WAIT_MAX_S;
+                why
+            }
+            Verdict::Failed(why) => return Err(failed(&why)),
+        };
+        let spent_ms = now.saturating_sub(begun);
+        if spent_ms >= deadline_ms {
+            return Err(failed(&format!("not healthy within {} s: {why}", health.deadline_s)));
+        }
+        wait_s = wait_s.clamp(1, WAIT_MAX_S).min((deadline_ms - spent_ms).div_ceil(1000));
+        seen = sample.seen;
+    }
+}
+
+fn settle_s(sample: &Sample) -> u64 {
+    if sample.containers.iter().all(|container| container.health.is_some()) { SETTLE_S } else { SETTLE_BLIND_S }
+}
+
+fn failed(why: &str) -> NotVerified {
+    NotVerified::Failed(PortError::new(
+        Code::ProbeFailed,
+        why,
+        "look at it on its host (docker compose logs), then merge a fix; the same again: --retry",
+    ))
+}
+
+fn look(
+    target: Target<'_>,
+    expected: &[Expected],
+    seen: &str,
+    wait_s: u64,
+    host: &dyn Host,
+) -> Result<Sample, NotVerified> {
+    let manifest = &target.module.manifest;
+    let words = |items: Vec<&str>| items.join(" ");
+    let mut args = vec![
+        target.host.root.to_string(),
+        manifest.id.to_string(),
+        manifest.runtime.project.clone().unwrap_or_default(),
+        compose::engine(target.host),
+        seen.to_owned(),
+        wait_s.to_string(),
+        words(expected.iter().map(|one| one.service.as_str()).collect()),
+        words(manifest.secrets.iter().map(|secret| secret.file.as_str()).collect()),
+    ];
+    args.extend(manifest.health.probes.iter().map(|one| match (&one.exec, &one.service) {
+        (Some(argv), Some(service)) => {
+            let head = ["exec".to_owned(), service.clone()];
+            shell::quoted(&head.into_iter().chain(argv.iter().cloned()).collect::<Vec<_>>())
+        }
+        (Some(_) | None, _) => shell::quoted(&probe::args(one).unwrap_or_default()),
+    }));
+    let reply =
+        host.run(&compose::WATCH, &args, Input::Nothing).map_err(|error| NotVerified::Unknown(error.harmless()))?;
+    watch::parse(&reply.stdout).map_err(|error| {
+        NotVerified::Unknown(
+            PortError::new(
+                Code::HostUnreachable,
+                "the host's answer to compose-watch makes no sense",
+                "look at the host by hand, then resume",
+            )
+            .because(error),
+        )
+    })
+}
+
+fn evidence(expected: &[Expected], sample: Sample, lasted_ms: u64) -> Evidence {
+    let mut containers = Vec::new();
+    for one in expected {
+        containers.extend(sample.of(&one.service).map(|container| ContainerEvidence {
+            service: one.service.clone(),
+            image: container.image.clone(),
+            healthy_s: lasted_ms / 1000,
+            restarts: container.restarts,
+            state: container.status.clone(),
+            health: container.health.clone(),
+        }));
+    }
+    Evidence { containers, probes: sample.probes.len() as u64, secrets: sample.secrets, ..Evidence::default() }
+}

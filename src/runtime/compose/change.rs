@@ -1,0 +1,284 @@
+//! What has to change so that what runs becomes what was rendered, and what that does to data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::{container::Container, look::Looked, overlay::Overlay};
+use crate::model::{
+    ids::ModuleId,
+    module::DataAction,
+    path::HostPath,
+    plan::{Action, Change, Data, Downtime},
+    projection::Service,
+};
+
+/// Data that a change would drop or replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Risk {
+    /// The volume, path, or service (for an upgrade) as an `acknowledge` entry names it.
+    pub data: String,
+    /// What would happen to it.
+    pub action: DataAction,
+    /// The service.
+    pub service: String,
+}
+
+/// What is compared with what runs.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The module.
+    pub module: &'a ModuleId,
+    /// Its project.
+    pub project: &'a str,
+    /// The root on its host.
+    pub root: &'a HostPath,
+    /// Its services in the final model.
+    pub services: &'a BTreeMap<String, Service>,
+    /// Services that end with exit 0.
+    pub jobs: &'a [String],
+    /// The override.
+    pub overlay: &'a Overlay,
+    /// Image ids by name.
+    pub images: &'a BTreeMap<String, Option<String>>,
+    /// Names of the images as rendered, by service.
+    pub named: &'a BTreeMap<String, String>,
+    /// Volumes' names on the host, by their keys in the model.
+    pub volumes: &'a BTreeMap<String, String>,
+    /// The services as they are written now, and as they were written in what is applied.
+    pub written: (&'a BTreeMap<String, Value>, &'a BTreeMap<String, Value>),
+    /// Jobs are run again, and everything else as it needs.
+    pub again: bool,
+}
+
+/// What changes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// In the order of services' names; those that go away last.
+    pub changes: Vec<Change>,
+    /// What that does to data.
+    pub risks: Vec<Risk>,
+    /// Ids of the containers that go away.
+    pub remove: Vec<String>,
+}
+
+/// Compares.
+pub fn changes(wanted: &Wanted<'_>, seen: &Looked) -> Changes {
+    let mut out = Changes::default();
+    for (name, service) in wanted.services {
+        let there: Vec<&Container> =
+            seen.containers.iter().filter(|container| container.is_of(wanted.project, name)).collect();
+        let risks = wanted.risks(name, service, &there);
+        if let Some((action, reasons)) = wanted.action(name, service, &there, seen) {
+            let downtime = match action {
+                Action::Create | Action::None | Action::Start => Downtime::None,
+                Action::Adopt | Action::Recreate | Action::Remove => Downtime::Restart,
+            };
+            let data = if risks.is_empty() { Data::None } else { Data::AtRisk };
+            out.changes.push(Change { service: name.clone(), action, reasons, downtime, data });
+            out.risks.extend(risks);
+        }
+    }
+    let ours = |container: &&Container| {
+        container.project == wanted.project
+            && container.module == wanted.module.as_str()
+            && !wanted.services.contains_key(&container.service)
+    };
+    let gone: Vec<&Container> = seen.containers.iter().filter(ours).collect();
+    out.remove = gone.iter().map(|container| container.id.clone()).collect();
+    for service in gone.iter().map(|container| &container.service).collect::<BTreeSet<_>>() {
+        out.changes.push(Change {
+            service: service.clone(),
+            action: Action::Remove,
+            reasons: vec!["gone".to_owned()],
+            downtime: Downtime::StopFirst,
+            data: Data::None,
+        });
+    }
+    out
+}
+
+impl Wanted<'_> {
+    fn action(
+        &self,
+        name: &str,
+        service: &Service,
+        there: &[&Container],
+        seen: &Looked,
+    ) -> Option<(Action, Vec<String>)> {
+        let job = self.jobs.iter().any(|job| job == name);
+        let reason = |reason: &str| vec![reason.to_owned()];
+        let Some(first) = there.first() else {
+            return (service.replicas > 0).then(|| (Action::Create, reason("new")));
+        };
+        let image = self.images.get(&self.named[name]).cloned().flatten();
+        let hash = seen.hashes.get(name);
+        let other_image = there.iter().any(|container| image.as_ref() != Some(&container.image));
+        let other_hash = there.iter().any(|container| hash != Some(&container.hash));
+        if other_image || other_hash {
+            let mut reasons = Vec::new();
+            if other_image {
+                reasons.push("image".to_owned());
+            }
+            reasons.extend(self.contents(name, first));
+            if other_hash && first.module == self.module.as_str() {
+                let differing = definition(self.written.0.get(name), self.written.1.get(name));
+                reasons.extend(differing.into_iter().filter(|reason| reason != "image" || !other_image));
+            }
+            if reasons.is_empty() {
+                reasons.push("config".to_owned());
+            }
+            let action = if there.iter().any(|container| container.module.is_empty()) {
+                Action::Adopt
+            } else {
+                Action::Recreate
+            };
+            return Some((action, reasons));
+        }
+        if there.len() as u64 != service.replicas {
+            return Some((Action::Recreate, vec![format!("replicas:{}", service.replicas)]));
+        }
+        if job && self.again {
+            return Some((Action::Start, reason("again")));
+        }
+        let stands = |container: &&&Container| match container.status.as_str() {
+            "running" => true,
+            "exited" => job && container.exit == 0,
+            // The engine is at it: whether it holds is for the verification to say.
+            "restarting" => !job,
+            _ => false,
+        };
+        let fallen = there.iter().find(|container| !stands(container))?;
+        Some((Action::Start, vec![format!("state:{}", fallen.status)]))
+    }
+
+    /// The contents that differ from what is mounted now, by their path in the repository.
+    fn contents(&self, name: &str, container: &Container) -> Vec<String> {
+        let mounts = self.overlay.by_service.get(name).into_iter().flatten();
+        let differs = |(target, content): &(&String, &super::content::Content)| {
+            let now = container.mounted().iter().find(|mount| mount.destination == **target);
+            // Configs and secrets are mounted under names of Compose's making: their place tells.
+            let anywhere = container.mounted().iter().any(|mount| mount.source == content.place(self.root));
+            if target.starts_with('/') {
+                now.is_some_and(|mount| mount.source != content.place(self.root))
+            } else {
+                !anywhere && container.module == self.module.as_str()
+            }
+        };
+        mounts.filter(differs).map(|(_, content)| format!("config:{}", content.path)).collect()
+    }
+
+    /// Writable mounts whose place gets other data or none, and a stateful image of another major version.
+    fn risks(&self, name: &str, service: &Service, there: &[&Container]) -> Vec<Risk> {
+        let mut risks = Vec::new();
+        let Some(first) = there.first() else { return risks };
+        let risk = |data: &str, action| Risk { data: data.to_owned(), action, service: name.to_owned() };
+        for mount in
+            first.mounted().iter().filter(|mount| mount.writable && matches!(mount.kind.as_str(), "bind" | "volume"))
+        {
+            let data = if mount.kind == "volume" { &mount.name } else { &mount.source };
+            let bound =
+                service.binds.iter().find(|bind| bind.target == mount.destination).map(|bind| bind.source.clone());
+            let in_volume = service.volumes.iter().find(|volume| volume.target == mount.destination);
+            let volume = in_volume.map(|mounted| self.volumes.get(&mounted.volume).cloned().unwrap_or_default());
+            match bound.or(volume) {
+                Some(then) if then == *data => {}
+                // An anonymous volume goes along when Compose makes the container anew.
+                Some(then) if then.is_empty() => {}
+                Some(_) => risks.push(risk(data, DataAction::Replace)),
+                None if mount.kind == "volume" && anonymous(data) => {}
+                None => risks.push(risk(data, DataAction::Drop)),
+            }
+        }
+        let stateful = service.binds.iter().any(|bind| bind.writable) || !service.volumes.is_empty();
+        let before = if first.named.is_empty() { &first.image_name } else { &first.named };
+        let majors = (major(before), major(&self.named[name]));
+        if let ((Some(repository), Some(old)), (Some(same), Some(new))) = majors
+            && stateful
+            && repository == same
+            && old != new
+        {
+            risks.push(risk(name, DataAction::Upgrade));
+        }
+        risks
+    }
+}
+
+/// A volume that nobody named has 64 hexadecimal digits for a name.
+fn anonymous(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The repository of an image name and the first number of its tag.
+fn major(image: &str) -> (Option<&str>, Option<u64>) {
+    let name = image.split('@').next().unwrap_or(image);
+    let Some((repository, tag)) = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) else {
+        return (None, None);
+    };
+    let digits: String = tag.trim_start_matches('v').chars().take_while(char::is_ascii_digit).collect();
+    (Some(repository), digits.parse().ok())
+}
+
+/// In what a definition differs from the one that is applied: names of variables, else keys.
+fn definition(now: Option<&Value>, before: Option<&Value>) -> Vec<String> {
+    let (Some(now), Some(before)) = (now, before) else { return Vec::new() };
+    let of = |value: &Value| value.get("service").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut reasons = BTreeSet::new();
+    for key in differing(&of(now), &of(before)) {
+        if key == "environment" {
+            let names = differing(&variables(now), &variables(before));
+            reasons.extend(names.into_iter().map(|variable| format!("env:{variable}")));
+        } else {
+            reasons.insert(key);
+        }
+    }
+    if now.get("uses") != before.get("uses") {
+        reasons.insert("uses".to_owned());
+    }
+    reasons.into_iter().collect()
+}
+
+fn differing(a: &Map<String, Value>, b: &Map<String, Value>) -> Vec<String> {
+    let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    keys.into_iter().filter(|key| a.get(*key) != b.get(*key)).cloned().collect()
+}
+
+/// The variables of a definition in either form.
+fn variables(written: &Value) -> Map<String, Value> {
+    match written.pointer("/service/environment") {
+        Some(Value::Object(map)) => map.clone(),
+        Some(Value::Array(items)) => {
+            let pair = |item: &Value| {
+                let (name, value) = item.as_str()?.split_once('=').unwrap_or((item.as_str()?, ""));
+                Some((name.to_owned(), Value::String(value.to_owned())))
+            };
+            items.iter().filter_map(pair).collect()
+        }
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) | None => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_major_version_is_the_first_number_of_a_tag() {
+        assert_eq!(major("redis:7.2"), (Some("redis"), Some(7)));
+        assert_eq!(major("host:5000/redis"), (None, None));
+        assert_eq!(major("host:5000/redis:v8-alpine@sha256:x"), (Some("host:5000/redis"), Some(8)));
+        assert_eq!(major("redis:latest"), (Some("redis"), None));
+    }
+
+    #[test]
+    fn reasons_name_variables_and_keys_and_never_values() {
+        let written = |environment: Value, command: &str| json!({"service": {"image": "x", "environment": environment, "command": command}, "uses": {}});
+        let now = written(json!(["A=secret", "B=1", "C=1"]), "run");
+        let before = written(json!({"A": "other", "B": "1"}), "walk");
+        let reasons = definition(Some(&now), Some(&before));
+        assert_eq!(reasons, ["command", "env:A", "env:C"]);
+        assert_eq!(definition(Some(&now), None), [] as [String; 0]);
+    }
+}

@@ -1,0 +1,125 @@
+//! A container as `docker inspect` shows it: allow-listed fields, none of which holds a variable or an argument.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+/// Something that is mounted into a container.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Mount {
+    /// `bind`, `volume`, `tmpfs`.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// The volume's name.
+    #[serde(default)]
+    pub name: String,
+    /// The path on the host.
+    #[serde(default)]
+    pub source: String,
+    /// The path in the container.
+    pub destination: String,
+    /// Whether the container may write to it.
+    #[serde(rename = "RW")]
+    pub writable: bool,
+}
+
+/// An address and port of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Published {
+    /// The address; empty for all.
+    #[serde(default)]
+    pub host_ip: String,
+    /// The port.
+    #[serde(default)]
+    pub host_port: String,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its name, with a slash in front.
+    pub name: String,
+    /// The id of its image.
+    pub image: String,
+    /// The image as the container names it.
+    pub image_name: String,
+    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited`, `dead`.
+    pub status: String,
+    /// Its exit code, where it ended.
+    pub exit: i64,
+    /// When it was started last.
+    pub started: String,
+    /// `starting`, `healthy`, `unhealthy`; `None` without a healthcheck.
+    pub health: Option<String>,
+    /// How often the engine restarted it.
+    pub restarts: u64,
+    /// Its restart policy.
+    pub restart: String,
+    /// Its compose project; empty without one.
+    #[serde(deserialize_with = "or_empty")]
+    pub project: String,
+    /// Its compose service.
+    #[serde(deserialize_with = "or_empty")]
+    pub service: String,
+    /// Compose's hash of its configuration.
+    #[serde(deserialize_with = "or_empty")]
+    pub hash: String,
+    /// `True` for one that `compose run` made.
+    #[serde(deserialize_with = "or_empty")]
+    pub oneoff: String,
+    /// The module that put it there; empty if it was not us.
+    #[serde(deserialize_with = "or_empty")]
+    pub module: String,
+    /// The image as our release names it.
+    #[serde(deserialize_with = "or_empty")]
+    pub named: String,
+    /// What is mounted.
+    pub mounts: Option<Vec<Mount>>,
+    /// Ports, as `6379/tcp` to those of the host.
+    pub ports: Option<BTreeMap<String, Option<Vec<Published>>>>,
+}
+
+/// A label that is not there is null or an empty text, as the version of Docker's client has it.
+fn or_empty<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Option::<String>::deserialize(from).map(Option::unwrap_or_default)
+}
+
+impl Container {
+    /// Reads a line; `None` if it is none that the script prints.
+    pub fn parse(json: &str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+
+    /// Whether it is one of a service of a project, and not one that somebody runs beside it.
+    pub fn is_of(&self, project: &str, service: &str) -> bool {
+        self.project == project && self.service == service && self.oneoff != "True"
+    }
+
+    /// What is mounted.
+    pub fn mounted(&self) -> &[Mount] {
+        self.mounts.as_deref().unwrap_or_default()
+    }
+
+    /// Ports of the host that lead into it: protocol, address, port.
+    pub fn published(&self) -> impl Iterator<Item = (&str, &str, u16)> {
+        self.ports.iter().flatten().flat_map(|(inner, outer)| {
+            let protocol = inner.split_once('/').map_or("tcp", |(_, protocol)| protocol);
+            let port = |p: &'_ Published| p.host_port.parse().ok();
+            outer.iter().flatten().filter_map(move |p| Some((protocol, p.host_ip.as_str(), port(p)?)))
+        })
+    }
+
+    /// Whether it ended and will not be started again by the engine.
+    pub fn has_ended(&self) -> bool {
+        let again = match self.restart.as_str() {
+            "always" | "unless-stopped" => true,
+            "on-failure" => self.exit != 0,
+            _ => false,
+        };
+        matches!(self.status.as_str(), "exited" | "dead") && !again
+    }
+}

@@ -1,0 +1,184 @@
+//! Driver `compose`: rendered on the host, planned by what Compose itself would compare, changed by one `up` of named services.
+
+pub mod change;
+pub mod container;
+pub mod content;
+pub mod look;
+pub mod overlay;
+pub mod render;
+pub mod watch;
+
+use crate::{
+    model::{module::Manifest, path::HostPath, policy::HostPolicy},
+    port::{Member, Script},
+};
+
+/// How Docker and Compose are asked; it travels with a run.
+const LIB: &str = include_str!("../scripts/compose-lib.sh");
+
+/// Renders the model without a value of any secret.
+pub const RENDER: Script = Script {
+    name: "compose-render",
+    text: concat!(
+        "root=$1\n",
+        include_str!("../scripts/ground.sh"),
+        include_str!("../scripts/compose-lib.sh"),
+        include_str!("../scripts/compose-render.sh")
+    ),
+    mutates: false,
+    deadline_s: 120,
+};
+/// Looks at what runs, and at the final model.
+pub const LOOK: Script = Script {
+    name: "compose-look",
+    text: concat!("root=$1\n", include_str!("../scripts/compose-lib.sh"), include_str!("../scripts/compose-look.sh")),
+    mutates: false,
+    deadline_s: 180,
+};
+/// Brings images that are not there.
+pub const PULL: Script = Script {
+    name: "compose-pull",
+    text: include_str!("../scripts/compose-pull.sh"),
+    mutates: false,
+    deadline_s: 1_800,
+};
+/// Delivers a release and the contents that it mounts.
+pub const SHIP: Script = Script {
+    name: "compose-ship",
+    text: include_str!("../scripts/compose-ship.sh"),
+    mutates: false,
+    deadline_s: 1_800,
+};
+/// Lets Compose change the named services.
+pub const RUN: Script =
+    Script { name: "compose-run", text: include_str!("../scripts/compose-run.sh"), mutates: true, deadline_s: 900 };
+/// Waits for another state of the containers than the one that was seen.
+pub const WATCH: Script = Script {
+    name: "compose-watch",
+    text: concat!(
+        "root=$1\n",
+        include_str!("../scripts/compose-lib.sh"),
+        include_str!("../scripts/probe.sh"),
+        include_str!("../scripts/compose-watch.sh")
+    ),
+    mutates: false,
+    deadline_s: 180,
+};
+
+/// Labels that our containers carry.
+pub const LABEL_MODULE: &str = "dev.platformctl.module";
+/// The image as it was named.
+pub const LABEL_IMAGE: &str = "dev.platformctl.image";
+/// The digest of the configs and secrets that are given to it: Compose's own hash does not look into them.
+pub const LABEL_INPUTS: &str = "dev.platformctl.inputs";
+
+/// The oldest Compose that is used: major and minor.
+pub const OLDEST: (u64, u64) = (2, 20);
+
+/// The engine's address on a host.
+pub fn engine(host: &HostPolicy) -> String {
+    if host.docker_host.is_empty() { "unix:///var/run/docker.sock".to_owned() } else { host.docker_host.clone() }
+}
+
+/// The first arguments of the scripts that render: ROOT MODULE RELEASE PROJECT FOLDER ENGINE.
+pub fn args(manifest: &Manifest, host: &HostPolicy, release: &str) -> Vec<String> {
+    vec![
+        host.root.to_string(),
+        manifest.id.to_string(),
+        release.to_owned(),
+        manifest.runtime.project.clone().unwrap_or_default(),
+        folder(manifest),
+        engine(host),
+    ]
+}
+
+/// The folder that relative paths of the compose files are taken from.
+fn folder(manifest: &Manifest) -> String {
+    let first = manifest.runtime.compose_files.first();
+    first
+        .and_then(super::super::model::path::RepoPath::parent)
+        .map_or_else(|| ".".to_owned(), |folder| folder.to_string())
+}
+
+/// The name of the lock that all modules of a project on a host share.
+pub fn lock(project: &str) -> String {
+    format!("compose.{project}")
+}
+
+/// A small text file of a delivery.
+pub fn text(path: impl Into<String>, lines: impl Into<String>) -> Member {
+    Member { path: path.into(), mode: 0o600, bytes: lines.into().into_bytes() }
+}
+
+/// A file of lines.
+pub fn lines<T: ToString>(path: &str, items: impl IntoIterator<Item = T>) -> Member {
+    let text: String = items.into_iter().map(|item| item.to_string() + "\n").collect();
+    self::text(path, text)
+}
+
+/// A value for an env file as Compose reads it back unchanged.
+fn env_quoted(value: &str) -> String {
+    if value.contains('\'') {
+        let mut out = String::from("\"");
+        for c in value.chars() {
+            if matches!(c, '"' | '\\' | '$') {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out + "\""
+    } else {
+        format!("'{value}'")
+    }
+}
+
+/// How the module is rendered, as files: what does not depend on what was seen.
+pub fn how(
+    manifest: &Manifest,
+    services: &[String],
+    stand_ins: &[crate::model::path::RepoPath],
+    name: &str,
+) -> Vec<Member> {
+    let runtime = &manifest.runtime;
+    let vars: String = runtime.vars.iter().map(|(key, value)| format!("{key}={}\n", env_quoted(value))).collect();
+    let keys =
+        manifest.secrets.iter().flat_map(|secret| secret.keys.iter().map(|key| format!("{key} {}", secret.file)));
+    let mut members = vec![
+        lines("p/files", &runtime.compose_files),
+        lines("p/env_files", &runtime.env_files),
+        lines("p/profiles", &runtime.profiles),
+        lines("p/services", services),
+        lines("p/secrets", manifest.secrets.iter().map(|secret| &secret.file)),
+        lines("p/keys", keys),
+        text("p/vars", format!("PLATFORM_HOST='{name}'\n{vars}")),
+    ];
+    // A file of the right name with the declared keys and no value: what is rendered with it may leave the host.
+    for file in stand_ins {
+        let declared = manifest.secrets.iter().find(|secret| secret.file == *file);
+        let keys = declared.into_iter().flat_map(|secret| secret.keys.iter().map(|key| format!("{key}=")));
+        members.push(lines(&format!("p/stand-in/{file}"), keys));
+    }
+    members
+}
+
+/// The library as a file of a run.
+pub fn library() -> Member {
+    text("p/lib.sh", LIB)
+}
+
+/// Whether a root may stand in the paths that are rendered: nothing that a shell, sed or JSON would have to escape.
+pub fn root_is_plain(root: &HostPath) -> bool {
+    root.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_an_env_file_is_quoted() {
+        assert_eq!(env_quoted("7.2"), "'7.2'");
+        assert_eq!(env_quoted("a$b \"c\""), "'a$b \"c\"'");
+        assert_eq!(env_quoted("it's $5"), "\"it's \\$5\"");
+    }
+}

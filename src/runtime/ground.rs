@@ -1,0 +1,84 @@
+//! What stands under everything on a host, whatever the driver: its id, its tools, room, and the last record it was shown.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ids::Oid, text::shown};
+
+/// What a host showed of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ground {
+    /// `/etc/machine-id`, if it is 32 hexadecimal digits.
+    pub machine_id: Option<String>,
+    /// Programs that are not there.
+    pub missing: Vec<String>,
+    /// Free space where the root is or would be.
+    pub free_bytes: u64,
+    /// Whether the nearest existing folder may be written to.
+    pub writable: bool,
+    /// `witness.json`: the last record this host was shown.
+    pub witness: Option<Witness>,
+}
+
+/// `<root>/witness.json`: the last remote-acknowledged record that a host was shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// The first record.
+    pub genesis: Oid,
+    /// The place of the record in the chain.
+    pub seq: u64,
+    /// The record.
+    pub commit: Oid,
+}
+
+/// Why an answer cannot be believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookError {
+    /// A line that the script does not print.
+    #[error("the host answered with a line that the script does not print: `{}`", shown(.0))]
+    Line(String),
+    /// Something the script always prints is not there.
+    #[error("the host's answer has no `{0}`")]
+    Absent(&'static str),
+}
+
+/// Collects the lines about the ground.
+#[derive(Default)]
+pub(super) struct Seen {
+    ground: Ground,
+    free_kb: Option<u64>,
+    writable: Option<bool>,
+}
+
+impl Seen {
+    /// Takes a line; `None` if it is not one of the ground's, `Some(false)` if it is one that makes no sense.
+    pub(super) fn line(&mut self, key: &str, value: &str) -> Option<bool> {
+        match (key, value) {
+            ("machine", id) => {
+                let fits = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+                self.ground.machine_id = fits.then(|| id.to_owned());
+            }
+            ("missing", tool) if tool.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                self.ground.missing.push(tool.to_owned());
+            }
+            ("root", "ok" | "absent") => {}
+            ("free_kb", number) => match number.parse() {
+                Ok(number) => self.free_kb = Some(number),
+                Err(_) => return Some(false),
+            },
+            ("writable", answer) => self.writable = Some(answer == "yes"),
+            // A witness that cannot be read witnesses nothing; it is replaced by the next run.
+            ("witness", json) => self.ground.witness = serde_json::from_str(json).ok(),
+            _ => return None,
+        }
+        Some(true)
+    }
+
+    /// The ground, if everything was said that the script always says.
+    pub(super) fn finish(self) -> Result<Ground, LookError> {
+        Ok(Ground {
+            free_bytes: self.free_kb.ok_or(LookError::Absent("free_kb"))?.saturating_mul(1024),
+            writable: self.writable.ok_or(LookError::Absent("writable"))?,
+            ..self.ground
+        })
+    }
+}

@@ -1,0 +1,48 @@
+# compose-render ROOT MODULE RELEASE PROJECT FOLDER ENGINE <tar (t/ what rendering reads, p/ how): the model, without any value of a
+# secret: it is rendered with files that hold their names alone. Changes nothing but a private folder, which it removes.
+module=$2 release=$root/releases/$2/$3 project=$4 folder=$5 engine=$6
+say() { printf '%s\n' "$*"; }
+for tool in docker; do command -v "$tool" >/dev/null 2>&1 || { printf 'missing %s\nend\n' "$tool"; exit 0; }; done
+if [ -d "$root/tmp" ] && [ -w "$root/tmp" ]; then tmp=$(mktemp -d "$root/tmp/XXXXXXXXXXXX"); else tmp=$(mktemp -d); fi || { say 'failed tmp'; exit 0; }
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 4' HUP INT TERM PIPE
+tar -xf - --no-same-owner -C "$tmp" && [ -f "$tmp/p/end" ] || { say 'failed tar'; exit 0; }
+p=$tmp/p
+private "$tmp/home"
+mkdir -p "$p/stand-in"
+docker_ compose version --short >"$tmp/version" 2>/dev/null &
+version=$!
+while IFS= read -r each; do
+	file=$root/secrets/$each
+	if [ ! -e "$file" ]; then
+		printf 'secret missing %s\n' "$each"
+	elif [ ! -r "$file" ]; then
+		printf 'secret unreadable %s\n' "$each"
+	else
+		case $(stat -L -c '%a' "$file") in *00) ;; *) printf 'secret open %s\n' "$each" ;; esac
+		# Compose would replace what looks like a variable, without a word: only in single quotes a value stays as it is.
+		grep -qE '^[^#=]*=[^'"'"']*[$]' "$file" && printf 'secret dollar %s\n' "$each"
+	fi
+done <"$p/secrets"
+while IFS=' ' read -r key each; do
+	[ ! -r "$root/secrets/$each" ] || grep -qE "^(export )?$key=" "$root/secrets/$each" || printf 'secret key %s %s\n' "$key" "$each"
+done <"$p/keys"
+if render "$tmp/t" "$tmp/p/stand-in" "$tmp/model"; then
+	sed -n 's/^      "image": "\(.*\)",\{0,1\}$/\1/p' "$tmp/model" | sort -u >"$tmp/images"
+	limit=20
+	docker_ version --format 'engine {{.Server.Version}}' 2>/dev/null || say 'engine -'
+	while IFS= read -r image; do
+		id=$(docker_ image inspect --format '{{.Id}}' -- "$image" 2>/dev/null) || id=-
+		printf 'image %s %s\n' "$id" "$image"
+	done <"$tmp/images"
+	wait "$version"
+	printf 'compose %s\n' "$(head -n 1 "$tmp/version")"
+	printf 'model\n'
+	cat "$tmp/model"
+else
+	wait "$version"
+	printf 'compose %s\n' "$(head -n 1 "$tmp/version")"
+	# Rendered without a secret's value: what Compose says cannot hold one.
+	printf 'error %s\n' "$(sed "s|$tmp/t/||g" "$tmp/model.err" | tail -n 1 | cut -c 1-500)"
+	say end
+fi

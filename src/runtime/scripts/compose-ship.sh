@@ -1,0 +1,54 @@
+# compose-ship ROOT MODULE RELEASE NONCE <tar: the release and the contents that are mounted, each at its place: delivered whole and
+# checked here, or not at all. m/sums and m/modes tell of everything below r/ (the release) and f/ (contents that were not here yet);
+# m/kept-sums and m/kept-modes of contents that lie here already, m/kept of their names; m/data of folders that must be there.
+set -eu
+export LC_ALL=C
+umask 022
+root=$1 module=$2 release=$3 nonce=$4
+fail() { printf 'failed %s\n' "$1"; exit 3; }
+mkdir -p "$root/releases/$module" "$root/files" "$root/locks" "$root/data" || fail mkdir
+for private in tmp runs secrets; do
+	[ -d "$root/$private" ] || mkdir -m 0700 "$root/$private" || fail mkdir
+done
+[ -s "$root/key" ] || (umask 077 && head -c 32 /dev/urandom | sha256sum >"$root/key.$nonce" && mv -T "$root/key.$nonce" "$root/key") || fail mkdir
+tmp=$root/tmp/$nonce
+mkdir -m 0700 "$tmp" || fail tmp
+trap 'chmod -R u+w "$tmp" 2>/dev/null; rm -rf "$tmp"' EXIT
+trap 'exit 4' HUP INT TERM PIPE
+tar -xpf - --no-same-owner -C "$tmp" || fail tar
+[ -f "$tmp/m/end" ] || fail cut
+same() { # SUMS MODES DIR NAME…: the listing, modes and hashes of these folders are exactly those
+	sums=$1 modes=$2 dir=$3
+	shift 3
+	[ "$#" -gt 0 ] || return 0
+	[ -z "$(cd "$dir" && find "$@" ! -type f ! -type d)" ] &&
+		(cd "$dir" && find "$@" -type f -exec sha256sum {} + | sort -k 2) >"$tmp/sums" &&
+		cmp -s "$tmp/sums" "$sums" &&
+		(cd "$dir" && find "$@" -type f -exec stat -c '%a %n' {} + | sort -k 2) >"$tmp/modes" &&
+		cmp -s "$tmp/modes" "$modes"
+}
+mkdir -p "$tmp/r" "$tmp/f"
+find "$tmp/r" "$tmp/f" -type d -exec chmod 0755 {} +
+same "$tmp/m/sums" "$tmp/m/modes" "$tmp" r f || fail content
+set --
+while IFS= read -r each; do set -- "$@" "$each"; done <"$tmp/m/kept"
+same "$tmp/m/kept-sums" "$tmp/m/kept-modes" "$root/files" "$@" || fail altered
+there=$root/releases/$module/$release
+if [ -e "$there" ] || [ -L "$there" ]; then
+	sed -n 's|^\(.\{64\}\)  r/|\1  ./|p' "$tmp/m/sums" >"$tmp/there-sums"
+	sed -n 's|^\([0-7]*\) r/|\1 ./|p' "$tmp/m/modes" >"$tmp/there-modes"
+	[ -d "$there" ] && [ ! -L "$there" ] && same "$tmp/there-sums" "$tmp/there-modes" "$there" . || fail altered
+	answer='shipped reused'
+else
+	answer='shipped new'
+fi
+sync -f "$tmp" 2>/dev/null || sync
+for each in "$tmp"/f/*; do
+	[ -e "$each" ] || continue
+	# Somebody else may have brought the same meanwhile: the name says what is in it.
+	mv -T "$each" "$root/files/${each##*/}" 2>/dev/null || [ -e "$root/files/${each##*/}" ] || fail rename
+done
+[ "$answer" = 'shipped reused' ] || mv -T "$tmp/r" "$there" || fail rename
+while IFS= read -r each; do mkdir -p "$root/data/$each" || fail mkdir; done <"$tmp/m/data"
+sync -f "$root/releases/$module" 2>/dev/null || sync
+printf '%s\n' "$answer"

@@ -1,0 +1,48 @@
+# compose-watch ROOT MODULE PROJECT ENGINE SEEN WAIT_S SERVICES SECRETS [PROBE…]: how the containers of some services are. Answers
+# as soon as that is not what SEEN (a digest) says, or after WAIT_S. Each PROBE is "KIND ARGUMENTS…", quoted for sh. Only reads.
+module=$2 project=$3 engine=$4 seen=$5 until=$(($(date +%s) + $6)) services=$7 secrets=$8
+shift 8
+tmp=$(mktemp -d) || { printf 'failed tmp\n'; exit 0; }
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 4' HUP INT TERM PIPE
+private "$tmp/home"
+limit=20
+probes() {
+	number=0
+	for each in "$@"; do
+		number=$((number + 1))
+		case $each in
+		"'exec' "*) answer=$(eval "set -- ${each#"'exec' "}"; exec_probe "$@") ;;
+		*) answer=$(eval "probe $each") ;;
+		esac
+		printf 'probe %s %s\n' "$number" "$answer"
+	done
+}
+exec_probe() { # SERVICE COMMAND…
+	service=$1
+	shift
+	id=$(docker_ ps -q --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$service" | head -n 1)
+	[ -n "$id" ] || { printf 'fail refused\n'; return; }
+	limit=10
+	docker_ exec "$id" "$@" >/dev/null 2>&1 </dev/null && printf 'pass\n' || printf 'fail status\n'
+}
+sample() {
+	if containers --filter "label=com.docker.compose.project=$project" >"$tmp/all"; then
+		for each in $services; do grep -F "\"service\":\"$each\"" "$tmp/all" || :; done
+	else
+		printf 'failed engine\n'
+	fi
+}
+while :; do
+	sample >"$tmp/sample"
+	probes "$@" >>"$tmp/sample"
+	now=$(sum <"$tmp/sample")
+	# Whole seconds: one more, so that the wait is never shorter than it was asked to be.
+	[ "$now" = "$seen" ] && [ "$(date +%s)" -le "$until" ] || break
+	sleep 0.2
+done
+cat "$tmp/sample"
+for each in $secrets; do
+	[ ! -r "$root/secrets/$each" ] || printf 'secret %s %s\n' "$(cat "$root/key" "$root/secrets/$each" | sum)" "$each"
+done
+printf 'sample %s\n' "$now"

@@ -1,0 +1,13 @@
+# What stands under everything on a host: its id, its tools, room, and who was there before. Lines of "key value". Needs $root.
+set -u
+export LC_ALL=C
+[ -r /etc/machine-id ] && read -r machine </etc/machine-id || machine=
+printf 'machine %s\n' "$machine"
+for tool in tar sha256sum stat find mv flock setsid readlink realpath timeout df cmp sort sed; do
+	command -v "$tool" >/dev/null 2>&1 || printf 'missing %s\n' "$tool"
+done
+if [ -d "$root" ]; then printf 'root ok\n'; space=$root; else printf 'root absent\n'; space=$(dirname "$root"); fi
+while [ ! -d "$space" ]; do space=$(dirname "$space"); done
+df -Pk "$space" | { read -r _; read -r _ _ _ free _; printf 'free_kb %s\n' "$free"; }
+[ -w "$space" ] && printf 'writable yes\n' || printf 'writable no\n'
+if [ -f "$root/witness.json" ]; then printf 'witness %s\n' "$(head -c 400 "$root/witness.json")"; fi

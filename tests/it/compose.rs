@@ -1,0 +1,370 @@
+//! Driver compose over a real ssh, on a real engine with real Compose: what runs is what was merged, and what is said is what happened.
+
+use std::fs;
+
+use snapbox::{assert_data_eq, str};
+
+use crate::support::stack::{Stack, docker, everything_below, until};
+
+const HEALTHY: &str = "healthcheck: {test: [CMD, test, '!', -e, /tmp/bad], interval: 1s, timeout: 1s, retries: 1}\n";
+
+#[test]
+fn a_change_recreates_exactly_its_service() {
+    let stack = Stack::new();
+    stack.change(1, |stack| {
+        stack.compose(&[
+            ("one", "volumes: ['./one.conf:/etc/one.conf:ro', './pages:/www:ro']"),
+            ("two", "environment: {A: '1'}\nconfigs: [{source: c, target: /etc/c}]\nvolumes: ['data:/data']"),
+        ]);
+        let compose = fs::read_to_string(stack.site.repo.work().join("compose/app.yaml")).unwrap();
+        stack.site.repo.write(
+            "compose/app.yaml",
+            &format!("{compose}configs: {{c: {{file: ./c.conf}}}}\nvolumes: {{data: {{}}}}\n"),
+        );
+        stack.site.repo.write("compose/one.conf", "one\n");
+        stack.site.repo.write("compose/pages/index.html", "page\n");
+        stack.site.repo.write("compose/c.conf", "c\n");
+    });
+    assert_data_eq!(
+        stack.run(0, "plan app"),
+        str![[r#"
+exit 0
+plan for app on box, PR #1
+  merged as <40>
+  create  one  new
+  create  two  new
+2 changes
+next: platformctl apply app --approved <40> --pr 1
+
+"#]]
+    );
+    assert_data_eq!(
+        stack.run(0, "apply app --pr 1"),
+        str![[r#"
+exit 0
+✓ approved  PR #1, merge
+✓ intent    seq 2 recorded
+✓ shipped   4 files, verified there
+✓ changed   2 services
+✓ healthy   0 s, 0 restarts, no probes
+✓ recorded  seq 3
+done <s>
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl status app
+
+"#]]
+    );
+    assert_data_eq!(
+        stack.run(1, "apply app --pr 1"),
+        str![[r#"
+exit 0
+✓ approved  PR #1, merge
+✓ app: nothing to change since 2026-09-21T14:13:20Z, PR #1
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl show app
+
+"#]]
+    );
+    let (one, two) = (stack.ids("one"), stack.ids("two"));
+    assert_eq!(docker(&["exec", &one[0], "cat", "/etc/one.conf", "/www/index.html"]), "one\npage");
+    assert_eq!(docker(&["exec", &two[0], "cat", "/etc/c"]), "c");
+
+    // The content of a mounted file: exactly the service that mounts it.
+    stack.change(2, |stack| stack.site.repo.write("compose/one.conf", "two\n"));
+    assert_data_eq!(
+        stack.run(2, "plan app"),
+        str![[r#"
+exit 0
+plan for app on box, PR #2
+  merged as <40>
+  replace  one  config:compose/one.conf  restarts
+1 change
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl apply app --approved <40> --pr 2
+
+"#]]
+    );
+    assert_eq!(stack.exit(2, "apply app --pr 2"), "exit 0");
+    assert_eq!(stack.ids("two"), two);
+    assert_ne!(stack.ids("one"), one);
+    let one = stack.ids("one");
+    assert_eq!(docker(&["exec", &one[0], "cat", "/etc/one.conf"]), "two");
+
+    // A file of a mounted folder, and the content of a config: Compose by itself would say "Running" to both.
+    stack.change(3, |stack| {
+        stack.site.repo.write("compose/pages/more.html", "more\n");
+        stack.site.repo.write("compose/c.conf", "d\n");
+    });
+    let planned = stack.json(3, "plan app");
+    let reasons: Vec<_> =
+        planned["changes"].as_array().unwrap().iter().map(|change| change["reasons"].to_string()).collect();
+    assert_eq!(reasons, ["[\"config:compose/pages\"]", "[\"config:compose/c.conf\"]"]);
+    assert_eq!(stack.exit(3, "apply app --pr 3"), "exit 0");
+    assert_eq!(docker(&["exec", &stack.ids("two")[0], "cat", "/etc/c"]), "d");
+
+    // A variable: named, without its value.
+    stack.change(4, |stack| {
+        let compose = fs::read_to_string(stack.site.repo.work().join("compose/app.yaml")).unwrap();
+        stack.site.repo.write("compose/app.yaml", &compose.replace("{A: '1'}", "{A: 'other', B: 'x'}"));
+    });
+    let planned = stack.json(4, "plan app");
+    assert_eq!(planned["changes"][0]["reasons"].to_string(), "[\"env:A\",\"env:B\"]");
+    assert_eq!(stack.exit(4, "apply app --pr 4"), "exit 0");
+    assert_eq!(stack.inspect("two", "{{json .Config.Env}}").matches("A=other").count(), 1);
+
+    // A service that goes away, in a merged pull request, is removed; its volume stays.
+    stack.change(5, |stack| stack.compose(&[("one", "volumes: ['./one.conf:/etc/one.conf:ro', './pages:/www:ro']")]));
+    assert_eq!(stack.json(5, "plan app")["changes"][0]["action"], "remove");
+    assert_eq!(stack.exit(5, "apply app --pr 5"), "exit 0");
+    assert_eq!(stack.ids("two"), [] as [String; 0]);
+    assert!(docker(&["volume", "ls", "-q"]).contains(&format!("{}_data", stack.project)));
+    assert_eq!(stack.exit(6, "verify"), "exit 0");
+    docker(&["volume", "rm", &format!("{}_data", stack.project)]);
+}
+
+#[test]
+fn what_up_calls_healthy_is_held() {
+    let stack = Stack::new();
+    // (services, manifest, what is said)
+    let cases: [(&str, &str, &str); 7] = [
+        (
+            "command: [sh, -c, 'exit 3']\nrestart: always",
+            "health: {settle_s: 2, deadline_s: 20}\n",
+            "ends again and again",
+        ),
+        ("command: [sh, -c, 'sleep 3; exit 3']", "health: {settle_s: 5, deadline_s: 20}\n", "ended with 3"),
+        ("command: [sh, -c, 'exit 0']", "health: {settle_s: 1, deadline_s: 5}\n", "ended with 0"),
+        (
+            "command: [sh, -c, 'case $$(hostname) in *[02468ace]) sleep 60;; *) exit 1;; esac']\nscale: 3\nrestart: always",
+            "health: {settle_s: 2, deadline_s: 15}\n",
+            "app",
+        ),
+        (
+            "command: [sh, -c, 'sleep 3; touch /tmp/bad; sleep 60']\nhealthcheck: {test: [CMD, test, '!', -e, /tmp/bad], interval: 1s, retries: 1}",
+            "health: {settle_s: 8, deadline_s: 12}\n",
+            "is unhealthy",
+        ),
+        (
+            "command: [sh, -c, 'exit 4']",
+            "jobs: [app]\nhealth: {settle_s: 0, deadline_s: 10}\n",
+            "the job app ended with 4",
+        ),
+        ("", "health: {settle_s: 0, deadline_s: 2, probes: [{tcp: '127.0.0.1:1'}]}\n", "probe 1: no connection"),
+    ];
+    for (n, (service, manifest, says)) in cases.iter().enumerate() {
+        let n = n as u64 + 1;
+        stack.change(n, |stack| {
+            // A mark of its own makes each a change of its own.
+            stack.compose(&[("app", &format!("{service}\nlabels: {{n: '{n}'}}"))]);
+            stack.manifest(manifest);
+        });
+        let said = stack.run(n as i64, &format!("apply app --pr {n}"));
+        assert!(said.starts_with("exit 11\n") && said.contains(says), "{service}: {said}");
+        assert!(said.contains("HELD probe_failed (11)"), "{said}");
+    }
+    // Not tried again by itself; a fix is applied.
+    assert!(stack.run(20, "apply app --pr 7").contains("held_release"));
+    stack.change(8, |stack| {
+        stack.compose(&[("app", HEALTHY)]);
+        stack.manifest("");
+    });
+    assert_eq!(stack.exit(21, "apply app --pr 8"), "exit 0");
+    let status = stack.json(22, "status app");
+    assert_eq!(status["status"]["services"]["app"]["health"], "healthy");
+    assert!(status["status"]["held"].is_null());
+}
+
+#[test]
+fn a_job_ends_and_runs_once() {
+    let stack = Stack::new();
+    let out = stack.site.repo.path("out");
+    fs::create_dir(&out).unwrap();
+    stack.change(1, |stack| {
+        stack.compose(&[(
+            "app",
+            &format!("command: [sh, -c, 'echo ran >> /out/log']\nvolumes: ['{}:/out']", out.display()),
+        )]);
+        stack.manifest("jobs: [app]\n");
+    });
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    let ran = || fs::read_to_string(out.join("log")).unwrap_or_default().lines().count();
+    assert_eq!(ran(), 1);
+    assert!(stack.run(1, "apply app --pr 1").contains("nothing to change"));
+    assert_eq!(ran(), 1, "a finished job is not run again");
+    assert_eq!(stack.exit(2, "apply app --again"), "exit 0");
+    assert_eq!(ran(), 2, "unless somebody says so");
+    let evidence = &stack.json(3, "show")["records"][0]["event"]["evidence"]["containers"][0];
+    assert_eq!((evidence["state"].as_str(), evidence["service"].as_str()), (Some("exited"), Some("app")));
+}
+
+#[test]
+fn a_tag_that_moved_and_an_image_that_is_not_there() {
+    let stack = Stack::new();
+    let tag = format!("local/{}:1", stack.project);
+    docker(&["tag", "local/busybox:1", &tag]);
+    stack.change(1, |stack| stack.compose(&[("app", &format!("image: {tag}"))]));
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    let before = stack.inspect("app", "{{.Image}}");
+    assert!(stack.run(1, "apply app --pr 1").contains("nothing to change"));
+    docker(&["tag", "local/busybox:2", &tag]);
+    let planned = stack.json(2, "plan app");
+    assert_eq!(planned["changes"][0]["reasons"][0], "image");
+    assert_eq!(stack.exit(2, "apply app --again"), "exit 0");
+    assert_ne!(stack.inspect("app", "{{.Image}}"), before);
+    let (running, ids) = (stack.inspect("app", "{{.Image}}"), stack.ids("app"));
+    assert_eq!(stack.json(3, "status app")["status"]["services"]["app"]["image"], running);
+
+    docker(&["rmi", &tag]);
+    stack.change(2, |stack| stack.compose(&[("app", "image: localhost:1/none:1")]));
+    assert!(stack.json(4, "plan app")["warnings"].to_string().contains("does not have the image localhost:1/none:1"));
+    let said = stack.run(4, "apply app --pr 2");
+    assert!(said.contains("REFUSED image_missing (5). Nothing was changed."), "{said}");
+    assert_eq!(stack.ids("app"), ids, "a failed pull leaves the old running");
+}
+
+#[test]
+fn containers_of_the_project_are_adopted() {
+    let stack = Stack::new();
+    let by_hand = stack.site.repo.path("by-hand");
+    fs::create_dir_all(&by_hand).unwrap();
+    fs::write(by_hand.join("compose.yaml"), "services: {app: {image: 'local/busybox:1', volumes: ['data:/data']}, other: {image: 'local/busybox:1'}}\nvolumes: {data: {}}\n").unwrap();
+    let file = by_hand.join("compose.yaml").display().to_string();
+    docker(&["compose", "-p", &stack.project, "-f", &file, "up", "-d"]);
+    let other = stack.ids("other");
+    docker(&["exec", &stack.ids("app")[0], "sh", "-c", "echo kept > /data/x"]);
+    stack.change(1, |stack| {
+        stack.compose(&[("app", "volumes: ['data:/data']")]);
+        let compose = fs::read_to_string(stack.site.repo.work().join("compose/app.yaml")).unwrap();
+        stack.site.repo.write("compose/app.yaml", &format!("{compose}volumes: {{data: {{}}}}\n"));
+    });
+    let planned = stack.json(0, "plan app");
+    assert_eq!(planned["changes"][0]["action"], "adopt", "{planned}");
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    assert_eq!(docker(&["exec", &stack.ids("app")[0], "cat", "/data/x"]), "kept");
+    assert_eq!(stack.ids("other"), other, "what the module does not name is left alone");
+    // Data goes only where a reviewed change says so.
+    stack.change(2, |stack| stack.compose(&[("app", "environment: {A: '1'}")]));
+    let said = stack.run(1, "apply app --pr 2");
+    assert!(said.contains("REFUSED data_at_risk (5)") && said.contains("action: drop"), "{said}");
+    stack.change(3, |stack| {
+        stack.manifest(&format!("acknowledge: [{{data: {}_data, action: drop, reason: moved}}]\n", stack.project));
+    });
+    assert_eq!(stack.exit(2, "apply app --pr 3"), "exit 0");
+    docker(&["volume", "rm", &format!("{}_data", stack.project)]);
+}
+
+#[test]
+fn nothing_of_the_hosts_settings_takes_part_and_no_secret_leaves_it() {
+    let stack = Stack::new();
+    const CANARY: &str = "c4n4ry-0f-a-s3cret";
+    stack.change(1, |stack| {
+        stack.compose(&[("app", "env_file: ['${PLATFORM_SECRETS}/app.env']\nenvironment: {TAG: '${TAG:-reviewed}'}\nvolumes: ['./app.conf:/etc/app.conf:ro']")]);
+        stack.site.repo.write("compose/app.conf", "x\n");
+        stack.manifest("secrets: [{file: app.env, keys: [PASSWORD]}]\n");
+    });
+    stack.secret("app.env", &format!("PASSWORD='{CANARY}$x'\n"));
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    let env = stack.inspect("app", "{{json .Config.Env}}");
+    assert!(env.contains(&format!("PASSWORD={CANARY}$x")) && env.contains("TAG=reviewed"), "{env}");
+
+    // What lies beside the release, and in the account's own files.
+    let release =
+        fs::read_dir(stack.root().join("releases/app")).unwrap().next().unwrap().unwrap().path().join("compose");
+    fs::write(release.join(".env"), "TAG=host\nCOMPOSE_PROJECT_NAME=else\n").unwrap();
+    fs::write(release.join("compose.override.yaml"), "services: {app: {privileged: true}}\n").unwrap();
+    let again = stack.run(1, "apply app --again");
+    assert!(again.contains("delivery_failed") && again.contains("altered"), "{again}");
+    fs::remove_file(release.join(".env")).unwrap();
+    fs::remove_file(release.join("compose.override.yaml")).unwrap();
+
+    // A secret that changed is a change, and nothing tells what it is.
+    stack.secret("app.env", &format!("PASSWORD='{CANARY}2'\n"));
+    let said = stack.run(2, "plan app");
+    assert!(said.contains("replace  app"), "{said}");
+    let json = stack.json(2, "apply app --again").to_string();
+    let shown = stack.json(3, "show").to_string();
+    assert!(shown.contains("app.env") && !shown.contains(CANARY) && !json.contains(CANARY));
+    for (path, bytes) in everything_below(&stack.site.repo.path(""), &["secrets"]) {
+        let found = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+        assert!(!found, "{}", path.display());
+    }
+    for object in stack.site.repo.git(&["rev-list", "--objects", "--all"]).lines() {
+        let id = object.split(' ').next().unwrap();
+        assert!(!stack.site.repo.git(&["cat-file", "-p", id]).contains(CANARY));
+    }
+    // What Compose would change without a word, and what is not there.
+    stack.secret("app.env", "PASSWORD=a$b\n");
+    assert!(stack.run(4, "apply app --again").contains("secret_missing"));
+    stack.secret("app.env", "OTHER=1\n");
+    assert!(stack.json(4, "apply app --again").to_string().contains("has no PASSWORD"));
+}
+
+#[test]
+fn what_reaches_the_host_is_judged_where_it_leads() {
+    let stack = Stack::new();
+    let sacred = stack.site.repo.path("link-to-etc");
+    std::os::unix::fs::symlink("/etc", &sacred).unwrap();
+    let open = stack.site.repo.path("open");
+    fs::create_dir_all(open.join("inner")).unwrap();
+    let absent = stack.site.repo.path("absent");
+    let cases = [
+        (format!("volumes: ['{}:/x:ro']", sacred.display()), "sacred_path"),
+        (format!("volumes: ['{}/passwd:/x:ro']", sacred.display()), "sacred_path"),
+        (format!("volumes: ['{}:/x']", absent.display()), "bind_missing"),
+        ("privileged: true".to_owned(), "capability"),
+        ("network_mode: host".to_owned(), "capability"),
+        ("use_api_socket: true".to_owned(), "capability"),
+        ("volumes: ['/var/run/docker.sock:/x:ro']".to_owned(), "sacred_path"),
+        ("ports: ['127.0.0.1:2222:80']".to_owned(), "already_running_elsewhere"),
+        ("volumes: ['disguised:/x']".to_owned(), "sacred_path"),
+        ("networks: [outside]".to_owned(), "capability"),
+    ];
+    for (n, (service, code)) in cases.iter().enumerate() {
+        let n = n as u64 + 1;
+        stack.change(n, |stack| {
+            stack.compose(&[("app", service)]);
+            let compose = fs::read_to_string(stack.site.repo.work().join("compose/app.yaml")).unwrap();
+            let more = "volumes: {disguised: {driver_opts: {type: none, o: bind, device: /etc}}}\nnetworks: {outside: {external: true, name: bridge}}\n";
+            stack.site.repo.write("compose/app.yaml", &format!("{compose}{more}"));
+        });
+        let said = stack.run(n as i64, &format!("apply app --pr {n}"));
+        assert!(said.starts_with("exit 5\n") && said.contains(code), "{service}: {said}");
+        assert_eq!(stack.ids("app"), [] as [String; 0]);
+    }
+    // Below a folder that a container can write: it could lead anywhere tomorrow.
+    let writer = docker(&["run", "-d", "--rm", "-v", &format!("{}:/w", open.display()), "local/busybox:1"]);
+    stack.change(20, |stack| stack.compose(&[("app", &format!("volumes: ['{}/inner:/x:ro']", open.display()))]));
+    let said = stack.run(20, "apply app --pr 20");
+    docker(&["rm", "-f", &writer]);
+    assert!(said.contains("sacred_path") && said.contains("can write"), "{said}");
+    assert_eq!(stack.exit(21, "apply app --pr 20"), "exit 0");
+}
+
+#[test]
+fn a_killed_run_is_resumed() {
+    let stack = Stack::new();
+    let slow = "stop_grace_period: 4s\nstop_signal: SIGUSR1\n";
+    stack.change(1, |stack| stack.compose(&[("app", slow)]));
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    let before = stack.ids("app");
+    stack.change(2, |stack| stack.compose(&[("app", &format!("{slow}environment: {{A: '2'}}"))]));
+    let mut child = stack.start(1, "apply app --pr 2");
+    let runs = || fs::read_dir(stack.root().join("runs")).map_or(0, Iterator::count);
+    until("the host is told", || runs() == 2);
+    until("Compose is at it", || {
+        everything_below(&stack.root().join("runs"), &[])
+            .iter()
+            .any(|(path, bytes)| path.ends_with("up") && !bytes.is_empty())
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(stack.run(2, "apply app --pr 2").starts_with("exit 8\n"), "a second one waits");
+    until("the host went on by itself", || stack.run(3, "resume").starts_with("exit 0\n"));
+    assert_ne!(stack.ids("app"), before);
+    assert_eq!(stack.json(4, "status app")["status"]["last_apply_pr"], 2);
+    assert!(stack.run(5, "apply app --pr 2").contains("nothing to change"));
+    assert_eq!(stack.exit(6, "verify"), "exit 0");
+}
