@@ -107,7 +107,12 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_
     let until = session.clock.ticks_ms() + wait_s.saturating_mul(1_000);
     let applied = loop {
         let applied = apply::apply(world, fresh, ask);
-        let busy = matches!(&applied, Err(Stop::Refused(refusals)) if refusals.iter().any(|r| r.code == Code::Busy));
+        // By the record, or by another process of this clone.
+        let busy = match &applied {
+            Err(Stop::Refused(refusals)) => refusals.iter().any(|refusal| refusal.code == Code::Busy),
+            Err(Stop::World(error)) => error.code == Code::Busy,
+            Ok(_) => false,
+        };
         if !busy || session.clock.ticks_ms() >= until || session.clock.interrupted() {
             break applied;
         }

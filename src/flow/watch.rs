@@ -41,7 +41,7 @@ pub fn watch(
     loop {
         let sample = look(target, expected, &seen, wait_s, host)?;
         let now = clock.ticks_ms();
-        let settle_ms = health.settle_s.unwrap_or_else(|| settle_s(&sample)).saturating_mul(1000);
+        let settle_ms = health.settle_s.unwrap_or_else(|| settle_s(expected, &sample)).saturating_mul(1000);
         let why = match watch::judge(expected, &sample) {
             Verdict::Good => {
                 let signature = sample.signature(expected);
@@ -73,8 +73,15 @@ pub fn watch(
     }
 }
 
-fn settle_s(sample: &Sample) -> u64 {
-    if sample.containers.iter().all(|container| container.health.is_some()) { SETTLE_S } else { SETTLE_BLIND_S }
+/// What nobody set: a job that has ended has nothing to settle.
+fn settle_s(expected: &[Expected], sample: &Sample) -> u64 {
+    let running = expected.iter().filter(|one| !one.job).flat_map(|one| sample.of(&one.service));
+    let blind = running.map(|container| container.health.is_none()).max();
+    match blind {
+        None => 0,
+        Some(false) => SETTLE_S,
+        Some(true) => SETTLE_BLIND_S,
+    }
 }
 
 fn failed(why: &str) -> NotVerified {

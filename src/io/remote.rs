@@ -11,6 +11,11 @@ use crate::{
     port::{Answer, PortError, Pushed, Remote, RemoteRefs, Want},
 };
 
+/// How often a fetch is tried again that met another one.
+const FETCH_TRIES: u32 = 5;
+/// git's words for that.
+const CONTENDED: &[u8] = b"cannot lock ref";
+
 /// A remote of a repository.
 #[derive(Debug)]
 pub struct GitRemote {
@@ -104,7 +109,14 @@ impl Remote for GitRemote {
             Want::Pull(n) => format!("+refs/pull/{n}/head:{}", self.private(&format!("pull/{n}"))),
             Want::Commit(id) => id.to_string(),
         }));
-        let done = self.git(&args)?;
+        let mut done = self.git(&args)?;
+        // Another process of this clone fetches into the same private refs: what it brought is as good, and ours is asked again.
+        for _ in 0..FETCH_TRIES {
+            if done.rc == Some(0) || !done.stderr.windows(CONTENDED.len()).any(|window| window == CONTENDED) {
+                break;
+            }
+            done = self.git(&args)?;
+        }
         if done.rc == Some(0) { Ok(()) } else { Err(classify(&self.name, &done.stderr)) }
     }
 

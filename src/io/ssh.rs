@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -118,6 +118,7 @@ impl Ssh {
         let mut command = self.ssh(folder.path())?;
         command.arg("-M").arg("-S").arg(&socket).args(["--", &self.destination, "cat"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let begun = Instant::now();
         let mut child = command.spawn().map_err(local("start `ssh`"))?;
         let (Some(mut stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -135,12 +136,11 @@ impl Ssh {
         let ready = echoed(stdout, nonce);
         let answer = ready.recv_timeout(Duration::from_secs(READY_S));
         if answer != Ok(true) {
-            let hangs = answer.is_err();
             drop(child.kill());
             drop(child.wait());
             // A proxy may hold the master's words open.
-            let words = if hangs { Vec::new() } else { words.join().unwrap_or_default() };
-            return Err(self.classify(hangs, &words));
+            let words = if answer.is_err() { Vec::new() } else { words.join().unwrap_or_default() };
+            return Err(self.classify(begun.elapsed(), &words));
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(local("prepare for ssh"))?;
@@ -157,17 +157,13 @@ impl Ssh {
     }
 
     /// Sorts a failure by ssh's own words. What is not known is "no answer".
-    fn classify(&self, hangs: bool, words: &[u8]) -> PortError {
+    fn classify(&self, after: Duration, words: &[u8]) -> PortError {
         let said = String::from_utf8_lossy(words);
         let has = |needle: &str| said.contains(needle);
         let name = text::shown(&self.destination);
-        if hangs {
-            return unreachable(
-                &self.destination,
-                &format!(
-                    "it is not ready after {READY_S} s (it hangs while connecting, authenticating or in its shell)"
-                ),
-            );
+        if words.trim_ascii().is_empty() && after >= Duration::from_secs(CONNECT_S) {
+            let hangs = "it hangs: connected, but never ready (in authentication, or in its shell's start-up files)";
+            return unreachable(&self.destination, hangs);
         }
         let changed = has("HOST IDENTIFICATION HAS CHANGED");
         if changed || has("host key is known for") || has("Host key verification failed") {

@@ -1,10 +1,24 @@
 //! Driver compose over a real ssh, on a real engine with real Compose: what runs is what was merged, and what is said is what happened.
 
-use std::fs;
+use std::{fs, rc::Rc};
 
+use platformctl::{
+    error::Failure,
+    flow::{
+        apply::{Ask, apply},
+        close::Step,
+        refresh::{World, refresh},
+    },
+    io::ssh::Ssh,
+    port::{Answer, Host, Remote},
+};
 use snapbox::{assert_data_eq, str};
 
-use crate::support::stack::{Stack, docker, everything_below, until};
+use crate::support::{
+    faulty::{Fault, Faulty, FaultyHost, Fuse},
+    site::{ask, said},
+    stack::{Stack, docker, everything_below, until},
+};
 
 const HEALTHY: &str = "healthcheck: {test: [CMD, test, '!', -e, /tmp/bad], interval: 1s, timeout: 1s, retries: 1}\n";
 
@@ -367,4 +381,40 @@ fn a_killed_run_is_resumed() {
     assert_eq!(stack.json(4, "status app")["status"]["last_apply_pr"], 2);
     assert!(stack.run(5, "apply app --pr 2").contains("nothing to change"));
     assert_eq!(stack.exit(6, "verify"), "exit 0");
+}
+
+#[test]
+fn an_apply_asks_little() {
+    let stack = Stack::new();
+    stack.change(1, |stack| stack.compose(&[("app", "")]));
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    let counted = |pr: u64| {
+        let ports = stack.site.ports();
+        let env = stack.site.repo.env();
+        let fuse = Rc::new(Fuse::new(usize::MAX, Fault::Before));
+        let remote: &dyn Remote = &ports.remote;
+        let remote = Faulty { port: remote, fuse: &fuse };
+        let reach = |_: &_| -> Answer<Box<dyn Host>> {
+            Ok(Box::new(FaultyHost { host: Box::new(Ssh::new("lab", &[], &env)), fuse: Rc::clone(&fuse) }))
+        };
+        let tell = |_: Step| {};
+        let world = World { remote: &remote, host: &reach, ..ports.world(&tell) };
+        let ask = Ask { module: "app".parse().unwrap(), ..ask(pr) };
+        let mut fresh = refresh(&world, &ask.request).map_err(|stop| Failure::from(stop).refusals).unwrap();
+        let said = said(apply(&world, &mut fresh, &ask));
+        let names = fuse.names.borrow();
+        let count = |prefix: &str| names.iter().filter(|name| name.starts_with(prefix)).count();
+        let counts = ["remote.refs", "remote.fetch", "remote.push", "compose-"].map(count);
+        (said, counts)
+    };
+    let (said, counts) = counted(1);
+    assert!(said.starts_with("noop"), "{said}");
+    assert_eq!(counts, [1, 1, 0, 2], "one question, one fetch, no push, two remote commands");
+    stack.change(2, |stack| {
+        stack.compose(&[("app", "environment: {A: '2'}")]);
+        stack.manifest("health: {settle_s: 1}\n");
+    });
+    let (said, counts) = counted(2);
+    assert!(said.starts_with("ok"), "{said}");
+    assert_eq!(counts, [1, 1, 2, 6], "one question, one fetch, two pushes, six remote commands");
 }

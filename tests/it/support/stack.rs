@@ -27,6 +27,7 @@ pub(crate) fn docker(args: &[&str]) -> String {
 pub(crate) struct Stack {
     pub(crate) site: Site,
     pub(crate) project: String,
+    root: PathBuf,
 }
 
 impl Drop for Stack {
@@ -54,21 +55,31 @@ impl Stack {
 
     /// With these lines for the host, and these at the end of the policy.
     pub(crate) fn on(transport: &str, policy: &str) -> Self {
-        lab();
         let repo = Repo::new();
+        let root = repo.path("root");
+        Self::of(repo, transport, policy, &root)
+    }
+
+    /// With its root elsewhere: on a machine of its own.
+    pub(crate) fn at(transport: &str, policy: &str, root: &Path) -> Self {
+        Self::of(Repo::new(), transport, policy, root)
+    }
+
+    fn of(repo: Repo, transport: &str, policy: &str, root: &Path) -> Self {
+        lab();
         let project: String =
             repo.path("").display().to_string().chars().filter(char::is_ascii_alphanumeric).collect::<String>();
         let project = format!("t{}", project[project.len() - 6..].to_lowercase());
-        let root = repo.path("root").display().to_string();
         let text = format!(
-            "schema: platform/1\nhosts:\n  box:\n{transport}    root: {root}\n    mutations: enabled\n{policy}"
+            "schema: platform/1\nhosts:\n  box:\n{transport}    root: {}\n    mutations: enabled\n{policy}",
+            root.display()
         );
         repo.write("platform.yaml", &text);
         repo.commit("policy");
         repo.publish();
         let site = Site::of(repo);
-        fs::create_dir_all(site.repo.path("root/secrets")).unwrap();
-        let stack = Self { site, project };
+        fs::create_dir_all(root.join("secrets")).unwrap();
+        let stack = Self { site, project, root: root.to_owned() };
         stack.manifest("");
         stack
     }
@@ -156,7 +167,7 @@ impl Stack {
     }
 
     pub(crate) fn root(&self) -> PathBuf {
-        self.site.repo.path("root")
+        self.root.clone()
     }
 
     /// A secret file on the host.

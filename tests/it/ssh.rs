@@ -1,0 +1,210 @@
+//! Hosts over ssh: a real sshd, also where it is odd. Each refusal is clear, and the host is untouched.
+
+use std::{fs, process::Command};
+
+use snapbox::{assert_data_eq, str};
+
+use crate::support::{
+    site::Site,
+    sshd::Sshd,
+    stack::{Stack, lab, until},
+};
+
+/// A site whose module of driver files lies on a host behind ssh.
+fn files(transport: &str) -> Site {
+    lab();
+    let site = Site::empty("");
+    site.repo.git(&["checkout", "-q", "main"]);
+    let policy = fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
+    site.repo.write("platform.yaml", &policy.replace("    transport: local\n", transport));
+    site.repo.commit("over ssh");
+    site.repo.publish();
+    site.change(1, "hello\n");
+    site
+}
+
+#[test]
+fn files_and_jumps_and_a_chatty_shell() {
+    let (_rc, line) = Sshd::rc("echo welcome; printf 'PC1 begin\\n'; echo talk >&2\n");
+    let banner = tempfile::NamedTempFile::new().unwrap();
+    fs::write(banner.path(), "UNAUTHORISED ACCESS\nPC1 n rc=0\n").unwrap();
+    let chatty = Sshd::start(&format!("{line}\nBanner {}", banner.path().display()), true);
+    for transport in [
+        "    transport: ssh\n    destination: lab\n",
+        "    transport: ssh\n    destination: jumped\n",
+        &chatty.transport(),
+    ] {
+        let site = files(transport);
+        let said = site.run(0, "apply site --pr 1");
+        assert!(said.starts_with("exit 0\n"), "{transport}{said}");
+        assert_eq!(site.live(), "hello\n");
+        assert!(site.run(1, "apply site --pr 1").contains("nothing to change"));
+    }
+    // Nothing of a connection is left when we are gone.
+    let left = Command::new("pgrep").args(["-f", "ssh -T -o BatchMode"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+}
+
+#[test]
+fn unknown_and_changed_keys_are_refused_with_the_line_to_add() {
+    let mut sshd = Sshd::start("", false);
+    let site = files(&sshd.transport());
+    let said = site.json(0, "apply site --pr 1");
+    assert_eq!((said["exit"].as_i64(), said["code"].as_str()), (Some(9), Some("host_key_unknown")));
+    let fix = said["refusals"][0]["fix"].as_str().unwrap();
+    assert!(fix.ends_with(&sshd.key()), "{fix}");
+    assert_eq!(site.live(), "entity not found");
+
+    let other = Sshd::start("", false);
+    let wrong = other.key().replace(&other.port.to_string(), &sshd.port.to_string());
+    sshd.known(&wrong);
+    let said = site.json(1, "apply site --pr 1");
+    assert_eq!((said["exit"].as_i64(), said["code"].as_str()), (Some(9), Some("host_key_changed")));
+    assert!(said["refusals"][0]["fix"].as_str().unwrap().ends_with(&sshd.key()));
+
+    // The line, where a runner has none of its own.
+    let policy = fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
+    let key = format!("    host_keys: [\"{}\"]\n    mutations", sshd.key());
+    site.repo.branch("pr2", "main");
+    site.repo.write("platform.yaml", &policy.replace("    mutations", &key));
+    site.repo.commit("key");
+    site.repo.propose(2);
+    site.repo.merge(2, "pr2");
+    let said = site.run(2, "apply site --pr 1");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    sshd.stop();
+    let said = site.json(3, "apply site --again");
+    assert_eq!((said["exit"].as_i64(), said["code"].as_str()), (Some(9), Some("host_unreachable")));
+}
+
+#[test]
+fn who_does_not_let_us_in_or_hangs_is_told() {
+    let nobody = Sshd::start("AllowUsers nobody", true);
+    let said = files(&nobody.transport()).json(0, "apply site --pr 1");
+    assert_eq!((said["exit"].as_i64(), said["code"].as_str()), (Some(9), Some("credentials_refused")), "{said}");
+    // sshd runs only what nobody else can write to, all the way up.
+    let script = std::path::Path::new("/run/hang.sh");
+    fs::write(script, "#!/bin/sh\nexec sleep 100\n").unwrap();
+    Command::new("chmod").arg("755").arg(script).status().unwrap();
+    let hanging = Sshd::start(
+        &format!("AuthorizedKeysFile none\nAuthorizedKeysCommand {}\nAuthorizedKeysCommandUser root", script.display()),
+        true,
+    );
+    let site = files(&hanging.transport());
+    let said = site.run(0, "apply site --pr 1");
+    assert_data_eq!(
+        said.replace(&hanging.name, "<host>"),
+        str![[r#"
+exit 9
+✓ approved  PR #1, merge
+UNREACHABLE host_unreachable (9). Nothing was changed.
+the host <host> gave no answer: the connection ended
+without a word
+fix: see that `ssh -o BatchMode=yes <host> true` works, then run the same command again
+
+"#]]
+    );
+}
+
+#[test]
+fn a_host_that_is_not_fit_is_told_and_untouched() {
+    // Another machine than the policy says.
+    let site = files("    transport: ssh\n    destination: lab\n    machine_id: ffffffffffffffffffffffffffffffff\n");
+    let said = site.run(0, "apply site --pr 1");
+    assert!(said.contains("another machine answers as box"), "{said}");
+    assert!(said.starts_with("exit 9\n") && site.live() == "entity not found");
+    // Without tar.
+    let bin = tempfile::tempdir().unwrap();
+    let script = format!(
+        "for f in /bin/* /usr/bin/*; do case $f in */tar) ;; *) ln -sf $f {}/ ;; esac; done",
+        bin.path().display()
+    );
+    Command::new("sh").args(["-c", &script]).status().unwrap();
+    let (_rc, line) = Sshd::rc(&format!("PATH={}\n", bin.path().display()));
+    let bare = Sshd::start(&line, true);
+    let site = files(&bare.transport());
+    let said = site.run(0, "apply site --pr 1");
+    assert!(said.contains("box has no tar"), "{said}");
+    assert_eq!(site.live(), "entity not found");
+    // A disk that fills up while something is delivered.
+    let small = Stack::new();
+    let root = small.root();
+    let mount = |args: &[&str]| assert!(Command::new("mount").args(args).arg(&root).status().unwrap().success());
+    mount(&["-t", "tmpfs", "-o", "size=20m", "tmpfs"]);
+    small.change(1, |stack| {
+        stack.compose(&[("app", "volumes: ['./big:/big:ro']")]);
+        stack.site.repo.write("compose/big", &"x".repeat(1 << 20));
+    });
+    let said = small.run(0, "apply app --pr 1");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    let before = small.ids("app");
+    fs::write(root.join("fill"), vec![0; 17 << 20]).unwrap();
+    small.change(2, |stack| stack.site.repo.write("compose/big", &"y".repeat(1 << 20)));
+    let said = small.run(1, "apply app --pr 2");
+    assert!(said.contains("bytes are free") && said.contains("Nothing was changed."), "{said}");
+    fs::remove_file(root.join("fill")).unwrap();
+    assert_eq!(small.ids("app"), before);
+    assert_eq!(small.exit(2, "apply app --pr 2"), "exit 0");
+    drop(Command::new("umount").arg("-l").arg(&root).status());
+}
+
+#[test]
+fn what_a_host_says_is_not_believed() {
+    // Floods, control characters, somebody else's nonce: whatever the account's shell says before or instead of our script.
+    for (rc, code) in [
+        ("head -c 100000000 /dev/zero\n", "host_unreachable"),
+        ("printf '\\033[2J\\033]0;gotcha\\007'; exit 0\n", "host_unreachable"),
+        (
+            "printf '\\nPC1 00000000000000000000000000000000 begin\\nlive none\\n\\nPC1 00000000000000000000000000000000 rc=0\\n'; exit 0\n",
+            "host_unreachable",
+        ),
+    ] {
+        let (_rc, line) = Sshd::rc(rc);
+        let odd = Sshd::start(&line, true);
+        let site = files(&odd.transport());
+        let said = site.json(0, "apply site --pr 1");
+        assert_eq!((said["exit"].as_i64(), said["code"].as_str()), (Some(9), Some(code)), "{rc}: {said}");
+        assert!(!said.to_string().contains("gotcha"));
+        assert_eq!(site.live(), "entity not found");
+    }
+    // A host that lies about a digest: its sha256sum says what it is told to.
+    let bin = tempfile::tempdir().unwrap();
+    let liar = bin.path().join("sha256sum");
+    fs::write(&liar, "#!/bin/sh\n/usr/bin/sha256sum \"$@\" | sed 's/^......../00000000/'\n").unwrap();
+    Command::new("chmod").arg("755").arg(&liar).status().unwrap();
+    let (_rc, line) = Sshd::rc(&format!("PATH={}:$PATH\n", bin.path().display()));
+    let lying = Sshd::start(&line, true);
+    let site = files(&lying.transport());
+    let said = site.run(0, "apply site --pr 1");
+    assert!(said.contains("what arrived is not what was sent") && said.contains("Nothing was changed."), "{said}");
+    assert_eq!(site.live(), "entity not found");
+}
+
+#[test]
+fn a_kill_leaves_no_connection() {
+    let stack = Stack::new();
+    stack.change(1, |stack| {
+        stack.compose(&[("app", "")]);
+        stack.manifest("health: {settle_s: 20, deadline_s: 60}\n");
+    });
+    let mut child = stack.start(0, "apply app --pr 1");
+    let masters = |parent: u32| {
+        let found = Command::new("pgrep").args(["-P", &parent.to_string(), "ssh"]).output().unwrap();
+        String::from_utf8(found.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let watches = || {
+        let found = Command::new("pgrep").args(["-f", "compose-watch ROOT"]).output().unwrap();
+        String::from_utf8(found.stdout).unwrap().lines().count()
+    };
+    until("it watches", || !stack.ids("app").is_empty() && watches() > 0);
+    let master = masters(child.id());
+    assert_eq!(master.len(), 1, "one connection");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The lab's first process does not bury the dead.
+    let gone =
+        |pid: &String| fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
+    until("the connection ends", || master.iter().all(gone));
+    until("what only reads ends with the link", || watches() == 0);
+    assert_eq!(stack.exit(1, "resume"), "exit 0");
+}
