@@ -19,6 +19,20 @@ use crate::{
 
 const PAGE: &str = "modules/edge-site/public/index.html";
 const LIVE: &str = "host/live/edge-site/index.html";
+const IMAGE: &str = "platformctl-demo:1";
+const SERVICES: &str = "\
+services:
+  greeter:
+    image: platformctl-demo:1
+    command: [sh, -c, 'cat /greeting; sleep 100000']
+    init: true
+    restart: always
+    volumes: ['./greeting:/greeting:ro']
+  bystander:
+    image: platformctl-demo:1
+    command: [sh, -c, 'sleep 100000']
+    init: true
+";
 const NEW_PAGE: &str = "<!doctype html><title>Edge</title><p>Pull request 1 was merged, so this is live.\n";
 
 pub(super) fn run(args: &Demo, env: &Env, printer: Printer) -> Result<Report, Failure> {
@@ -82,6 +96,14 @@ impl Story<'_> {
         self.begin()?;
         self.merged()?;
         self.refused()?;
+        if self.world.engine().is_some() {
+            let told = self.composed();
+            self.clear();
+            told?;
+        } else {
+            self.title("No Docker engine with Compose 2.20 or newer answers here");
+            self.printer.say("So nothing is shown of compose modules. With one, the demo runs containers too.");
+        }
         self.rewritten()
     }
 
@@ -93,7 +115,7 @@ impl Story<'_> {
         world.git(&["checkout", "-q", "-b", "main"])?;
         for (path, text) in world::FILES {
             let text = if *path == policy::PATH {
-                here(text, &world.dir().join("host").display().to_string())
+                here(text, &world.dir().join("host").display().to_string(), world.engine())
             } else {
                 (*text).to_owned()
             };
@@ -138,6 +160,73 @@ impl Story<'_> {
         let text = compose.map(|(_, text)| text.replace("/srv/honcho/data:/data:ro", "/etc:/data")).unwrap_or_default();
         self.propose(3, "compose/jobs/backup.yaml", &text)?;
         self.shows(&["plan", "nightly-backup", "--pr", "3"], 5, "sacred_path")
+    }
+
+    /// Pull requests 4 to 6: a service, a change of its configuration, and one that ends again and again.
+    fn composed(&mut self) -> Answer<()> {
+        self.title("Pull request 4 brings two services, which the engine of this machine runs");
+        self.world.image(IMAGE)?;
+        self.printer.say(&format!("$ docker import … {IMAGE}    (this machine's own shell)"));
+        let project = self.project();
+        let manifest = format!(
+            "schema: module/2\nid: greeter\ntitle: Two services\nowner: ola\nhost: box\nruntime:\n  driver: compose\n  \
+             project: {project}\n  compose_files: [compose/greeter/compose.yaml]\nhealth: {{settle_s: 1, deadline_s: 30}}\n"
+        );
+        self.world.write("compose/greeter/greeting", "Hello.\n")?;
+        self.world.write("compose/greeter/compose.yaml", SERVICES)?;
+        self.change(4, "modules/greeter/module.yaml", &manifest)?;
+        self.shows(&["apply", "greeter", "--pr", "4"], 0, "✓ healthy")?;
+        let before = [self.container("greeter")?, self.container("bystander")?];
+
+        self.title("Pull request 5 changes a mounted file: exactly its service is recreated");
+        self.change(5, "compose/greeter/greeting", "Good evening.\n")?;
+        self.shows(&["plan", "greeter", "--pr", "5"], 0, "config:compose/greeter/greeting")?;
+        self.shows(&["apply", "greeter", "--pr", "5"], 0, "✓ changed   greeter recreated")?;
+        let after = [self.container("greeter")?, self.container("bystander")?];
+        let said = self.world.docker(&["exec", &after[0], "cat", "/greeting"])?;
+        self.printer.say(&format!("\n$ docker exec greeter cat /greeting\n{said}"));
+        self.holds(
+            "the greeter was recreated with the merged file",
+            said == "Good evening." && before[0] != after[0],
+            "it was not",
+        );
+        self.holds("the bystander runs on", before[1] == after[1], "it was recreated too");
+
+        self.title("Pull request 6 ends as soon as it starts: `docker compose up --wait` would call it healthy");
+        self.change(6, "compose/greeter/compose.yaml", &SERVICES.replace("cat /greeting; ", "exit 3; "))?;
+        self.shows(&["apply", "greeter", "--pr", "6"], 11, "HELD")?;
+        self.shows(&["status"], 0, "✗ greeter")
+    }
+
+    fn change(&self, n: u64, path: &str, text: &str) -> Answer<()> {
+        self.propose(n, path, text)?;
+        self.merge(n).map(drop)
+    }
+
+    /// A project of its own: nothing else on this machine has the name.
+    fn project(&self) -> String {
+        let name = self.world.dir().file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        format!("demo-{}", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
+    }
+
+    fn container(&self, service: &str) -> Answer<String> {
+        let labels = [("project", self.project()), ("service", service.to_owned())];
+        let labels = labels.map(|(key, value)| format!("label=com.docker.compose.{key}={value}"));
+        self.world.docker(&["ps", "-aq", "--no-trunc", "--filter", &labels[0], "--filter", &labels[1]])
+    }
+
+    /// What the engine was given goes away, also after a failure: as much of it as there is.
+    fn clear(&self) {
+        let project = format!("label=com.docker.compose.project={}", self.project());
+        let lists = [(["ps", "-a"], vec!["rm", "-fv"]), (["network", "ls"], vec!["network", "rm"])];
+        for (list, remove) in lists {
+            let ids = self.world.docker(&[list[0], list[1], "-q", "--filter", &project]).unwrap_or_default();
+            for id in ids.lines() {
+                let args: Vec<&str> = remove.iter().copied().chain([id]).collect();
+                drop(self.world.docker(&args));
+            }
+        }
+        drop(self.world.docker(&["rmi", IMAGE]));
     }
 
     fn rewritten(&mut self) -> Answer<()> {
@@ -215,7 +304,7 @@ impl Story<'_> {
 }
 
 /// The policy with this machine as its one host.
-fn here(policy: &str, root: &str) -> String {
+fn here(policy: &str, root: &str, engine: Option<&str>) -> String {
     let mut out = String::new();
     let mut inside = false;
     for line in policy.lines() {
@@ -227,6 +316,9 @@ fn here(policy: &str, root: &str) -> String {
                     json!(root)
                 );
                 out += "    networks: [proxy]\n";
+                if let Some(engine) = engine {
+                    out += &format!("    docker_host: {}\n", json!(engine));
+                }
             }
         }
         if !inside {
@@ -246,7 +338,7 @@ mod tests {
     fn only_the_hosts_are_replaced() {
         let text = world::FILES.iter().find(|(path, _)| *path == policy::PATH).unwrap().1;
         let ours = Policy::parse(text.as_bytes()).unwrap();
-        let mut demo = Policy::parse(here(text, "/tmp/x y").as_bytes()).unwrap();
+        let mut demo = Policy::parse(here(text, "/tmp/x y", None).as_bytes()).unwrap();
         assert_eq!(demo.hosts.len(), 1);
         assert_eq!(demo.hosts.values().next().unwrap().root.to_string(), "/tmp/x y");
         demo.hosts.clone_from(&ours.hosts);

@@ -4,6 +4,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::{
@@ -38,9 +39,25 @@ pub struct World {
     dir: PathBuf,
     env: Env,
     program: PathBuf,
+    /// The engine's address, if one answers with a Compose that is used.
+    engine: Option<String>,
     /// Removed with this value, unless it is to be kept.
     _scratch: Option<tempfile::TempDir>,
 }
+
+/// image TREE NAME: the machine's shell, three programs and their libraries become an image.
+const IMAGE: &str = r#"
+mkdir -p "$1/bin" "$1/tmp"
+for program in sh sleep cat; do
+	path=$(command -v "$program")
+	cp -L "$path" "$1/bin/$program"
+	ldd "$path" 2>/dev/null | grep -oE '/[^ ]+' | while read -r library; do
+		mkdir -p "$1${library%/*}"
+		cp -L "$library" "$1$library"
+	done
+done
+tar -C "$1" -c . | docker import -c 'ENV PATH=/bin' - "$2" >/dev/null
+"#;
 
 fn failed(what: &str) -> impl FnOnce(io::Error) -> PortError {
     let what = format!("could not {what}");
@@ -81,9 +98,61 @@ impl World {
             vars.push((format!("GIT_{who}_NAME").into(), "Ola Demo".into()));
             vars.push((format!("GIT_{who}_EMAIL").into(), "ola@example.org".into()));
         }
+        let env_engine = env.get("DOCKER_HOST").filter(|address| address.starts_with("unix://"));
         let env = Env::of(vars, dir.join("work"));
         let program = std::env::current_exe().map_err(failed("find this program"))?;
-        Ok(Self { dir, env, program, _scratch: scratch })
+        let engine = env_engine.unwrap_or("unix:///var/run/docker.sock").to_owned();
+        let mut world = Self { dir, env, program, engine: Some(engine), _scratch: scratch };
+        if !world.composes() {
+            world.engine = None;
+        }
+        Ok(world)
+    }
+
+    /// Whether an engine answers, and a Compose 2.20 or newer.
+    fn composes(&self) -> bool {
+        let version = self.docker(&["compose", "version", "--short"]);
+        let minor = version.ok().and_then(|text| text.trim_start_matches('v').split('.').nth(1)?.parse::<u64>().ok());
+        minor.is_some_and(|minor| minor >= 20) && self.docker(&["version", "--format", "{{.Server.Version}}"]).is_ok()
+    }
+
+    /// The engine's address; `None` where none answers that can be used.
+    pub fn engine(&self) -> Option<&str> {
+        self.engine.as_deref()
+    }
+
+    /// Runs docker and returns what it printed.
+    ///
+    /// # Errors
+    /// It failed, or there is none.
+    pub fn docker(&self, args: &[&str]) -> Answer<String> {
+        let mut command = self.env.child("docker");
+        command.env("DOCKER_HOST", self.engine.as_deref().unwrap_or_default()).args(args);
+        self.answered(command, "docker", args)
+    }
+
+    /// Makes an image of this machine's own shell, without any package and any registry.
+    ///
+    /// # Errors
+    /// The engine does not take it.
+    pub fn image(&self, name: &str) -> Answer<()> {
+        let mut command = self.env.child("sh");
+        command.env("DOCKER_HOST", self.engine.as_deref().unwrap_or_default());
+        command.args(["-ec", IMAGE, "image", &self.dir.join("image").display().to_string(), name]);
+        self.answered(command, "making an image", &[]).map(drop)
+    }
+
+    fn answered(&self, command: Command, what: &str, args: &[&str]) -> Answer<String> {
+        let done = process::run(command, &Limits::default())?;
+        if done.rc == Some(0) {
+            return Ok(String::from_utf8_lossy(&done.stdout).trim_end().to_owned());
+        }
+        let said = text::shown(&String::from_utf8_lossy(&done.stderr));
+        Err(PortError::new(
+            Code::Io,
+            format!("{what} {} failed: {said}", args.join(" ")),
+            "see that `docker info` works",
+        ))
     }
 
     /// The folder.
