@@ -7,21 +7,43 @@ use std::{
 };
 
 use platformctl::model::{digest::Digest, module::Manifest, policy::Policy};
+use snapbox::IntoData as _;
 
-/// One page whose `console` blocks are run, in an empty folder that the page calls `/home/ola`.
+use crate::support::stack::{docker, lab};
+
+/// One page whose `console` blocks are run, in an empty folder that the page calls `/home/ola`. The host that it calls `lab` is the
+/// lab's, with `/srv/platform` in the same folder.
 struct Page {
     dir: tempfile::TempDir,
     ids: Vec<String>,
+    /// How many commands ran: each is a minute later than the one before. With the clock, chance stands still too.
+    minutes: i64,
+}
+
+/// The compose project of the page.
+const PROJECT: &str = "site";
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        for (list, remove) in [("ps -aq", "rm -fv"), ("network ls -q", "network rm")] {
+            let filter = format!("label=com.docker.compose.project={PROJECT}");
+            let list: Vec<&str> = list.split(' ').chain(["--filter", &filter]).collect();
+            for id in docker(&list).lines() {
+                docker(&remove.split(' ').chain([id]).collect::<Vec<_>>());
+            }
+        }
+    }
 }
 
 impl Page {
-    fn run(&self, command: &str) -> String {
+    fn run(&mut self, command: &str) -> String {
+        self.minutes += 1;
         let dir = self.dir.path().display().to_string();
         let bin = Path::new(env!("CARGO_BIN_EXE_platformctl")).parent().unwrap().display();
         let script = format!(
             "cd \"$(cat '{dir}/.cwd' 2>/dev/null || echo '{dir}')\" && {{ {}\n}} ; code=$?; pwd > '{dir}/.cwd'; \
              [ $code = 0 ] || echo \"(exit $code)\"",
-            command.replace("/home/ola", &dir)
+            self.really(command)
         );
         let mut shell = Command::new("sh");
         for who in ["AUTHOR", "COMMITTER"] {
@@ -32,13 +54,28 @@ impl Page {
             .env("PATH", format!("{bin}:{}", std::env::var("PATH").unwrap()))
             .env("HOME", &dir)
             .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("PLATFORMCTL_TEST_CLOCK", "1795000000")
+            .env("PLATFORMCTL_TEST_CLOCK", (1_795_000_000 + 60 * self.minutes).to_string())
             .envs([("GIT_AUTHOR_DATE", "1795000000 +0000"), ("GIT_COMMITTER_DATE", "1795000000 +0000")])
             .current_dir(&dir)
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        String::from_utf8(output.stdout).unwrap().replace(&dir, "/home/ola")
+        let said = String::from_utf8(output.stdout).unwrap();
+        said.replace(&format!("{dir}/srv"), "/srv").replace(&dir, "/home/ola")
+    }
+
+    /// The folders that the page talks of, as they really are.
+    fn really(&self, text: &str) -> String {
+        let dir = self.dir.path().display();
+        text.replace("/home/ola", &dir.to_string()).replace("/srv/platform", &format!("{dir}/srv/platform"))
+    }
+
+    /// Writes a file that the page shows.
+    fn write(&self, path: &str, text: &str) {
+        let cwd = fs::read_to_string(self.dir.path().join(".cwd")).unwrap();
+        let path = Path::new(cwd.trim_end()).join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     /// Ids and digests depend on the folder: the n-th one that is seen is always shown the same.
@@ -68,21 +105,35 @@ impl Page {
         let measured = |line: &str| {
             let step = line.starts_with("✓ ") && line.ends_with(" s") && !line.contains("ago");
             let line = if step { line.rsplit_once("  ").map_or(line, |(before, _)| before.trim_end()) } else { line };
-            if line.starts_with("done ") { "done 0.3 s".to_owned() } else { line.to_owned() }
+            // Whole seconds of the host's clock: a busy machine has one more.
+            let watched = line.strip_prefix("✓ healthy").and_then(|rest| rest.split_once(" s, "));
+            match watched {
+                Some((_, rest)) => format!("✓ healthy   1 s, {rest}"),
+                None if line.starts_with("done ") => "done 0.3 s".to_owned(),
+                None => line.to_owned(),
+            }
         };
         out.lines().map(|line| measured(line) + "\n").collect()
     }
 }
 
-/// Runs the console blocks of a page and compares what they print.
+/// Runs the console blocks of a page and compares what they print. A block that has a path beside its language is a file.
 fn page(name: &str) {
+    lab();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let text = fs::read_to_string(&path).unwrap();
-    let mut page = Page { dir: tempfile::tempdir().unwrap(), ids: Vec::new() };
+    let mut page = Page { dir: tempfile::tempdir().unwrap(), ids: Vec::new(), minutes: 0 };
     let (mut made, mut inside, mut commands) = (String::new(), false, 0);
+    let mut file: Option<(&str, String)> = None;
     for line in text.lines() {
-        if line.starts_with("```") {
-            inside = line == "```console";
+        if let Some(info) = line.strip_prefix("```") {
+            inside = info == "console";
+            if let Some((path, text)) = file.take() {
+                page.write(path, &text);
+            }
+            file = info.split_once(' ').map(|(_, path)| (path, String::new()));
+        } else if let Some((_, text)) = &mut file {
+            *text += &format!("{line}\n");
         }
         match line.strip_prefix("$ ").filter(|_| inside) {
             Some(command) => {
@@ -100,7 +151,8 @@ fn page(name: &str) {
         fs::write(&path, &made).unwrap();
         return;
     }
-    snapbox::assert_data_eq!(text, made);
+    // Raw: what is typed has backslashes.
+    snapbox::assert_data_eq!(text, made.raw());
 }
 
 #[test]

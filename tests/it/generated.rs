@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use platformctl::{error::Class, model::refusal::Code};
+use platformctl::{
+    error::Class,
+    model::{doors::DOORS, refusal::Code},
+};
 
 /// Compares a page with what the code says, or rewrites it.
 fn page(path: &str, text: &str) {
@@ -12,6 +15,24 @@ fn page(path: &str, text: &str) {
     }
     let now = fs::read_to_string(&path).unwrap_or_default();
     snapbox::assert_data_eq!(now, text.to_owned());
+}
+
+/// The same for a part of a page, between `<!-- NAME -->` and `<!-- /NAME -->`.
+fn section(path: &str, name: &str, text: &str) {
+    let now = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
+    let (before, rest) = now.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(&end).unwrap();
+    page(path, &format!("{before}{begin}{text}{end}{after}"));
+}
+
+#[test]
+fn doors_are_as_documented() {
+    let mut text = "| key | opens |\n| --- | --- |\n".to_owned();
+    for (key, what) in DOORS {
+        writeln!(text, "| `{key}` | {what} |").unwrap();
+    }
+    section("docs/compose.md", "doors", &text);
 }
 
 #[test]
