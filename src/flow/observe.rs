@@ -131,7 +131,8 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
         let outside: BTreeSet<String> = binds.filter(|path| !path.starts_with(&release)).chain(devices).collect();
         compose.binds = outside.into_iter().filter(|path| !path.contains('\n')).collect();
         let listed = target.sacred.paths.iter().map(|path| path.strip_suffix("/**").unwrap_or(path).to_owned());
-        let root = std::iter::once(target.host.root.to_string());
+        let socket = target.host.docker_host.strip_prefix("unix://").map(str::to_owned);
+        let root = socket.into_iter().chain([target.host.root.to_string()]);
         compose.sacred = sacred::SACRED.iter().map(|path| (*path).to_owned()).chain(listed).chain(root).collect();
         let volumes = model.volumes.values().filter(|volume| !volume.external).map(|volume| &volume.name);
         let networks = model.networks.values().map(|network| &network.name);

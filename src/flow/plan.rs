@@ -174,7 +174,7 @@ pub(super) fn expected_of(bound: &Bound, compose: &Compose) -> Vec<Expected> {
 /// The same for a run that is looked at later.
 pub(super) fn expected(jobs: &[String], compose: &Compose) -> Vec<Expected> {
     let Some((_, looked)) = &compose.seen else { return Vec::new() };
-    let services = looked.model.iter().flat_map(|model| &model.services);
+    let Some(model) = &looked.model else { return Vec::new() };
     let of = |(name, service): (&String, &crate::model::projection::Service)| {
         let rendered = compose.rendered.model.as_ref()?.services.get(name)?;
         Some(Expected {
@@ -184,7 +184,13 @@ pub(super) fn expected(jobs: &[String], compose: &Compose) -> Vec<Expected> {
             replicas: service.replicas,
             job: jobs.contains(name),
             binds: service.binds.clone(),
+            volumes: service
+                .volumes
+                .iter()
+                .filter_map(|mounted| Some((model.volumes.get(&mounted.volume)?.name.clone(), mounted.target.clone())))
+                .collect(),
+            restarts: looked.containers.iter().map(|seen| (seen.id.clone(), seen.restarts)).collect(),
         })
     };
-    services.filter_map(of).collect()
+    model.services.iter().filter_map(of).collect()
 }

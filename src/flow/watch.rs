@@ -139,7 +139,7 @@ fn evidence(expected: &[Expected], sample: Sample, lasted_ms: u64) -> Evidence {
             service: one.service.clone(),
             image: container.image.clone(),
             healthy_s: lasted_ms / 1000,
-            restarts: container.restarts,
+            restarts: one.restarted(container),
             state: container.status.clone(),
             health: container.health.clone(),
         }));

@@ -338,6 +338,7 @@ impl Reader<'_> {
                     continue;
                 };
                 uses.insert(format!("{kind}/{name}"), definition.to_json());
+                variables(definition, &mut service.variables);
                 let file = definition.get("file").filter(|_| matches!(kind, "configs" | "secrets"));
                 let Some(file) = file else { continue };
                 if let Some(secret) = self.secret(file) {

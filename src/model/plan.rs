@@ -18,7 +18,7 @@ pub const SCHEMA: &str = "platformctl.plan/1";
 pub enum Action {
     /// It does not exist yet.
     Create,
-    /// It exists and is taken over as it is.
+    /// It exists, was made by somebody else, and is taken over: recreated once.
     Adopt,
     /// It is replaced.
     Recreate,
@@ -59,7 +59,8 @@ pub struct Change {
     pub service: String,
     /// What happens to it.
     pub action: Action,
-    /// Why: `image`, `config:<path>`, `env:<name>`, `content`, `mode`, `new`, `gone`.
+    /// Why: `image`, `config:<path>`, `env:<name>`, a key of the service, `config`, `replicas:<n>`, `state:<word>`, `again`; with driver
+    /// files `content`, `mode`; and `new`, `gone`.
     pub reasons: Vec<String>,
     /// How long it is away.
     pub downtime: Downtime,

@@ -148,7 +148,7 @@ const MOUNT_KEYS: &[&str] = &["type", "source", "target", "read_only", "bind", "
 const BIND_KEYS: &[&str] = &["create_host_path", "selinux"];
 const PORT_KEYS: &[&str] = &["mode", "host_ip", "target", "published", "protocol", "name", "app_protocol"];
 /// Keys of a service that must not be left once it is rendered.
-const NEVER_KEYS: &[&str] = &["build", "extends", "env_file", "label_file", "provider"];
+const NEVER_KEYS: &[&str] = &["extends", "env_file", "label_file", "provider"];
 
 /// Reads a rendered model, of which the services in `own` are looked at.
 ///
@@ -364,7 +364,6 @@ mod tests {
     fn what_is_not_understood_is_named() {
         for (web, at) in [
             (json!({"credential_spec": {}}), "services.web.credential_spec"),
-            (json!({"build": {"context": "."}}), "services.web.build"),
             (json!({"env_file": ["x"]}), "services.web.env_file"),
             (json!({"provider": {}}), "services.web.provider"),
             (

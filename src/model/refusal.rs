@@ -64,7 +64,7 @@ codes! {
     ImageMissing "image_missing" "An image is not on the host and cannot be pulled."
     SecretMissing "secret_missing" "A secret file, or a key of it, is not on the host, or cannot be read as it stands."
     EngineUnreachable "engine_unreachable" "The Docker engine on the host, or its compose plugin, gives no answer."
-    DriverNotYet "driver_not_yet" "This version validates and plans the driver or transport but does not apply it."
+    DriverNotYet "driver_not_yet" "This version reads what the policy asks for and does not do it yet."
     HeldRelease "held_release" "This release failed here before; it is not tried again by itself."
     Busy "busy" "Another run is open."
     Frozen "frozen" "A freeze is in force."

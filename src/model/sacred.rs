@@ -42,18 +42,21 @@ pub fn bind(
     let Ok(path) = normal.parse::<HostPath>() else {
         return refuse("is not a plain absolute path");
     };
+    if path.is_within(&host.root) || host.root.is_within(&path) {
+        return refuse("reaches into platformctl's own folder, which no entry opens");
+    }
+    let engine = host.docker_host.strip_prefix("unix://").is_some_and(|socket| within(&path, socket));
     let allowed = policy.allow.iter().any(|allow| opens(allow, module, &path, writable));
     if allowed || (!writable && READABLE.iter().any(|readable| within(&path, readable))) {
         return None;
     }
-    let own = path.is_within(&host.root) || host.root.is_within(&path);
     let listed = policy.paths.iter().map(|path| path.strip_suffix("/**").unwrap_or(path));
     let sacred = SACRED.iter().copied().chain(listed).any(|sacred| {
         // Above a sacred path is as bad as below it.
         within(&path, sacred) || sacred.parse::<HostPath>().is_ok_and(|sacred| sacred.is_within(&path))
     });
-    if own {
-        refuse("reaches into platformctl's own folder")
+    if engine {
+        refuse("is the engine's own socket")
     } else if sacred {
         refuse("is sacred")
     } else {

@@ -93,7 +93,14 @@ impl Reach<'_> {
             path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder == "/")
         };
         let readable = !bind.writable && sacred::READABLE.iter().any(|path| within(&bind.source, path));
-        let hit = self.looked.sacred.iter().flatten().find(|sacred| within(real, sacred) || within(sacred, real));
+        let engine = Some(&self.looked.engine_root).filter(|root| !root.is_empty());
+        let hit = self
+            .looked
+            .sacred
+            .iter()
+            .flatten()
+            .chain(engine)
+            .find(|sacred| within(real, sacred) || within(sacred, real));
         if let Some(sacred) = hit.filter(|_| !allowed && !readable) {
             let fix = "choose another path, or allow it in platform.yaml by a reviewed change";
             return Some(Refusal::new(Code::SacredPath, format!("{leads}, which is sacred ({})", shown(sacred)), fix));

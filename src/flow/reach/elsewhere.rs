@@ -60,6 +60,17 @@ impl Reach<'_> {
             }
             refusals.extend(self.ports(name, service));
         }
+        let module = self.plan.intention.module.as_str();
+        let moved =
+            self.looked.containers.iter().find(|container| container.module == module && container.project != own);
+        if let Some(other) = moved {
+            let project = shown(&other.project);
+            refusals.push(Refusal::new(
+                Code::AlreadyRunningElsewhere,
+                format!("{module} runs in the compose project {project} and would run a second time in {own}, without its data"),
+                format!("keep the project's name, or end the old one on the host: docker compose -p {project} down"),
+            ));
+        }
         ("elsewhere", json!({"containers": self.looked.containers.len()}), refusals)
     }
 

@@ -145,7 +145,8 @@ fn secrets(plan: &Plan, rendered: &Rendered) -> Answered {
 }
 
 fn images(rendered: &Rendered) -> Answered {
-    let missing = rendered.missing_images();
+    // An engine that gives no answer says nothing about its images.
+    let missing = if rendered.engine.is_some() { rendered.missing_images() } else { Vec::new() };
     let refusals = missing.iter().map(|image| {
         Refusal::new(
             Code::ImageMissing,

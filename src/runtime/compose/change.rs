@@ -136,7 +136,7 @@ impl Wanted<'_> {
             return Some((action, reasons));
         }
         if there.len() as u64 != service.replicas {
-            return Some((Action::Recreate, vec![format!("replicas:{}", service.replicas)]));
+            return Some((Action::Start, vec![format!("replicas:{}", service.replicas)]));
         }
         if job && self.again {
             return Some((Action::Start, reason("again")));

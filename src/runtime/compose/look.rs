@@ -39,6 +39,8 @@ pub struct Looked {
     pub reals: Vec<Option<String>>,
     /// Where sacred paths really lie, in the order asked.
     pub sacred: Vec<Option<String>>,
+    /// Where the engine keeps everything.
+    pub engine_root: String,
     /// Keys of contents that are there.
     pub have: BTreeSet<String>,
     /// Volumes that are there.
@@ -85,6 +87,7 @@ impl Looked {
             }
             "container" => self.containers.push(Container::parse(value)?),
             "volume" => self.volumes.push(serde_json::from_str(value).ok()?),
+            "engine" => self.engine_root = serde_json::from_str(value).ok()?,
             "network" => drop(self.networks.insert(serde_json::from_str(value).ok()?)),
             "bind" => numbered(value, &mut self.reals)?,
             "sacred" => numbered(value, &mut self.sacred)?,

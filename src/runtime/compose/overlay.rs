@@ -12,7 +12,7 @@ use crate::model::{
     ids::ModuleId,
     json::{self as canonical, CanonicalError},
     path::{HostPath, RepoPath},
-    projection::Projection,
+    projection::{Projection, Service},
 };
 
 /// An override, and the contents that it refers to.
@@ -54,6 +54,15 @@ impl Overlaid<'_> {
         Content::of(self.closure, &path)
     }
 
+    /// What a service's volumes and networks are on the host: Compose's own hash holds their keys in the model alone.
+    fn named(&self, service: &Service) -> BTreeSet<String> {
+        let volumes = service.volumes.iter().filter_map(|mounted| self.model.volumes.get(&mounted.volume));
+        let volumes = volumes.map(|volume| format!("volume {} {} {:?}", volume.name, volume.driver, volume.options));
+        let networks = service.networks.iter().filter_map(|key| self.model.networks.get(key));
+        let networks = networks.map(|network| format!("network {} {}", network.name, network.driver));
+        volumes.chain(networks).collect()
+    }
+
     /// Makes the override. What the model names in the release and the closure does not hold stays as it is: the gate refuses it.
     ///
     /// # Errors
@@ -73,7 +82,7 @@ impl Overlaid<'_> {
                 }));
                 mounts.insert(bind.target.clone(), content);
             }
-            let mut inputs = BTreeSet::new();
+            let mut inputs = self.named(service);
             for (kind, given) in &service.given {
                 let file = self.model.files.get(&(*kind, given.clone())).cloned().flatten();
                 if let Some(content) = file.and_then(|file| self.content(&file)) {

@@ -23,6 +23,10 @@ pub struct Expected {
     pub job: bool,
     /// Its bind mounts.
     pub binds: Vec<Bind>,
+    /// Its named volumes: name on the host, and target.
+    pub volumes: Vec<(String, String)>,
+    /// How often containers that were there before had been restarted, by id.
+    pub restarts: BTreeMap<String, u64>,
 }
 
 /// One look.
@@ -155,6 +159,11 @@ impl Expected {
         wait.map_or(Verdict::Good, Verdict::Wait)
     }
 
+    /// How often a container was restarted since the plan was made.
+    pub fn restarted(&self, container: &Container) -> u64 {
+        container.restarts.saturating_sub(self.restarts.get(&container.id).copied().unwrap_or(0))
+    }
+
     fn state(&self, container: &Container) -> Verdict {
         let name = &self.service;
         let health = container.health.as_deref();
@@ -167,8 +176,9 @@ impl Expected {
                 _ => Verdict::Wait(format!("the job {name} has not ended")),
             };
         }
-        if container.restarts >= RESTARTS_MAX {
-            return Verdict::Failed(format!("{name} ends again and again ({} restarts)", container.restarts));
+        let restarts = self.restarted(container);
+        if restarts >= RESTARTS_MAX {
+            return Verdict::Failed(format!("{name} ends again and again ({restarts} restarts)"));
         }
         match (container.status.as_str(), health) {
             ("running", None | Some("healthy" | "none")) => Verdict::Good,
@@ -200,7 +210,11 @@ impl Expected {
         found.sort();
         let mut wanted = self.binds.clone();
         wanted.sort();
-        (found != wanted).then(|| format!("{} has other mounts than planned", self.service))
+        let has = |(name, target): &(String, String)| {
+            container.mounted().iter().any(|mount| mount.destination == *target && mount.name == *name)
+        };
+        let same = found == wanted && self.volumes.iter().all(has);
+        (!same).then(|| format!("{} has other mounts than planned", self.service))
     }
 }
 
@@ -221,7 +235,16 @@ mod tests {
 
     fn said(job: bool, replicas: u64, containers: Vec<Container>) -> String {
         let binds = vec![Bind { source: "/srv/a".into(), target: "/a".into(), writable: true }];
-        let expected = Expected { service: "web".into(), image: "i".into(), hash: "h".into(), replicas, job, binds };
+        let expected = Expected {
+            service: "web".into(),
+            image: "i".into(),
+            hash: "h".into(),
+            replicas,
+            job,
+            binds,
+            volumes: Vec::new(),
+            restarts: BTreeMap::from([("old".to_owned(), 7)]),
+        };
         match judge(&[expected], &Sample { containers, ..Sample::default() }) {
             Verdict::Good => "good".to_owned(),
             Verdict::Wait(why) => format!("wait: {why}"),
@@ -238,6 +261,11 @@ mod tests {
         assert_eq!(one(|c| c.health = Some("unhealthy".into())), "wait: web is unhealthy");
         assert_eq!(one(|c| c.status = "restarting".into()), "wait: web ended with 0 and is restarted");
         assert_eq!(one(|c| c.restarts = 5), "failed: web ends again and again (5 restarts)");
+        assert_eq!(
+            one(|c| (c.id, c.restarts) = ("old".into(), 9)),
+            "good",
+            "what was restarted before the plan is the past"
+        );
         assert_eq!(one(|c| c.status = "created".into()), "wait: web is not started");
         assert_eq!(one(|c| c.image = "j".into()), "failed: web runs another image than planned");
         assert_eq!(one(|c| c.hash = "g".into()), "failed: web has another configuration than planned");

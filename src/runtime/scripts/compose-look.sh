@@ -14,6 +14,8 @@ render "$tmp/t" "$p/stand-in" "$tmp/shown" "$p/override.json" &
 shown=$!
 containers >"$tmp/containers" &
 seen=$!
+docker_ info --format 'engine {{json .DockerRootDir}}' >"$tmp/engine" 2>/dev/null &
+engine_=$!
 if render "$tmp/t" "$tmp/s" "$tmp/final" "$p/override.json"; then
 	docker_ compose -p "$project" --project-directory "$release/$folder" --env-file /dev/null -f - config --hash '*' \
 		<"$tmp/final" 2>/dev/null | sed 's/^/hash /'
@@ -22,6 +24,7 @@ else
 	say 'failed final'
 fi
 wait "$seen" && cat "$tmp/containers" || say 'failed containers'
+wait "$engine_" && cat "$tmp/engine" || say 'failed containers'
 count=0
 while IFS= read -r each; do
 	printf 'bind %s %s\n' "$count" "$(realpath -e -- "$each" 2>/dev/null || printf -)"

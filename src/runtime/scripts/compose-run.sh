@@ -69,6 +69,12 @@ while IFS= read -r id; do
 	docker_ stop "$id" >/dev/null 2>&1 9>&-
 	docker_ rm "$id" >/dev/null 2>&1 9>&- || result 1 remove
 done <"$p/remove"
+# Compose does not start what is paused.
+while IFS= read -r each; do
+	for id in $(docker_ ps -q --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$each" --filter status=paused); do
+		docker_ unpause "$id" >/dev/null 2>&1 9>&-
+	done
+done <"$p/changed"
 if ! up; then
 	grep -q 'already in use' "$dir/up" || result 1 up
 	leftovers
