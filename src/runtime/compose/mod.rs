@@ -23,6 +23,7 @@ pub const RENDER: Script = Script {
         "root=$1\n",
         include_str!("../scripts/ground.sh"),
         include_str!("../scripts/compose-lib.sh"),
+        include_str!("../scripts/secrets.sh"),
         include_str!("../scripts/compose-render.sh")
     ),
     mutates: false,
@@ -74,6 +75,12 @@ pub const LABEL_INPUTS: &str = "dev.platformctl.inputs";
 
 /// The oldest Compose that is used: major and minor.
 pub const OLDEST: (u64, u64) = (2, 20);
+
+/// Major and minor of a version, with or without a `v`.
+pub fn version(text: &str) -> Option<(u64, u64)> {
+    let mut parts = text.trim_start_matches('v').split(['.', '-', '+']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
 
 /// The engine's address on a host.
 pub fn engine(host: &HostPolicy) -> String {
