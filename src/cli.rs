@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
-use crate::model::ids::{ModuleId, RunId};
+use crate::model::ids::{HostName, ModuleId, RunId};
 
 /// Changes docker compose hosts only when a merged pull request says so, and records it in git.
 #[derive(Debug, Parser)]
@@ -38,6 +38,8 @@ pub struct Globals {
 /// A verb.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Look whether a host has all that an apply needs, and say what cures what it has not
+    Doctor(Doctor),
     /// Check platform.yaml and the modules, as they lie on disk
     Validate(Validate),
     /// Show what an apply would change, and every reason that speaks against it
@@ -70,6 +72,14 @@ pub enum Command {
     Schema(Schema),
     /// See it work, in a temporary folder on this machine
     Demo(Demo),
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// One host [default: every host of platform.yaml]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<HostName>,
 }
 
 /// `validate`.

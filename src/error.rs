@@ -122,6 +122,7 @@ impl Class {
             Code::RemoteUnreachable
             | Code::HostUnreachable
             | Code::DeliveryFailed
+            | Code::HostUnfit
             | Code::HostKeyUnknown
             | Code::HostKeyChanged
             | Code::EngineUnreachable

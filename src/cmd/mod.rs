@@ -3,6 +3,7 @@
 mod abandon;
 mod apply;
 mod demo;
+mod doctor;
 mod hook;
 mod init;
 mod log;
@@ -77,6 +78,7 @@ fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
         Command::Apply(args) => apply::run(&session()?, args),
         Command::Resume(args) => resume::run(&session()?, args),
         Command::Abandon(args) => abandon::run(&session()?, args),
+        Command::Doctor(args) => doctor::run(&session()?, args),
         Command::Status(args) => status::run(&session()?, args),
         Command::Pending => pending::run(&session()?),
         Command::Log(args) => log::run(&session()?, args),
@@ -97,6 +99,7 @@ fn name(command: &Command) -> &'static str {
         Command::Apply(_) => "apply",
         Command::Resume(_) => "resume",
         Command::Abandon(_) => "abandon",
+        Command::Doctor(_) => "doctor",
         Command::Status(_) => "status",
         Command::Pending => "pending",
         Command::Log(_) => "log",

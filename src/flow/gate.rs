@@ -162,7 +162,7 @@ fn machine(plan: &Plan, list: &mut List) {
     let missing = &plan.observed.ground.missing;
     let refusal = (!missing.is_empty()).then(|| {
         Refusal::new(
-            Code::HostFailed,
+            Code::HostUnfit,
             format!("{host} has no {}", missing.join(", no ")),
             "install them on the host (Debian: apt-get install coreutils util-linux diffutils findutils tar)",
         )
@@ -184,7 +184,7 @@ fn place(plan: &Plan, list: &mut List) {
     list.ask("place", json!({"foreign": foreign}), refusal);
     let refusal = (!plan.observed.ground.writable).then(|| {
         Refusal::new(
-            Code::HostFailed,
+            Code::HostUnfit,
             format!("{root} may not be written to"),
             format!("on the host: install -d -o \"$USER\" {root}"),
         )
@@ -201,7 +201,7 @@ fn space(plan: &Plan, list: &mut List) {
     let free = plan.observed.ground.free_bytes;
     let refusal = (free < needs).then(|| {
         Refusal::new(
-            Code::HostFailed,
+            Code::HostUnfit,
             format!("{} bytes are free on {}, {needs} are needed", free, plan.intention.host),
             "make room on the host",
         )

@@ -7,6 +7,7 @@ pub mod bind;
 pub mod bound;
 pub mod close;
 pub mod content;
+pub mod doctor;
 pub mod doubt;
 pub mod gate;
 pub mod gather;

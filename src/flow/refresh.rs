@@ -77,10 +77,7 @@ pub fn record<'a>(world: &World<'a>, policy: &Policy) -> Record<'a> {
 /// No answer, no policy that holds, or a record that does not.
 pub fn refresh(world: &World<'_>, request: &Request) -> Stage<Fresh> {
     let refs = world.remote.refs(true)?;
-    let Some(p) = refs.base else {
-        let fact = format!("the remote `{}` has no branch `{}`", shown(world.remote.name()), shown(world.base));
-        return refuse(Code::UnknownId, fact, "name the base branch: --base, or git config platformctl.base");
-    };
+    let p = base_of(world, &refs)?;
     let mut wants = vec![Want::Base];
     wants.extend(refs.state.map(|_| Want::State));
     let asked: Option<Oid> = request.approved.as_deref().and_then(|text| text.parse().ok());
@@ -102,6 +99,18 @@ pub fn refresh(world: &World<'_>, request: &Request) -> Stage<Fresh> {
         checked = newest(world)?;
     }
     Ok(Fresh { refs, p, policy, checked, delivered })
+}
+
+/// P, by what the remote said.
+///
+/// # Errors
+/// The remote has no such branch.
+pub(super) fn base_of(world: &World<'_>, refs: &RemoteRefs) -> Stage<Oid> {
+    let Some(p) = refs.base else {
+        let fact = format!("the remote `{}` has no branch `{}`", shown(world.remote.name()), shown(world.base));
+        return refuse(Code::UnknownId, fact, "name the base branch: --base, or git config platformctl.base");
+    };
+    Ok(p)
 }
 
 /// Refuses a record that is kept here alone where it would be lost or fork.

@@ -93,6 +93,7 @@ codes! {
     UnsupportedRepository "unsupported_repository" "The repository uses something this version does not support."
     Usage "usage" "The command line is not right."
     DeliveryFailed "delivery_failed" "The host could not take the delivery; nothing that runs was touched."
+    HostUnfit "host_unfit" "Something that an apply needs is not on the host, or not as it must be."
     HostFailed "host_failed" "The host refused or failed a step."
     ProbeFailed "probe_failed" "A health probe did not pass."
     Deadline "deadline" "It took longer than allowed."

@@ -418,3 +418,54 @@ fn an_apply_asks_little() {
     assert!(said.starts_with("ok"), "{said}");
     assert_eq!(counts, [1, 1, 2, 6], "one question, one fetch, two pushes, six remote commands");
 }
+
+#[test]
+fn data_is_asked_for_where_its_place_changes() {
+    let stack = Stack::new();
+    let with = |stack: &Stack, volume: &str| {
+        stack.compose(&[("app", "volumes: ['data:/data']")]);
+        let compose = fs::read_to_string(stack.site.repo.work().join("compose/app.yaml")).unwrap();
+        stack.site.repo.write("compose/app.yaml", &format!("{compose}volumes: {{data: {{name: {volume}}}}}\n"));
+    };
+    let names = ["a", "b"].map(|end| format!("{}-{end}", stack.project));
+    stack.change(1, |stack| with(stack, &names[0]));
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    // Compose's own hash knows the volume's key in the file alone.
+    stack.change(2, |stack| with(stack, &names[1]));
+    let said = stack.run(1, "apply app --pr 2");
+    assert!(said.contains("REFUSED data_at_risk (5)") && said.contains("action: replace"), "{said}");
+    stack.change(3, |stack| {
+        stack.manifest(&format!("acknowledge: [{{data: {}, action: replace, reason: copied}}]\n", names[0]));
+    });
+    assert_eq!(stack.exit(2, "apply app --pr 3"), "exit 0");
+    assert!(stack.inspect("app", "{{json .Mounts}}").contains(&names[1]));
+    // An entry was for its own time.
+    stack.change(4, |stack| with(stack, &names[0]));
+    assert_eq!(stack.exit(3, "apply app --pr 4"), "exit 5");
+    // Another project would be a second one, without the data.
+    stack.change(5, |stack| {
+        with(stack, &names[1]);
+        let manifest = fs::read_to_string(stack.site.repo.work().join("modules/app/module.yaml")).unwrap();
+        stack.site.repo.write("modules/app/module.yaml", &manifest.replace(&stack.project, "elsewhere"));
+    });
+    let said = stack.run(4, "apply app --pr 5");
+    assert!(said.contains("REFUSED already_running_elsewhere (5)"), "{said}");
+    // A major version of an image that keeps data.
+    let images = [1, 2].map(|major| format!("local/{}:{major}", stack.project));
+    for image in &images {
+        docker(&["tag", "local/busybox:1", image]);
+    }
+    let stack = Stack::new();
+    let with = |stack: &Stack, image: &str| {
+        stack.compose(&[("app", &format!("image: {image}\nvolumes: ['data:/data']"))]);
+        let compose = fs::read_to_string(stack.site.repo.work().join("compose/app.yaml")).unwrap();
+        stack.site.repo.write("compose/app.yaml", &format!("{compose}volumes: {{data: {{}}}}\n"));
+    };
+    stack.change(1, |stack| with(stack, &images[0]));
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    stack.change(2, |stack| with(stack, &images[1]));
+    let said = stack.run(1, "apply app --pr 2");
+    assert!(said.contains("REFUSED data_at_risk (5)") && said.contains("data: app, action: upgrade"), "{said}");
+    stack.change(3, |stack| stack.manifest("acknowledge: [{data: app, action: upgrade, reason: read the notes}]\n"));
+    assert_eq!(stack.exit(2, "apply app --pr 3"), "exit 0");
+}

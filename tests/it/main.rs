@@ -13,6 +13,7 @@ mod around;
 mod cli;
 mod compose;
 mod docs;
+mod doctor;
 mod faults;
 mod generated;
 mod git;

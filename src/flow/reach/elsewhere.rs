@@ -61,8 +61,10 @@ impl Reach<'_> {
             refusals.extend(self.ports(name, service));
         }
         let module = self.plan.intention.module.as_str();
-        let moved =
-            self.looked.containers.iter().find(|container| container.module == module && container.project != own);
+        let root = self.plan.bound.host.root.as_str();
+        let elsewhere =
+            |container: &&Container| container.module == module && container.root == root && container.project != own;
+        let moved = self.looked.containers.iter().find(elsewhere);
         if let Some(other) = moved {
             let project = shown(&other.project);
             refusals.push(Refusal::new(

@@ -81,7 +81,7 @@ fn unrendered(compose: &Compose) -> Refusal {
 fn engine(plan: &Plan, rendered: &Rendered) -> Answered {
     let host = &plan.intention.host;
     let mut refusals = Vec::new();
-    match rendered.compose.as_deref().map(|text| (text, version(text))) {
+    match rendered.compose.as_deref().map(|text| (text, compose::version(text))) {
         None => refusals.push(Refusal::new(
             Code::EngineUnreachable,
             format!("`docker compose version` gives no answer on {host}"),
@@ -104,42 +104,22 @@ fn engine(plan: &Plan, rendered: &Rendered) -> Answered {
     ("engine", json!({"compose": rendered.compose, "engine": rendered.engine}), refusals)
 }
 
-/// Major and minor of a version, with or without a `v`.
-fn version(text: &str) -> Option<(u64, u64)> {
-    let mut parts = text.trim_start_matches('v').split(['.', '-', '+']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
 fn secrets(plan: &Plan, rendered: &Rendered) -> Answered {
     let root = &plan.bound.host.root;
     let place = |file: &str| format!("{root}/secrets/{}", shown(file));
     let refusals = rendered.secrets.iter().map(|trouble| {
-        let (fact, fix) = match trouble {
-            SecretTrouble::Missing(file) => (
-                format!("the secret file {} is not there", place(file)),
-                format!("on the host: install -m 600 /dev/stdin {} (then type it)", place(file)),
-            ),
-            SecretTrouble::Unreadable(file) => (
-                format!("the secret file {} cannot be read by the account that platformctl uses", place(file)),
-                format!("on the host: chown that account {}", place(file)),
-            ),
-            SecretTrouble::Open(file) => (
-                format!("the secret file {} can be read by others on the host", place(file)),
-                format!("on the host: chmod 600 {}", place(file)),
-            ),
-            SecretTrouble::Dollar(file) => (
-                format!(
-                    "a value in {} holds a dollar sign outside single quotes: Compose would change it",
-                    place(file)
-                ),
-                format!("on the host, in {}: write KEY='value' with single quotes", place(file)),
-            ),
-            SecretTrouble::Key(key, file) => (
-                format!("the secret file {} has no {}", place(file), shown(key)),
-                format!("on the host: add {}=… to {}", shown(key), place(file)),
-            ),
+        let fix = match trouble {
+            SecretTrouble::Missing(file) => {
+                format!("on the host: install -m 600 /dev/stdin {} (then type it)", place(file))
+            }
+            SecretTrouble::Unreadable(file) => format!("on the host: chown that account {}", place(file)),
+            SecretTrouble::Open(file) => format!("on the host: chmod 600 {}", place(file)),
+            SecretTrouble::Dollar(file) => {
+                format!("on the host, in {}: write KEY='value' with single quotes", place(file))
+            }
+            SecretTrouble::Key(key, file) => format!("on the host: add {}=… to {}", shown(key), place(file)),
         };
-        Refusal::new(Code::SecretMissing, fact, fix)
+        Refusal::new(Code::SecretMissing, trouble.fact(root), fix)
     });
     ("secrets", json!({"files": plan.bound.module.manifest.secrets.len()}), refusals.collect())
 }

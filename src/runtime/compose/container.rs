@@ -74,6 +74,9 @@ pub struct Container {
     /// The module that put it there; empty if it was not us.
     #[serde(deserialize_with = "or_empty")]
     pub module: String,
+    /// The root of the platformctl that put it there.
+    #[serde(deserialize_with = "or_empty")]
+    pub root: String,
     /// The image as our release names it.
     #[serde(deserialize_with = "or_empty")]
     pub named: String,

@@ -23,6 +23,7 @@ pub const RENDER: Script = Script {
         "root=$1\n",
         include_str!("../scripts/ground.sh"),
         include_str!("../scripts/compose-lib.sh"),
+        include_str!("../scripts/secrets.sh"),
         include_str!("../scripts/compose-render.sh")
     ),
     mutates: false,
@@ -67,6 +68,8 @@ pub const WATCH: Script = Script {
 
 /// Labels that our containers carry.
 pub const LABEL_MODULE: &str = "dev.platformctl.module";
+/// The root of the platformctl that put it there: another repository's has a root of its own.
+pub const LABEL_ROOT: &str = "dev.platformctl.root";
 /// The image as it was named.
 pub const LABEL_IMAGE: &str = "dev.platformctl.image";
 /// The digest of the configs and secrets that are given to it: Compose's own hash does not look into them.
@@ -74,6 +77,12 @@ pub const LABEL_INPUTS: &str = "dev.platformctl.inputs";
 
 /// The oldest Compose that is used: major and minor.
 pub const OLDEST: (u64, u64) = (2, 20);
+
+/// Major and minor of a version, with or without a `v`.
+pub fn version(text: &str) -> Option<(u64, u64)> {
+    let mut parts = text.trim_start_matches('v').split(['.', '-', '+']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
 
 /// The engine's address on a host.
 pub fn engine(host: &HostPolicy) -> String {

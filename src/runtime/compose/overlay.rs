@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{LABEL_IMAGE, LABEL_INPUTS, LABEL_MODULE, content::Content};
+use super::{LABEL_IMAGE, LABEL_INPUTS, LABEL_MODULE, LABEL_ROOT, content::Content};
 use crate::model::{
     closure::Closure,
     digest::Digest,
@@ -92,7 +92,7 @@ impl Overlaid<'_> {
             }
             let inputs = Digest::of(inputs.into_iter().collect::<Vec<_>>().join("\n").as_bytes());
             let mut overlay = json!({
-                "labels": {LABEL_MODULE: self.module, LABEL_IMAGE: service.image, LABEL_INPUTS: inputs.to_string()},
+                "labels": {LABEL_MODULE: self.module, LABEL_ROOT: self.root, LABEL_IMAGE: service.image, LABEL_INPUTS: inputs.to_string()},
             });
             if let Some(Some(id)) = self.images.get(&service.image) {
                 overlay["image"] = json!(id);

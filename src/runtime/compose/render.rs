@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     model::{
+        path::HostPath,
         projection::{self, Projection},
         text::shown,
     },
@@ -23,6 +24,41 @@ pub enum SecretTrouble {
     Dollar(String),
     /// A declared key is not in the file: key, file.
     Key(String, String),
+}
+
+impl SecretTrouble {
+    /// Reads what stands after `secret` in an answer.
+    pub(in crate::runtime) fn read(value: &str) -> Option<Self> {
+        let (what, rest) = value.split_once(' ')?;
+        let file = rest.to_owned();
+        Some(match what {
+            "missing" => Self::Missing(file),
+            "unreadable" => Self::Unreadable(file),
+            "open" => Self::Open(file),
+            "dollar" => Self::Dollar(file),
+            "key" => {
+                let (key, file) = rest.split_once(' ')?;
+                Self::Key(key.to_owned(), file.to_owned())
+            }
+            _ => return None,
+        })
+    }
+
+    /// What is the case, for a person.
+    pub fn fact(&self, root: &HostPath) -> String {
+        let place = |file: &str| format!("{root}/secrets/{}", shown(file));
+        match self {
+            Self::Missing(file) => format!("the secret file {} is not there", place(file)),
+            Self::Unreadable(file) => {
+                format!("the secret file {} cannot be read by the account that platformctl uses", place(file))
+            }
+            Self::Open(file) => format!("the secret file {} can be read by others on the host", place(file)),
+            Self::Dollar(file) => {
+                format!("a value in {} holds a dollar sign outside single quotes: Compose would change it", place(file))
+            }
+            Self::Key(key, file) => format!("the secret file {} has no {}", place(file), shown(key)),
+        }
+    }
 }
 
 /// What was rendered.
@@ -110,21 +146,7 @@ impl Rendered {
                 let id = if id == "-" { None } else { Some(image_id(id)?) };
                 self.images.insert(name.to_owned(), id);
             }
-            "secret" => {
-                let (what, rest) = value.split_once(' ')?;
-                let file = rest.to_owned();
-                self.secrets.push(match what {
-                    "missing" => SecretTrouble::Missing(file),
-                    "unreadable" => SecretTrouble::Unreadable(file),
-                    "open" => SecretTrouble::Open(file),
-                    "dollar" => SecretTrouble::Dollar(file),
-                    "key" => {
-                        let (key, file) = rest.split_once(' ')?;
-                        SecretTrouble::Key(key.to_owned(), file.to_owned())
-                    }
-                    _ => return None,
-                });
-            }
+            "secret" => self.secrets.push(SecretTrouble::read(value)?),
             _ => return None,
         }
         Some(())

@@ -226,7 +226,7 @@ mod tests {
 
     fn container(edit: impl Fn(&mut Container)) -> Container {
         let json = r#"{"id":"c","name":"/web-1","image":"i","image_name":"x","status":"running","exit":0,"started":"t","health":null,
-            "restarts":0,"restart":"always","project":"apps","service":"web","hash":"h","oneoff":"False","module":"m","named":"x",
+            "restarts":0,"restart":"always","project":"apps","service":"web","hash":"h","oneoff":"False","module":"m","root":"/r","named":"x",
             "mounts":[{"Type":"bind","Source":"/srv/a","Destination":"/a","RW":true}],"ports":null}"#;
         let mut container = Container::parse(json).unwrap();
         edit(&mut container);

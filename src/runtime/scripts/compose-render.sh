@@ -12,21 +12,8 @@ private "$tmp/home"
 mkdir -p "$p/stand-in"
 docker_ compose version --short >"$tmp/version" 2>/dev/null &
 version=$!
-while IFS= read -r each; do
-	file=$root/secrets/$each
-	if [ ! -e "$file" ]; then
-		printf 'secret missing %s\n' "$each"
-	elif [ ! -r "$file" ]; then
-		printf 'secret unreadable %s\n' "$each"
-	else
-		case $(stat -L -c '%a' "$file") in *00) ;; *) printf 'secret open %s\n' "$each" ;; esac
-		# Compose would replace what looks like a variable, without a word: only in single quotes a value stays as it is.
-		grep -qE '^[^#=]*=[^'"'"']*[$]' "$file" && printf 'secret dollar %s\n' "$each"
-	fi
-done <"$p/secrets"
-while IFS=' ' read -r key each; do
-	[ ! -r "$root/secrets/$each" ] || grep -qE "^(export )?$key=" "$root/secrets/$each" || printf 'secret key %s %s\n' "$key" "$each"
-done <"$p/keys"
+secret_files <"$p/secrets"
+secret_keys <"$p/keys"
 if render "$tmp/t" "$tmp/p/stand-in" "$tmp/model"; then
 	sed -n 's/^      "image": "\(.*\)",\{0,1\}$/\1/p' "$tmp/model" | sort -u >"$tmp/images"
 	limit=20

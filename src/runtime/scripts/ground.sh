@@ -8,6 +8,6 @@ for tool in tar sha256sum stat find mv flock setsid readlink realpath timeout df
 done
 if [ -d "$root" ]; then printf 'root ok\n'; space=$root; else printf 'root absent\n'; space=$(dirname "$root"); fi
 while [ ! -d "$space" ]; do space=$(dirname "$space"); done
-df -Pk "$space" | { read -r _; read -r _ _ _ free _; printf 'free_kb %s\n' "$free"; }
+df -Pk "$space" | { read -r _; read -r _ _ _ free _; printf 'free_kb %s\n' "${free:-0}"; }
 [ -w "$space" ] && printf 'writable yes\n' || printf 'writable no\n'
 if [ -f "$root/witness.json" ]; then printf 'witness %s\n' "$(head -c 400 "$root/witness.json")"; fi

@@ -1,0 +1,229 @@
+//! Doctor: everything that an apply needs on a host, looked at from here. Changes nothing and records nothing; it says what is missing
+//! and what cures it.
+
+mod check;
+mod engine;
+mod ground;
+mod runs;
+mod secrets;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use check::{Check, Fix, Place, Standing};
+
+use crate::{
+    flow::{
+        content::Content,
+        refresh::{World, base_of, policy_at},
+        repository::{self, PolicyAt},
+        stage::{Stage, Stop},
+    },
+    ledger::state::State,
+    model::{
+        ids::{HostName, ModuleId, Oid},
+        module::{Driver, Manifest},
+        policy::{HostPolicy, Mutations, Transport},
+        refusal::Code,
+        status::OpenRun,
+        text::shown,
+        time::Timestamp,
+    },
+    port::{Answer, Host, Input, PortError, Want},
+    runtime::{
+        compose,
+        doctor::{self, Asked, Seen},
+    },
+};
+
+/// What is judged by: the base, as it is now or as it was fetched last.
+pub struct Base {
+    /// P.
+    pub p: Oid,
+    /// When the remote said so.
+    pub seen: Timestamp,
+    /// Why it is not from now.
+    pub unasked: Option<PortError>,
+    /// The policy at P.
+    pub policy: PolicyAt,
+    /// Modules that hold, by host.
+    pub modules: BTreeMap<HostName, Vec<Manifest>>,
+    /// Modules that do not.
+    pub broken: Vec<ModuleId>,
+    /// Runs that are open, as this clone knows.
+    pub open: Vec<OpenRun>,
+    /// Whether the record here is the one that the remote has.
+    pub current: bool,
+}
+
+/// Asks the remote for the base alone: the record is neither verified nor delivered, for a doctor records nothing. Without an answer
+/// the base that was fetched last has to do.
+///
+/// # Errors
+/// It was never fetched, or its policy does not hold.
+pub fn base(world: &World<'_>) -> Stage<Base> {
+    let (p, seen, state, unasked) = match asked(world) {
+        Ok((p, state)) => (p, world.clock.now(), state, None),
+        Err(Stop::World(error)) => match world.ledger.base()? {
+            Some((p, seen)) => (p, seen, None, Some(error)),
+            None => return Err(Stop::World(error)),
+        },
+        Err(stop) => return Err(stop),
+    };
+    let policy = policy_at(world, p)?;
+    let content = Content::lazy(world.source, world.source.commit(p)?.tree);
+    let (ids, _) = repository::module_ids(&content)?;
+    let (mut modules, mut broken) = (BTreeMap::<HostName, Vec<Manifest>>::new(), Vec::new());
+    for id in ids {
+        match repository::manifest(&content, &id)? {
+            Some(Ok(manifest)) => modules.entry(manifest.host.clone()).or_default().push(manifest),
+            Some(Err(_)) => broken.push(id),
+            None => {}
+        }
+    }
+    let tip = world.ledger.tip()?;
+    let open = match tip {
+        Some(tip) => State::at(world.source, tip)?.open_runs()?,
+        None => Vec::new(),
+    };
+    Ok(Base { p, seen, current: unasked.is_none() && tip == state, unasked, policy, modules, broken, open })
+}
+
+/// The base and the record's tip, as the remote has them.
+fn asked(world: &World<'_>) -> Stage<(Oid, Option<Oid>)> {
+    let refs = world.remote.refs(false)?;
+    let p = base_of(world, &refs)?;
+    world.remote.fetch(&[Want::Base])?;
+    world.ledger.set_note("fetched-at", Some(world.clock.now().to_string().as_bytes()))?;
+    Ok((p, refs.state))
+}
+
+/// What one host is judged by.
+struct Case<'a> {
+    name: &'a HostName,
+    policy: &'a HostPolicy,
+    modules: &'a [Manifest],
+    base: &'a Base,
+}
+
+impl Case<'_> {
+    /// Whether anything here runs in containers. A host without modules is one that will have some.
+    fn needs_engine(&self) -> bool {
+        let composes = self.modules.iter().any(|module| module.runtime.driver == Driver::Compose);
+        composes || self.modules.is_empty() || !self.policy.networks.is_empty()
+    }
+
+    /// What the host is asked for.
+    fn asked(&self) -> Asked {
+        let secrets = || self.modules.iter().flat_map(|module| &module.secrets);
+        let keys = secrets().flat_map(|secret| secret.keys.iter().map(|key| (key.clone(), secret.file.to_string())));
+        let networks = self.policy.networks.iter().filter(|name| engine::is_network(name));
+        Asked {
+            root: self.policy.root.clone(),
+            engine: compose::engine(self.policy),
+            files: secrets().map(|secret| secret.file.to_string()).collect(),
+            keys: keys.collect(),
+            networks: networks.cloned().collect::<BTreeSet<String>>(),
+        }
+    }
+}
+
+/// A look at one host, all of it: what is missing does not hide what else is.
+///
+/// # Errors
+/// The host is not in the policy.
+pub fn examine(world: &World<'_>, base: &Base, name: &HostName) -> Stage<Vec<Check>> {
+    let Some(policy) = base.policy.policy.hosts.get(name) else {
+        return super::stage::refuse(
+            Code::UnknownHost,
+            format!("platform.yaml on the base has no host `{name}`"),
+            known(base),
+        );
+    };
+    let modules = base.modules.get(name).map_or(&[][..], Vec::as_slice);
+    let case = Case { name, policy, modules, base };
+    let mut checks = Vec::new();
+    let host = match reach(world, &case, &mut checks) {
+        Ok(host) => Some(host),
+        Err(error) => {
+            checks.push(Check::lost("ssh", error));
+            None
+        }
+    };
+    checks.extend(mutations(&case));
+    if let Some(host) = host {
+        match look(world, &case, host.as_ref()) {
+            Ok((seen, skew_s)) => checks.extend(judged(&case, &seen, skew_s)),
+            Err(error) => checks.push(Check::lost("look", error)),
+        }
+    }
+    Ok(checks)
+}
+
+fn known(base: &Base) -> String {
+    let names: Vec<&str> = base.policy.policy.hosts.keys().map(HostName::as_str).collect();
+    match names.as_slice() {
+        [] => "merge a pull request that adds it under hosts:".to_owned(),
+        names => format!("it has: {}", names.join(", ")),
+    }
+}
+
+fn reach(world: &World<'_>, case: &Case<'_>, checks: &mut Vec<Check>) -> Answer<Box<dyn Host>> {
+    let host = (world.host)(case.policy)?;
+    let begun = world.clock.ticks_ms();
+    let reply = host.run(&doctor::HELLO, &[], Input::Nothing)?;
+    let took_ms = world.clock.ticks_ms().saturating_sub(begun);
+    if reply.rc != 0 || reply.stdout.trim_ascii() != b"hello" {
+        return Err(PortError::new(
+            Code::HostUnreachable,
+            "the host answers, and not what was asked",
+            "look at the account's shell on the host",
+        ));
+    }
+    checks.push(Check::pass(
+        "ssh",
+        match case.policy.transport {
+            Transport::Ssh => format!("answers after {}.{} s", took_ms / 1000, took_ms % 1000 / 100),
+            Transport::Local => "not needed: it is this machine".to_owned(),
+        },
+    ));
+    Ok(host)
+}
+
+/// What the host shows, and how many seconds its clock is ahead of ours.
+fn look(world: &World<'_>, case: &Case<'_>, host: &dyn Host) -> Answer<(Seen, i64)> {
+    let asked = case.asked();
+    let before = world.clock.now().unix_s();
+    let reply = host.run(&doctor::LOOK, &asked.args(), Input::Nothing)?;
+    let after = world.clock.now().unix_s();
+    let unfit = |why: String| {
+        let what = format!("the host's answer makes no sense: {why}");
+        PortError::new(Code::HostUnreachable, what, "look at the host by hand; nothing was changed")
+    };
+    if reply.rc != 0 {
+        return Err(unfit(format!("the look ended with {}", reply.rc)));
+    }
+    let seen = doctor::parse(&reply.stdout, &asked).map_err(|error| unfit(error.to_string()))?;
+    // The host told its time somewhere between ours: only what lies outside is known to be apart.
+    let skew_s = seen.now_s.saturating_sub(seen.now_s.clamp(before, after.max(before)));
+    Ok((seen, skew_s))
+}
+
+fn mutations(case: &Case<'_>) -> Option<Check> {
+    (case.policy.mutations == Mutations::Disabled).then(|| {
+        let fact = "platform.yaml does not let anything change here yet";
+        Check::warn("mutations", fact, Fix::policy("mutations: enabled"))
+    })
+}
+
+fn judged(case: &Case<'_>, seen: &Seen, skew_s: i64) -> Vec<Check> {
+    let mut checks = ground::judge(case, seen, skew_s);
+    checks.extend(engine::judge(case, seen));
+    checks.extend(secrets::judge(case, seen));
+    checks.extend(runs::judge(case, seen));
+    checks
+}
+
+/// Text of the policy that is no plain name, for a message.
+fn named(text: &str) -> String {
+    format!("`{}`", shown(text))
+}

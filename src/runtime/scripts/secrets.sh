@@ -1,0 +1,22 @@
+# secrets: what is wrong with secret files, without a value of any. Needs $root.
+secret_files() { # <a file a line, as declared
+	while IFS= read -r each; do
+		[ -n "$each" ] || continue
+		file=$root/secrets/$each
+		if [ ! -e "$file" ]; then
+			printf 'secret missing %s\n' "$each"
+		elif [ ! -r "$file" ]; then
+			printf 'secret unreadable %s\n' "$each"
+		else
+			case $(stat -L -c '%a' "$file") in *00) ;; *) printf 'secret open %s\n' "$each" ;; esac
+			# Compose would replace what looks like a variable, without a word: only in single quotes a value stays as it is.
+			grep -qE '^[^#=]*=[^'"'"']*[$]' "$file" && printf 'secret dollar %s\n' "$each"
+		fi
+	done
+}
+secret_keys() { # <"KEY FILE" a line
+	while IFS=' ' read -r key each; do
+		[ -n "$each" ] && [ -r "$root/secrets/$each" ] || continue
+		grep -qE "^(export )?$key=" "$root/secrets/$each" || printf 'secret key %s %s\n' "$key" "$each"
+	done
+}
