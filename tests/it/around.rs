@@ -9,7 +9,7 @@ use std::{
 
 use snapbox::{assert_data_eq, str};
 
-use crate::support::{repo::Repo, site::Site};
+use crate::support::{repo::Repo, site::Site, stack::lab};
 
 fn piped(site: &Site, args: &[&str], stdin: &str) -> Output {
     let mut command = site.binary(&site.repo.work(), 0, args);
@@ -228,13 +228,23 @@ fn the_hook_reads_what_git_gives_and_nothing_else() {
 #[test]
 fn the_demo_does_what_it_says() {
     let site = Site::new();
+    // Without an engine, and with the lab's.
+    let nowhere = "unix:///nonexistent/docker.sock";
+    let mut without = site.binary(&site.repo.path("."), 0, &["demo"]);
+    let output = without.env("DOCKER_HOST", nowhere).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("✓ 12 steps, each did what it says") && said.contains("No Docker engine"), "{said}");
+    lab();
     let output = site.binary(&site.repo.path("."), 0, &["demo"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("✓ 12 steps, each did what it says"), "{said}");
+    assert!(said.contains("✓ 19 steps, each did what it says"), "{said}");
+    assert!(said.contains("✓ the greeter was recreated") && said.contains("HELD probe_failed (11)"), "{said}");
     let kept = site.repo.path("kept");
     let kept = kept.to_str().unwrap();
-    let output = site.binary(&site.repo.path("."), 0, &["demo", "--keep", kept, "--json"]).output().unwrap();
+    let mut keeping = site.binary(&site.repo.path("."), 0, &["demo", "--keep", kept, "--json"]);
+    let output = keeping.env("DOCKER_HOST", nowhere).output().unwrap();
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let exits: Vec<_> = result["steps"].as_array().unwrap().iter().filter_map(|step| step["exit"].as_i64()).collect();
     assert_eq!(exits, [0, 0, 0, 0, 0, 0, 6, 5, 20, 0]);
