@@ -41,7 +41,8 @@ fn files_and_jumps_and_a_chatty_shell() {
         assert!(site.run(1, "apply site --pr 1").contains("nothing to change"));
     }
     // Nothing of a connection is left when we are gone.
-    let left = Command::new("pgrep").args(["-f", "ssh -T -o BatchMode"]).output().unwrap();
+    let left =
+        Command::new("pgrep").args(["-f", &format!("ssh -T -o BatchMode.* -- {} cat", chatty.name)]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
 }
 
@@ -84,7 +85,7 @@ fn who_does_not_let_us_in_or_hangs_is_told() {
     assert_eq!((said["exit"].as_i64(), said["code"].as_str()), (Some(9), Some("credentials_refused")), "{said}");
     // sshd runs only what nobody else can write to, all the way up.
     let script = std::path::Path::new("/run/hang.sh");
-    fs::write(script, "#!/bin/sh\nexec sleep 100\n").unwrap();
+    fs::write(script, "#!/bin/sh\nexec sleep 22\n").unwrap();
     Command::new("chmod").arg("755").arg(script).status().unwrap();
     let hanging = Sshd::start(
         &format!("AuthorizedKeysFile none\nAuthorizedKeysCommand {}\nAuthorizedKeysCommandUser root", script.display()),
@@ -98,8 +99,9 @@ fn who_does_not_let_us_in_or_hangs_is_told() {
 exit 9
 ✓ approved  PR #1, merge
 UNREACHABLE host_unreachable (9). Nothing was changed.
-the host <host> gave no answer: the connection ended
-without a word
+the host <host> gave no answer: it hangs: connected, but
+never ready (in authentication, or in its shell's start-up
+files)
 fix: see that `ssh -o BatchMode=yes <host> true` works, then run the same command again
 
 "#]]

@@ -7,6 +7,8 @@ mod checkout;
 mod commit;
 mod diff;
 pub mod interrupt;
+mod known;
+mod loose;
 mod merge;
 mod refs;
 mod source;
@@ -19,6 +21,8 @@ use std::{
 };
 
 use gix::objs::Kind;
+
+use known::Known;
 
 use crate::{
     io::env::Env,
@@ -34,8 +38,7 @@ pub struct Git {
     view: gix::Repository,
     /// Objects of a tree or commit that are not written yet.
     pending: RefCell<Vec<(Oid, Kind, Vec<u8>)>>,
-    /// Objects of the record that was written last: it is checked at once, and the next one is built on it.
-    recent: RefCell<Vec<(Oid, Kind, Vec<u8>)>>,
+    known: Known,
     remote: String,
     env: Env,
 }
@@ -109,7 +112,7 @@ impl Git {
             repo,
             view,
             pending: RefCell::default(),
-            recent: RefCell::default(),
+            known: Known::default(),
             remote: remote.to_owned(),
             env: env.clone(),
         })
@@ -178,21 +181,22 @@ impl Git {
     /// Reads an object of a kind and re-hashes it: of the repository, or else of the memory of merges and snapshots.
     fn object(&self, id: Oid, kind: Kind) -> Answer<Vec<u8>> {
         let unread = || failing(|| format!("could not read the {kind} {id}"));
-        let recent = self.recent.borrow();
-        if let Some((_, _, data)) = recent.iter().find(|(known, of, _)| *known == id && *of == kind) {
-            return Ok(data.clone());
+        if let Some(data) = self.known.get(id, kind) {
+            return Ok(data);
         }
-        match self.repo.try_find_object(theirs(id)).map_err(unread())? {
-            Some(object) => checked(object, id, kind),
-            None => checked(self.view.find_object(theirs(id)).map_err(unread())?, id, kind),
-        }
+        let data = match self.repo.try_find_object(theirs(id)).map_err(unread())? {
+            Some(object) => checked(object, id, kind)?,
+            None => checked(self.view.find_object(theirs(id)).map_err(unread())?, id, kind)?,
+        };
+        self.known.put(id, kind, &data);
+        Ok(data)
     }
 
     /// How many bytes a blob has.
     fn size_bytes(&self, id: Oid) -> Answer<u64> {
         let unread = || failing(|| format!("could not find the blob {id}"));
-        if let Some((_, _, data)) = self.recent.borrow().iter().find(|(known, _, _)| *known == id) {
-            return Ok(data.len() as u64);
+        if let Some(size_bytes) = self.known.look(id, |_, data| data.len() as u64) {
+            return Ok(size_bytes);
         }
         match self.repo.try_find_header(theirs(id)).map_err(unread())? {
             Some(header) => Ok(header.size()),

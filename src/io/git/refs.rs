@@ -5,12 +5,12 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write as _,
+    io::{self, Write as _},
     path::Path,
     time::Duration,
 };
 
-use gix::lock::acquire::Fail;
+use gix::{lock::acquire::Fail, objs::Kind};
 
 use super::{Git, failed, ours};
 use crate::{
@@ -26,6 +26,12 @@ impl Git {
         let Some(mut found) = found else {
             return Ok(None);
         };
+        // A commit that was seen a moment ago needs no look at whether it is a tag.
+        if let Some(id) = found.target().try_id().map(ours).transpose()?
+            && self.known.look(id, |kind, _| kind == Kind::Commit) == Some(true)
+        {
+            return Ok(Some(id));
+        }
         let id = found.peel_to_id().map_err(failed(what))?;
         ours(id).map(Some)
     }
@@ -41,10 +47,12 @@ impl Git {
         if self.ref_target(name)? != old {
             return Ok(false);
         }
-        lock.with_mut(|file| file.write_all(format!("{new}\n").as_bytes())).map_err(failed(what.clone()))?;
-        lock.with_mut(|file| file.flush()).map_err(failed(what.clone()))?;
-        fsync(lock.lock_path()).map_err(failed(what.clone()))?;
-        lock.commit().map_err(|error| failed::<std::io::Error>(what.clone())(error.error))?;
+        lock.with_mut(|file| {
+            file.write_all(format!("{new}\n").as_bytes())?;
+            file.sync_all()
+        })
+        .map_err(failed(what.clone()))?;
+        lock.commit().map_err(|error| failed::<io::Error>(what.clone())(error.error))?;
         if let Some(folder) = path.parent() {
             fsync(folder).map_err(failed(what.clone()))?;
         }
@@ -55,11 +63,17 @@ impl Git {
     }
 
     /// git itself writes no reflog for refs outside of heads, remotes and notes.
-    fn log_move(&self, name: &str, old: Option<Oid>, new: Oid, line: &str) -> std::io::Result<()> {
+    fn log_move(&self, name: &str, old: Option<Oid>, new: Oid, line: &str) -> io::Result<()> {
         let path = self.repo.common_dir().join("logs").join(name);
-        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
         let old = old.unwrap_or(Oid::from_bytes([0; 20]));
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        let open = || OpenOptions::new().create(true).append(true).open(&path);
+        let mut file = match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+                open()?
+            }
+            file => file?,
+        };
         // One write: a line of a log is whole or not there.
         file.write_all(format!("{old} {new} {line}\n").as_bytes())
     }
@@ -72,6 +86,6 @@ pub(super) fn reflog_line(actor: &(String, String), time: Timestamp, message: &s
 }
 
 /// Makes a file or folder durable.
-pub(super) fn fsync(path: &Path) -> std::io::Result<()> {
+pub(super) fn fsync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

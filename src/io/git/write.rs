@@ -2,15 +2,14 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "files are written in src/io/")]
 
 use std::{
-    collections::BTreeSet,
     fs::{self, File},
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use gix::{
     bstr::BStr,
-    objs::{Kind, Tree, TreeRef, Write as _, WriteTo as _, tree::EntryKind},
+    objs::{Kind, Tree, TreeRef, WriteTo as _, tree::EntryKind},
 };
 
 use super::{Git, failed, ours, refs, theirs};
@@ -27,6 +26,17 @@ const STATE: &str = "refs/platform/state";
 struct Locked(#[expect(dead_code, reason = "held for its lock")] File);
 impl Guard for Locked {}
 
+/// The trees of the record for the editor: checked like all that is read, and those of the last record from memory.
+struct Trees<'a>(&'a Git);
+
+impl gix::objs::Find for Trees<'_> {
+    fn try_find<'a>(&self, id: &gix::oid, buffer: &'a mut Vec<u8>) -> gix::Result<Option<gix::objs::Data<'a>>> {
+        let id = ours(id).map_err(gix::Error::from_error)?;
+        *buffer = self.0.tree(id).map_err(gix::Error::from_error)?;
+        Ok(Some(gix::objs::Data { kind: Kind::Tree, object_hash: gix::hash::Kind::Sha1, data: buffer }))
+    }
+}
+
 impl Git {
     /// Applies edits to a tree and hands every object that is new to `keep`.
     fn edited(&self, tree: Option<Oid>, edits: &[TreeEdit], keep: &mut dyn FnMut(Oid, Kind, Vec<u8>)) -> Answer<Oid> {
@@ -34,7 +44,8 @@ impl Git {
         let root: Tree = TreeRef::from_bytes(&data, gix::hash::Kind::Sha1)
             .map_err(failed("could not read the tree of the record"))?
             .into_owned();
-        let mut editor = gix::objs::tree::Editor::new(root, &self.repo.objects, gix::hash::Kind::Sha1);
+        let trees = Trees(self);
+        let mut editor = gix::objs::tree::Editor::new(root, &trees, gix::hash::Kind::Sha1);
         for edit in edits {
             let parts = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
             let changed = match edit {
@@ -67,30 +78,13 @@ impl Git {
         ours(id)
     }
 
-    /// Writes what is pending as loose objects and makes them and their folders durable. All are written before the first is made
-    /// durable: a journal then commits them together.
+    /// Writes what is pending, durably.
     fn flush(&self) -> io::Result<()> {
-        let objects = self.repo.common_dir().join("objects");
-        let mut files = BTreeSet::new();
-        let mut new_folder = false;
         let written = std::mem::take(&mut *self.pending.borrow_mut());
+        self.write_loose(&written)?;
         for (id, kind, bytes) in &written {
-            let hex = id.to_string();
-            let file = objects.join(&hex[..2]).join(&hex[2..]);
-            new_folder |= !objects.join(&hex[..2]).exists();
-            self.repo.write_buf(*kind, bytes).map_err(io::Error::other)?;
-            // One that lies in a pack already is not written once more.
-            if file.exists() {
-                files.insert(file);
-            }
+            self.known.put(*id, *kind, bytes);
         }
-        let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
-        files.iter().try_for_each(|file| refs::fsync(file))?;
-        folders.iter().try_for_each(|folder| refs::fsync(folder))?;
-        if new_folder {
-            refs::fsync(&objects)?;
-        }
-        *self.recent.borrow_mut() = written;
         Ok(())
     }
 
