@@ -47,7 +47,7 @@ impl Bound {
 
     /// What is applied to what host: everything that a driver works with.
     pub(super) fn target(&self) -> Target<'_> {
-        Target { module: &self.module, host: &self.host, sacred: &self.sacred }
+        Target { module: &self.module, before: self.before.as_ref(), host: &self.host, sacred: &self.sacred }
     }
 
     /// What the record says of the module.
@@ -71,6 +71,8 @@ impl Bound {
 pub struct Target<'a> {
     /// The module.
     pub module: &'a Module,
+    /// The module as it is applied: of its contents the host need not be sent again what it has.
+    pub before: Option<&'a Module>,
     /// Its host's entry.
     pub host: &'a HostPolicy,
     /// Paths that no module may touch, and doors that are open.

@@ -141,7 +141,7 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
             compose::text("p/salt", format!("{}\n", compose.salt)),
             compose::lines("p/binds", &compose.binds),
             compose::lines("p/sacred", &compose.sacred),
-            compose::lines("p/contents", overlay.contents.iter().map(|content| &content.key)),
+            compose::lines("p/contents", asked_contents(target, &overlay)),
             compose::lines("p/volumes", volumes),
             compose::lines("p/networks", networks),
         ];
@@ -155,6 +155,12 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
         compose.seen = Some((overlay, looked));
     }
     Ok(Observed { ground, running: Running::Compose(Box::new(compose)) })
+}
+
+/// Keys of the contents that are mounted, and of what stood at their paths before.
+fn asked_contents(target: Target<'_>, overlay: &Overlay) -> BTreeSet<String> {
+    let before = overlay.contents.iter().filter_map(|content| content.before(&target.before?.closure));
+    before.chain(overlay.contents.iter().cloned()).map(|content| content.key).collect()
 }
 
 /// What rendering needs, as a delivery: the tracked files that it reads, and how. The last member says that it is whole.

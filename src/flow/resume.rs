@@ -144,7 +144,7 @@ fn verified(world: &World<'_>, fresh: &Fresh, policy: &HostPolicy, host: &dyn Ho
             "git fetch, then resume again",
         );
     };
-    let target = Target { module: &found, host: policy, sacred: &fresh.policy.policy.sacred };
+    let target = Target { module: &found, before: None, host: policy, sacred: &fresh.policy.policy.sacred };
     let expected = match found.manifest.runtime.driver {
         Driver::Files => {
             let files = bound::release_listing(&found.manifest, &found.closure);

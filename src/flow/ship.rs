@@ -93,16 +93,23 @@ fn composed(plan: &Plan, compose: &Compose) -> Delivery {
         None => (&[], BTreeSet::new()),
     };
     let mut files = blobs.len() as u64;
+    let mut copies: Vec<String> = Vec::new();
     for content in contents {
         files += content.files.len() as u64;
         let here = have.contains(&content.key);
+        let before = target.before.and_then(|before| content.before(&before.closure));
+        let before = before.filter(|before| have.contains(&before.key));
         for (below, state, blob, _) in &content.files {
             let path = format!("{}/{below}", content.key);
             if here {
                 kept.add(path, state.clone());
-            } else {
-                sent.add(format!("f/{path}"), state.clone());
-                blobs.push((format!("f/{path}"), state.mode.clone(), *blob));
+                continue;
+            }
+            sent.add(format!("f/{path}"), state.clone());
+            // The same file in what stood there before is copied on the host, and checked like what is sent.
+            match before.as_ref().and_then(|before| before.same(state)) {
+                Some(same) => copies.extend([same, path]),
+                None => blobs.push((format!("f/{path}"), state.mode.clone(), *blob)),
             }
         }
         if here {
@@ -120,6 +127,7 @@ fn composed(plan: &Plan, compose: &Compose) -> Delivery {
         kept_modes,
         compose::lines("m/kept", kept_keys),
         compose::lines("m/data", folders),
+        compose::lines("m/copies", copies),
     ];
     Delivery { script: compose::SHIP, head, blobs, tail: Some(compose::text("m/end", "")), files }
 }

@@ -469,3 +469,44 @@ fn data_is_asked_for_where_its_place_changes() {
     stack.change(3, |stack| stack.manifest("acknowledge: [{data: app, action: upgrade, reason: read the notes}]\n"));
     assert_eq!(stack.exit(2, "apply app --pr 3"), "exit 0");
 }
+
+#[test]
+fn what_the_host_has_is_not_sent_again() {
+    let stack = Stack::new();
+    let page = |n: usize| format!("{n} {}\n", "x".repeat(100_000));
+    stack.change(1, |stack| {
+        stack.compose(&[("app", "volumes: ['./pages:/www:ro']")]);
+        (0..20).for_each(|n| stack.site.repo.write(&format!("compose/pages/{n}"), &page(n)));
+    });
+    let sent = |minutes: i64, args: &str| {
+        let before: u64 = wire();
+        let said = stack.run(minutes, args);
+        assert!(said.starts_with("exit 0\n"), "{said}");
+        wire() - before
+    };
+    let all = sent(0, "apply app --pr 1");
+    assert!(all > 2_000_000, "{all}");
+    stack.change(2, |stack| stack.site.repo.write("compose/pages/7", "new\n"));
+    let one = sent(1, "apply app --pr 2");
+    assert!(one < 500_000, "{one} of {all} bytes for one small file");
+    assert_eq!(
+        docker(&["exec", &stack.ids("app")[0], "sh", "-c", "cat /www/7; cat /www/* | wc -c"]).lines().next(),
+        Some("new")
+    );
+    // What somebody altered there is not copied.
+    let contents = everything_below(&stack.root().join("files"), &[]);
+    let (altered, _) = contents.iter().find(|(path, bytes)| path.ends_with("3") && !bytes.is_empty()).unwrap();
+    for (path, _) in contents.iter().filter(|(path, _)| path.file_name() == altered.file_name()) {
+        fs::write(path, "altered").unwrap();
+    }
+    stack.change(3, |stack| stack.site.repo.write("compose/pages/8", "newer\n"));
+    let said = stack.run(2, "apply app --pr 3");
+    assert!(said.contains("delivery_failed") && said.contains("Nothing was changed."), "{said}");
+}
+
+/// Bytes that went over loopback so far: those of ssh, while nothing else runs in this test's engine.
+fn wire() -> u64 {
+    let text = fs::read_to_string("/proc/net/dev").unwrap();
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("lo:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}

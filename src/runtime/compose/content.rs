@@ -51,6 +51,17 @@ impl Content {
         Some(Self { path: path.clone(), key, files })
     }
 
+    /// What stood at its path in another version of the module.
+    pub fn before(&self, closure: &Closure) -> Option<Self> {
+        Self::of(closure, &self.path)
+    }
+
+    /// The place below `files/` of a file with this mode and content.
+    pub fn same(&self, wanted: &FileState) -> Option<String> {
+        let (below, ..) = self.files.iter().find(|(_, state, ..)| state == wanted)?;
+        Some(format!("{}/{below}", self.key))
+    }
+
     /// Where it lies on the host.
     pub fn place(&self, root: &HostPath) -> String {
         format!("{root}/files/{}/{}", self.key, self.path.name())

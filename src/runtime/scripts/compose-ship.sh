@@ -1,6 +1,7 @@
 # compose-ship ROOT MODULE RELEASE NONCE <tar: the release and the contents that are mounted, each at its place: delivered whole and
 # checked here, or not at all. m/sums and m/modes tell of everything below r/ (the release) and f/ (contents that were not here yet);
-# m/kept-sums and m/kept-modes of contents that lie here already, m/kept of their names; m/data of folders that must be there.
+# m/kept-sums and m/kept-modes of contents that lie here already, m/kept of their names; m/data of folders that must be there;
+# m/copies of files that are here in another content: from, to.
 set -eu
 export LC_ALL=C
 umask 022
@@ -28,6 +29,9 @@ same() { # SUMS MODES DIR NAME…: the listing, modes and hashes of these folder
 		cmp -s "$tmp/modes" "$modes"
 }
 mkdir -p "$tmp/r" "$tmp/f"
+while IFS= read -r from && IFS= read -r to; do
+	mkdir -p "$tmp/f/${to%/*}" && cp -p "$root/files/$from" "$tmp/f/$to" || fail altered
+done <"$tmp/m/copies"
 find "$tmp/r" "$tmp/f" -type d -exec chmod 0755 {} +
 same "$tmp/m/sums" "$tmp/m/modes" "$tmp" r f || fail content
 set --
