@@ -146,6 +146,8 @@ pub trait Source {
     fn names(&self, tree: Oid, under: Option<&RepoPath>) -> Answer<Vec<(Vec<u8>, Entry)>>;
     /// Reads a blob of at most `limit_bytes`; a larger one is an error.
     fn blob(&self, id: Oid, limit_bytes: u64) -> Answer<Vec<u8>>;
+    /// The bytes of a blob for a delivery, whose receiver compares their digest with the one of the closure: not hashed once more here.
+    fn delivered(&self, id: Oid) -> Answer<Vec<u8>>;
     /// The full ids of up to ten commits that begin with `prefix` (4 to 39 hexadecimal digits).
     fn matching(&self, prefix: &str) -> Answer<Vec<Oid>>;
     /// Whether `ancestor` is `of` or reachable from it.

@@ -51,6 +51,9 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
             "platformctl pending names the pull requests to apply",
         ));
     }
+    if let [only] = asks.as_slice() {
+        session.warm(&only.module);
+    }
     let mut fresh = session.refresh(&world, &request)?;
     if asks.is_empty() {
         let changed = targets::changed(&apply::forge(&world, &fresh), &request)?;

@@ -69,6 +69,9 @@ fn planned(session: &Session, args: &Plan, ask: &Ask) -> Result<(Proposal, Repor
         None if ask.request == Request::default() => Which::Newest,
         None => Which::Request(ask.request.clone()),
     };
+    if args.at.is_none() {
+        session.warm(&ask.module);
+    }
     let fresh = session.refresh(&world, &ask.request)?;
     let proposal = propose(&world, &fresh, ask, &which)?;
     let mut report = report(&proposal);

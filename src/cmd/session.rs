@@ -1,20 +1,25 @@
 //! A session: the repository that a command was started in, and the ports to everything it may ask.
 
-use std::path::PathBuf;
+use std::{cell::RefCell, path::PathBuf};
 
 use crate::{
     cli::Globals,
     config::Config,
     flow::{
         close::Step,
+        content::Content,
         record::Record,
         refresh::{Fresh, World, refresh},
+        repository,
         request::Request,
         stage::Stage,
     },
     io::{clock::SystemClock, env::Env, git::Git, local::Local, remote::GitRemote, ssh::Ssh},
-    model::policy::{HostPolicy, Transport},
-    port::{Answer, Host, Remote, Sign},
+    model::{
+        ids::ModuleId,
+        policy::{HostPolicy, Transport},
+    },
+    port::{Answer, Host, Ledger as _, Remote, Sign, Source as _},
     ui::{Printer, Report},
 };
 
@@ -34,6 +39,8 @@ pub(super) struct Session {
     pub printer: Printer,
     path: String,
     home: Option<String>,
+    /// A host that is being connected to, and the entry that it was reached by.
+    warm: RefCell<Option<(HostPolicy, Ssh)>>,
 }
 
 /// A world without hosts and without anybody who is told of steps, for commands that only read.
@@ -48,11 +55,13 @@ impl Session {
         let git = Git::open(env.cwd(), "origin", env)?;
         let config = Config::choose(globals.remote.as_deref(), globals.base.as_deref(), |name| git.setting(name));
         let remote = GitRemote::new(PathBuf::from(git.common_dir()), &config.remote, &config.base, env)?;
+        let url = git.setting(&format!("remote.{}.url", config.remote));
+        let remote = remote.configured(url.as_deref(), git.setting("core.sshCommand").is_some());
         let clock = SystemClock::new(env);
         let path = env.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned();
         let home = env.get("HOME").map(str::to_owned);
         let git = git.with_remote(&config.remote);
-        Ok(Self { env: env.clone(), git, remote, config, clock, printer, path, home })
+        Ok(Self { env: env.clone(), git, remote, config, clock, printer, path, home, warm: RefCell::default() })
     }
 
     /// Reaches a host by its entry in the policy.
@@ -63,10 +72,32 @@ impl Session {
         match policy.transport {
             Transport::Local => Ok(Box::new(Local::new(self.path.clone(), self.home.clone()))),
             Transport::Ssh => {
-                let destination = policy.destination.as_deref().unwrap_or_default();
-                Ok(Box::new(Ssh::new(destination, &policy.host_keys, &self.env)))
+                let warm = self.warm.borrow_mut().take().filter(|(entry, _)| entry == policy);
+                Ok(Box::new(warm.map_or_else(|| self.ssh(policy), |(_, ssh)| ssh)))
             }
         }
+    }
+
+    fn ssh(&self, policy: &HostPolicy) -> Ssh {
+        Ssh::new(policy.destination.as_deref().unwrap_or_default(), &policy.host_keys, &self.env)
+    }
+
+    /// Begins to connect to the host that a module had when the base was fetched last, while the remote is asked for a newer one.
+    /// Only a connection whose entry in the policy is still the same is used then; whatever fails here is told there.
+    pub(super) fn warm(&self, module: &ModuleId) {
+        if let Some(policy) = self.last_host(module).ok().flatten().filter(|host| host.transport == Transport::Ssh) {
+            let ssh = self.ssh(&policy);
+            ssh.begin();
+            *self.warm.borrow_mut() = Some((policy, ssh));
+        }
+    }
+
+    fn last_host(&self, module: &ModuleId) -> Answer<Option<HostPolicy>> {
+        let Some((base, _)) = self.git.base()? else { return Ok(None) };
+        let content = Content::lazy(&self.git, self.git.commit(base)?.tree);
+        let manifest = repository::manifest(&content, module)?.and_then(Result::ok);
+        let policy = repository::policy(&content)?.ok();
+        Ok(manifest.zip(policy).and_then(|(manifest, at)| at.policy.hosts.get(&manifest.host).cloned()))
     }
 
     /// The world that the verbs ask.

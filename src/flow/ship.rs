@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use crate::{
     flow::{
         bound,
-        content::FILE_BYTES_MAX,
         observe::{self, Compose, Running},
         open::Intent,
         plan::Plan,
@@ -48,7 +47,7 @@ pub fn ship<'a>(intent: &'a Intent, host: &dyn Host, source: &dyn Source) -> Ans
     ];
     let blobs = delivery.blobs.iter().map(|(path, mode, blob)| {
         let mode = if mode == "755" { 0o755 } else { 0o644 };
-        Ok(Member { path: path.clone(), mode, bytes: source.blob(*blob, FILE_BYTES_MAX)? })
+        Ok(Member { path: path.clone(), mode, bytes: source.delivered(*blob)? })
     });
     let mut members = delivery.head.into_iter().map(Ok).chain(blobs).chain(delivery.tail.map(Ok));
     let reply = host.run(&delivery.script, &args, Input::Tar(&mut members)).map_err(PortError::harmless)?;

@@ -1,7 +1,7 @@
 //! A conversation with a script that was started somewhere: what it is sent, what counts of its answer, and when it is given up.
 
 use std::{
-    io::{Read, Write},
+    io::{self, BufWriter, Read, Write},
     sync::mpsc,
     time::Duration,
 };
@@ -18,7 +18,7 @@ const STDOUT_BYTES_MAX: u64 = 8 << 20;
 /// A script that was started: both ends, and how to be rid of it.
 pub(super) struct Started {
     /// Its standard input.
-    pub stdin: Box<dyn Write>,
+    pub stdin: Box<dyn Write + Send>,
     /// Its standard output.
     pub stdout: Box<dyn Read + Send>,
     /// Ends it, or the link to it. Never called for a script that changes what runs.
@@ -79,15 +79,42 @@ pub(super) fn answer(started: Started, nonce: &str, script: &Script, input: Inpu
 struct Sent {
     whole: Answer<()>,
     /// Kept open until the answer is there.
-    open: Option<Box<dyn Write>>,
+    open: Option<Box<dyn Write + Send>>,
 }
 
-fn feed(mut stdin: Box<dyn Write>, input: Input<'_>) -> Sent {
+/// How much of an archive is sent at a time, in bytes.
+const PIECE_BYTES: usize = 256 << 10;
+/// How many pieces of an archive may wait for the link while the next are made.
+const PIECES: usize = 8;
+
+/// What is written here is sent by another thread: files are read while the link is busy with those before.
+struct Ahead(mpsc::SyncSender<Vec<u8>>);
+
+impl Write for Ahead {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.send(bytes.to_vec()).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn feed(mut stdin: Box<dyn Write + Send>, input: Input<'_>) -> Sent {
     match input {
         Input::Nothing => Sent { whole: Ok(()), open: Some(stdin) },
         Input::Tar(members) => {
-            let whole = match archive::write(&mut stdin, members) {
-                // The script ended before it had read everything: its own answer says why.
+            let (ahead, pieces) = mpsc::sync_channel::<Vec<u8>>(PIECES);
+            let sender = std::thread::spawn(move || pieces.iter().try_for_each(|piece| stdin.write_all(&piece)));
+            let mut ahead = BufWriter::with_capacity(PIECE_BYTES, Ahead(ahead));
+            let written = archive::write(&mut ahead, members);
+            // After an archive that broke off nothing more is sent than what was.
+            let ended = ahead.into_inner();
+            drop(ended);
+            // The script ended before it had read everything: its own answer says why.
+            drop(sender.join());
+            let whole = match written {
                 Ok(()) | Err(archive::ArchiveError::Write(_)) => Ok(()),
                 Err(archive::ArchiveError::Member(error)) => Err(error),
             };

@@ -6,6 +6,7 @@ pub mod env;
 pub mod file;
 mod framed;
 pub mod git;
+mod git_ssh;
 pub mod local;
 pub mod process;
 pub mod remote;

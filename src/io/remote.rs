@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::{
     io::{
         env::Env,
+        git_ssh::GitSsh,
         process::{self, Done, Limits},
     },
     model::{ids::Oid, refusal::Code, text},
@@ -23,6 +24,8 @@ pub struct GitRemote {
     name: String,
     base: String,
     env: Env,
+    /// How git is told to call ssh, unless the user tells it himself.
+    ssh: Option<GitSsh>,
 }
 
 impl GitRemote {
@@ -44,14 +47,24 @@ impl GitRemote {
                 ));
             }
         }
-        Ok(Self { git_dir, name: name.to_owned(), base: base.to_owned(), env: env.clone() })
+        let told = env.get("GIT_SSH_COMMAND").or(env.get("GIT_SSH")).is_some();
+        let ssh = (!told).then(|| GitSsh::new(None, env));
+        Ok(Self { git_dir, name: name.to_owned(), base: base.to_owned(), env: env.clone(), ssh })
+    }
+
+    /// The same, where git's configuration was read: the URL of the remote, and whether it has a `core.sshCommand`, which is
+    /// then used as it is.
+    #[must_use]
+    pub fn configured(mut self, url: Option<&str>, ssh_command: bool) -> Self {
+        self.ssh = self.ssh.filter(|_| !ssh_command).map(|_| GitSsh::new(url, &self.env));
+        self
     }
 
     fn git(&self, args: &[String]) -> Answer<Done> {
         let mut command = self.env.child("git");
         command.env("GIT_NO_REPLACE_OBJECTS", "1");
-        if self.env.get("GIT_SSH_COMMAND").is_none() && self.env.get("GIT_SSH").is_none() {
-            command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+        if let Some(ssh) = &self.ssh {
+            command.env("GIT_SSH_COMMAND", ssh.command());
         }
         command.arg(format!("--git-dir={}", self.git_dir.display())).args(args);
         process::run(command, &Limits::default()).map_err(|error| {

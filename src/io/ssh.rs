@@ -38,12 +38,36 @@ pub struct Ssh {
     destination: String,
     host_keys: Vec<String>,
     env: Env,
+    starting: RefCell<Option<Starting>>,
     master: RefCell<Option<Master>>,
+}
+
+/// The `ssh` that holds a connection. Dropped, it ends.
+struct Link(Arc<Mutex<Child>>);
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Ok(mut child) = self.0.lock() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// A connection that is being made.
+struct Starting {
+    link: Link,
+    stdin: std::process::ChildStdin,
+    folder: tempfile::TempDir,
+    socket: PathBuf,
+    begun: Instant,
+    ready: mpsc::Receiver<bool>,
+    words: std::thread::JoinHandle<Vec<u8>>,
 }
 
 /// A connection that stands. Dropped, it ends.
 struct Master {
-    child: Arc<Mutex<Child>>,
+    link: Link,
     session: Arc<openssh::Session>,
     runtime: tokio::runtime::Runtime,
     /// The master lives while this is open.
@@ -52,18 +76,9 @@ struct Master {
     _folder: tempfile::TempDir,
 }
 
-impl Drop for Master {
-    fn drop(&mut self) {
-        if let Ok(mut child) = self.child.lock() {
-            drop(child.kill());
-            drop(child.wait());
-        }
-    }
-}
-
 impl Master {
     fn lives(&self) -> bool {
-        self.child.lock().is_ok_and(|mut child| matches!(child.try_wait(), Ok(None)))
+        self.link.0.lock().is_ok_and(|mut child| matches!(child.try_wait(), Ok(None)))
     }
 }
 
@@ -75,8 +90,14 @@ impl Ssh {
             destination: destination.to_owned(),
             host_keys: host_keys.to_vec(),
             env: env.clone(),
+            starting: RefCell::default(),
             master: RefCell::default(),
         }
+    }
+
+    /// Begins to connect, for somebody who will ask something soon. What comes of it is told by the first question.
+    pub fn begin(&self) {
+        *self.starting.borrow_mut() = self.start().ok();
     }
 
     /// What every connection of ours asks of ssh; the command line wins over the user's files.
@@ -112,7 +133,7 @@ impl Ssh {
         Ok(command)
     }
 
-    fn connect(&self) -> Answer<Master> {
+    fn start(&self) -> Answer<Starting> {
         let folder = self.folder()?;
         let socket = folder.path().join("s");
         let mut command = self.ssh(folder.path())?;
@@ -134,10 +155,15 @@ impl Ssh {
         // A master that is gone already says so by its words.
         drop(writeln!(stdin, "{nonce}").and_then(|()| stdin.flush()));
         let ready = echoed(stdout, nonce);
+        let link = Link(Arc::new(Mutex::new(child)));
+        Ok(Starting { link, stdin, folder, socket, begun, ready, words })
+    }
+
+    fn connect(&self, starting: Starting) -> Answer<Master> {
+        let Starting { link, stdin, folder, socket, begun, ready, words } = starting;
         let answer = ready.recv_timeout(Duration::from_secs(READY_S));
         if answer != Ok(true) {
-            drop(child.kill());
-            drop(child.wait());
+            drop(link);
             // A proxy may hold the master's words open.
             let words = if answer.is_err() { Vec::new() } else { words.join().unwrap_or_default() };
             return Err(self.classify(begun.elapsed(), &words));
@@ -145,7 +171,7 @@ impl Ssh {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(local("prepare for ssh"))?;
         let session = Arc::new(openssh::Session::resume_mux(socket.into_boxed_path(), None));
-        Ok(Master { child: Arc::new(Mutex::new(child)), session, runtime, _stdin: stdin, _folder: folder })
+        Ok(Master { link, session, runtime, _stdin: stdin, _folder: folder })
     }
 
     /// A private folder with a short path: a control socket has room for about a hundred bytes.
@@ -242,7 +268,7 @@ impl Ssh {
             let step = script.name;
             unreachable(&self.destination, &format!("the step {step} could not be started")).because(error)
         })?;
-        let child = Arc::clone(&master.child);
+        let child = Arc::clone(&master.link.0);
         let stop = move || drop(child.lock().map(|mut child| child.kill()));
         Ok(Started {
             stdin: Box::new(File::from(stdin)),
@@ -257,7 +283,9 @@ impl Host for Ssh {
     fn run(&self, script: &Script, args: &[String], input: Input<'_>) -> Answer<Reply> {
         let mut master = self.master.borrow_mut();
         if !master.as_ref().is_some_and(Master::lives) {
-            *master = Some(self.connect()?);
+            let begun = self.starting.borrow_mut().take();
+            let starting = begun.map_or_else(|| self.start(), Ok)?;
+            *master = Some(self.connect(starting)?);
         }
         let Some(stands) = master.as_ref() else {
             return Err(unreachable(&self.destination, "no connection stands"));

@@ -47,6 +47,32 @@ fn files_and_jumps_and_a_chatty_shell() {
 }
 
 #[test]
+fn a_remote_over_ssh_is_entered_once() {
+    lab();
+    let sshd = Sshd::start("", true);
+    let site = Site::new();
+    let url = format!("ssh://{}{}", sshd.name, site.repo.path("remote.git").display());
+    site.repo.git(&["remote", "set-url", "origin", &url]);
+    let said = site.run(0, "apply site --pr 1");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert_eq!((site.live().as_str(), sshd.logins()), ("hello\n", 1), "a fetch and two pushes");
+    let left = || {
+        let found = Command::new("pgrep").args(["-fa", &format!("ssh.*pctl.*{}", sshd.name)]).output().unwrap();
+        String::from_utf8(found.stdout).unwrap()
+    };
+    until("the connection ends", || left().is_empty());
+
+    // Who shares connections himself has a reason, like a second factor: his is used, and left alone.
+    let own = sshd.socket();
+    sshd.config(&format!("ControlMaster auto\n  ControlPath {}\n  ControlPersist 60", own.display()));
+    assert!(site.run(1, "apply site --again").starts_with("exit 0\n"));
+    assert!(site.run(2, "apply site --again").starts_with("exit 0\n"));
+    assert_eq!((sshd.logins(), own.exists()), (2, true));
+    let ended = Command::new("ssh").args(["-O", "exit", &sshd.name]).output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+}
+
+#[test]
 fn unknown_and_changed_keys_are_refused_with_the_line_to_add() {
     let mut sshd = Sshd::start("", false);
     let site = files(&sshd.transport());

@@ -118,6 +118,15 @@ impl Source for Git {
         self.object(id, Kind::Blob)
     }
 
+    fn delivered(&self, id: Oid) -> Answer<Vec<u8>> {
+        let what = "could not read a file of the delivery";
+        let object = self.repo.try_find_object(theirs(id)).map_err(failed(what))?;
+        match object.filter(|object| object.kind == Kind::Blob) {
+            Some(object) => Ok(object.detach().data),
+            None => self.object(id, Kind::Blob),
+        }
+    }
+
     fn matching(&self, prefix: &str) -> Answer<Vec<Oid>> {
         let Ok(prefix) = gix::hash::Prefix::from_hex(prefix) else {
             return Ok(Vec::new());

@@ -183,6 +183,9 @@ impl Source for Faulty<'_, Git> {
     fn blob(&self, id: Oid, limit_bytes: u64) -> Answer<Vec<u8>> {
         self.fuse.pass("source.blob", Code::Io, || self.port.blob(id, limit_bytes))
     }
+    fn delivered(&self, id: Oid) -> Answer<Vec<u8>> {
+        self.fuse.pass("source.delivered", Code::Io, || self.port.delivered(id))
+    }
     fn matching(&self, prefix: &str) -> Answer<Vec<Oid>> {
         self.fuse.pass("source.matching", Code::Io, || self.port.matching(prefix))
     }

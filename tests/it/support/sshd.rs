@@ -74,6 +74,22 @@ impl Sshd {
         format!("[127.0.0.1]:{} {}", self.port, fields.join(" "))
     }
 
+    /// How often somebody was let in. Takes `LogLevel INFO`, which is the default.
+    pub(crate) fn logins(&self) -> usize {
+        fs::read_to_string(self.dir.path().join("log")).unwrap().matches("Accepted publickey").count()
+    }
+
+    /// A place for the socket of a connection that a user shares himself.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("own")
+    }
+
+    /// More of what ssh_config says of it.
+    pub(crate) fn config(&self, line: &str) {
+        let text = fs::read_to_string(self.alias()).unwrap();
+        fs::write(self.alias(), format!("{text}  {line}\n")).unwrap();
+    }
+
     /// What ssh takes for known.
     pub(crate) fn known(&self, line: &str) {
         fs::write(self.dir.path().join("known"), format!("{line}\n")).unwrap();
