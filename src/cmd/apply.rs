@@ -39,7 +39,7 @@ const WAIT_MS: u64 = 1_000;
 pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
     interrupt::watch();
     let begun = session.clock.ticks_ms();
-    let steps = Steps { session, last_ms: RefCell::new(begun) };
+    let steps = Steps { session, last_ms: RefCell::new(begun), approved: RefCell::default() };
     let tell = |step: Step| steps.tell(&step);
     let host = |policy: &_| session.host(policy);
     let world = session.world(&host, &tell);
@@ -67,6 +67,7 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
         if asks.len() > 1 {
             session.printer.say(&format!("{} ({} of {})", ask.module, reports.len() + 1, asks.len()));
         }
+        steps.approved.take();
         let report = one(session, &world, &mut fresh, ask, args.wait, begun);
         let failed = report.exit() != 0;
         reports.push((ask.module.clone(), report));
@@ -266,6 +267,8 @@ fn joined(mut reports: Vec<(ModuleId, Report)>, asks: &[Ask]) -> Report {
 struct Steps<'a> {
     session: &'a Session,
     last_ms: RefCell<u64>,
+    /// What was said of the approval. A second look, after an image was pulled, proves it again and says nothing new.
+    approved: RefCell<Option<String>>,
 }
 
 impl Steps<'_> {
@@ -280,7 +283,11 @@ impl Steps<'_> {
                 } else {
                     format!(", covers {}", list(&approval.covers))
                 };
-                ("approved", format!("PR #{}, {}{weak}{covers}", approval.pr, approval.style.as_str()))
+                let text = format!("PR #{}, {}{weak}{covers}", approval.pr, approval.style.as_str());
+                if self.approved.replace(Some(text.clone())).as_ref() == Some(&text) {
+                    return;
+                }
+                ("approved", text)
             }
             Step::Intent(seq) => ("intent", format!("seq {seq} recorded")),
             Step::Shipped(files) => {

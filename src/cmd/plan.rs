@@ -18,7 +18,7 @@ use crate::{
         plan::{self, Action, Change, Data, Downtime, PlanFile, PlanStatus},
     },
     port::Clock as _,
-    ui::{Last, Report, plural, table},
+    ui::{Last, Report, plural, table, wrapped},
 };
 
 /// How long a plan file may be used.
@@ -141,6 +141,9 @@ fn report(proposal: &Proposal) -> Report {
     let mut lines = vec![format!("plan for {} on {}{from}", intent.module, intent.host)];
     lines.extend(version);
     lines.extend(changes(&intent.changes));
+    if !intent.exceptions.is_empty() {
+        lines.extend(wrapped(&format!("opens {}", intent.exceptions.join(", ")), "  "));
+    }
     lines.push(if proposal.done { "nothing to change".to_owned() } else { plural(intent.changes.len(), "change") });
     let next = match (proposal.done, intent.merge, intent.pr) {
         (false, Some(merge), Some(pr)) => format!("platformctl apply {} --approved {merge} --pr {pr}", intent.module),

@@ -6,14 +6,17 @@ use super::{plan::changes, session::Session, status::local};
 use crate::{
     cli::Show,
     error::Failure,
-    ledger::{event::Event, state::State},
+    ledger::{
+        event::{ContainerEvidence, Event},
+        state::State,
+    },
     model::{
         ids::{ModuleId, Oid, RunId},
         refusal::{Code, Refusal},
         text::shown,
     },
     port::Source as _,
-    ui::{Last, Report, list, table, wrapped},
+    ui::{Last, Report, list, plural, short, table, wrapped},
 };
 
 pub(super) fn run(session: &Session, args: &Show) -> Result<Report, Failure> {
@@ -99,6 +102,21 @@ fn walk(
     Ok(found)
 }
 
+/// What was seen of a container, as cells of a table.
+fn container(seen: &ContainerEvidence) -> [String; 4] {
+    let health = seen.health.as_deref().map(|health| format!(", {}", shown(health))).unwrap_or_default();
+    let watched = if seen.healthy_s == 0 { String::new() } else { format!("for {} s", seen.healthy_s) };
+    let restarts =
+        if seen.restarts == 0 { String::new() } else { plural(usize::try_from(seen.restarts).unwrap_or(0), "restart") };
+    let image = seen.image.strip_prefix("sha256:").map_or(seen.image.as_str(), short);
+    [
+        format!("  {}{health}", shown(&seen.state)),
+        shown(&seen.service).to_string(),
+        format!("image {}", shown(image)),
+        [watched, restarts].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", "),
+    ]
+}
+
 fn lines(id: Oid, event: &Event) -> Vec<String> {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut row = |name: &str, value: Option<String>| rows.extend(value.map(|value| vec![format!("  {name}"), value]));
@@ -126,9 +144,14 @@ fn lines(id: Oid, event: &Event) -> Vec<String> {
         row("probes", Some(evidence.probes.to_string()));
         row("failed", evidence.failed.clone());
     }
+    let containers = event.evidence.iter().flat_map(|evidence| &evidence.containers).map(container);
+    let secrets = event.evidence.iter().flat_map(|evidence| evidence.secrets.keys());
+    let secrets: Vec<String> = secrets.map(|file| shown(file).to_string()).collect();
+    row("secrets", (!secrets.is_empty()).then(|| secrets.join(" ")));
     let mut lines = vec![format!("seq {}  {}", event.seq, event.kind.as_str())];
     lines.extend(table(&rows));
     lines.extend(changes(&event.changes));
+    lines.extend(table(&containers.collect::<Vec<_>>()));
     let why = event.evidence.as_ref().and_then(|evidence| evidence.why.as_deref());
     for text in [event.reason.as_deref(), why].into_iter().flatten() {
         lines.extend(wrapped(text, "  "));

@@ -215,6 +215,7 @@ impl<'a> Gathering<'a> {
             }
             self.rendering.stand_ins.extend(service.secrets.iter().map(|(secret, _)| secret.clone()));
             if own {
+                self.rendering.env_secrets.extend(service.env_secrets.iter().cloned());
                 if defines {
                     defined.insert(service.name.clone());
                 }

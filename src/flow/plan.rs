@@ -1,6 +1,6 @@
 //! Plan: a pure function of what was bound and what was seen. Carrying it out makes no choices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     flow::{
@@ -11,6 +11,7 @@ use crate::{
         digest::Digest,
         json::{self, CanonicalError},
         plan::{Change, Intention},
+        projection::Projection,
     },
     runtime::{
         compose::{
@@ -109,7 +110,8 @@ pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, Canon
             if let Some((overlay, looked)) = &compose.seen {
                 override_ = Some(overlay.digest);
                 model = looked.model.as_ref().map(|model| model.digest);
-                exceptions = doors(looked.model.iter().flat_map(|model| model.services.values()));
+                let opened = looked.model.iter().flat_map(Projection::opened).map(|(door, _)| door);
+                exceptions = opened.collect::<BTreeSet<String>>().into_iter().collect();
             }
         }
     }
@@ -131,13 +133,6 @@ pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, Canon
     let digest = json::digest(&intention)?;
     let Changes { risks, remove, .. } = changes;
     Ok(Plan { bound, observed, wanted, expected, risks, remove, intention, digest })
-}
-
-fn doors<'s>(services: impl Iterator<Item = &'s crate::model::projection::Service>) -> Vec<String> {
-    let mut doors: Vec<String> = services.flat_map(|service| service.doors.iter().cloned()).collect();
-    doors.sort();
-    doors.dedup();
-    doors
 }
 
 fn of_services(bound: &Bound, compose: &Compose, again: bool) -> Changes {

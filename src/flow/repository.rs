@@ -43,6 +43,8 @@ pub struct Rendering {
     /// Secret files that any service names, below `<root>/secrets/`. What leaves the host is rendered with files of that name that
     /// hold the declared keys and no value.
     pub stand_ins: BTreeSet<RepoPath>,
+    /// Secret files that Compose reads as environment for a service of the module's own.
+    pub env_secrets: BTreeSet<RepoPath>,
 }
 
 impl Module {

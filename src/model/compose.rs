@@ -54,6 +54,8 @@ pub struct Service {
     pub doors: Vec<(String, (usize, usize))>,
     /// Files below `${PLATFORM_SECRETS}/` that it names, and where.
     pub secrets: Vec<(RepoPath, (usize, usize))>,
+    /// Those of them that Compose reads as environment.
+    pub env_secrets: BTreeSet<RepoPath>,
     /// Its texts that hold a variable, and where.
     pub variables: Vec<(String, (usize, usize))>,
 }
@@ -217,6 +219,7 @@ impl Reader<'_> {
             binds: Vec::new(),
             doors: Vec::new(),
             secrets: Vec::new(),
+            env_secrets: BTreeSet::new(),
             variables: Vec::new(),
         };
         let name = shown(&key.name);
@@ -251,6 +254,7 @@ impl Reader<'_> {
             for item in node.get(key).map(one_or_many).unwrap_or_default() {
                 let file = item.get("path").unwrap_or(item);
                 if let Some(secret) = self.secret(file) {
+                    service.env_secrets.insert(secret.clone());
                     service.secrets.push((secret, (file.line, file.column)));
                 } else if let Some(path) = self.tracked(file, &format!("the {key} of service {name}")) {
                     service.files.insert(Named { path, as_: Use::Rendered, at: (file.line, file.column) });

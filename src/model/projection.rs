@@ -115,6 +115,36 @@ pub struct Projection {
     pub digest: Digest,
 }
 
+impl Projection {
+    /// Every door that it opens, as an `allow` entry would name it, and who opens it.
+    pub fn opened(&self) -> Vec<(String, String)> {
+        let mut opened = Vec::new();
+        for (name, service) in &self.services {
+            opened.extend(service.doors.iter().map(|door| (door.clone(), shown(name).to_string())));
+        }
+        for (name, volume) in &self.volumes {
+            let mut open = |door: String| opened.push((door, format!("volume {}", shown(name))));
+            if volume.external {
+                open(format!("external_volume:{}", volume.name));
+            }
+            if !matches!(volume.driver.as_str(), "" | "local") {
+                open(format!("volume_driver:{}", volume.driver));
+            }
+            // A bind is judged as one, by its place.
+            let bound = volume.options.get("o").is_some_and(|o| o.split(',').any(|o| o == "bind" || o == "rbind"));
+            if !volume.options.is_empty() && !bound {
+                open(format!("volume_options:{}", volume.name));
+            }
+        }
+        for (name, network) in self.networks.iter().filter(|(_, network)| !network.external) {
+            if !matches!(network.driver.as_str(), "" | "bridge") {
+                opened.push((format!("network_driver:{}", network.driver), format!("network {}", shown(name))));
+            }
+        }
+        opened
+    }
+}
+
 /// Why a rendered model cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {

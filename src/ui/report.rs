@@ -27,13 +27,16 @@ pub enum Last {
 }
 
 impl Last {
-    fn line(&self) -> String {
+    /// Its lines; each but the first begins with two blanks, so that none can be taken for another word.
+    fn lines(&self) -> Vec<String> {
         let (word, text) = match self {
             Self::Next(text) => ("next", text),
             Self::Fix(text) => ("fix", text),
             Self::Undo(text) => ("undo", text),
         };
-        format!("{word}: {}", text::escaped_line(text))
+        let mut lines = text.trim_end().split('\n').map(text::escaped_line);
+        let first = format!("{word}: {}", lines.next().unwrap_or_default());
+        [first].into_iter().chain(lines.map(|line| format!("  {line}"))).collect()
     }
 }
 
@@ -213,7 +216,7 @@ impl Report {
         for warning in &self.warnings {
             lines.extend(wrapped(&text::escaped_line(&format!("warning: {warning}")), ""));
         }
-        lines.push(self.last.line());
+        lines.extend(self.last.lines());
         lines
     }
 }
@@ -284,5 +287,8 @@ mod tests {
         assert!(!report.human().join("\n").contains('\u{1b}'));
         assert_eq!(report.json()["code"], "bind_relative_writable");
         assert_eq!(report.json()["refusals"][1]["code"], "evil_merge");
+        let several = Refusal::new(Code::HostKeyUnknown, "two keys", "add:\nkey one\nREFUSED\u{1b}");
+        let lines = Report::failed("plan", &Failure::refused(vec![several])).human();
+        assert_eq!(lines[2..], ["fix: add:", "  key one", "  REFUSED\\u{1b}"]);
     }
 }

@@ -314,6 +314,19 @@ fn nothing_of_the_hosts_settings_takes_part_and_no_secret_leaves_it() {
     assert!(stack.run(4, "apply app --again").contains("secret_missing"));
     stack.secret("app.env", "OTHER=1\n");
     assert!(stack.json(4, "apply app --again").to_string().contains("has no PASSWORD"));
+    // A file that is only mounted comes as it is.
+    stack.secret("app.env", "PASSWORD=a\n");
+    stack.secret("app.ini", "key = $x\n");
+    stack.change(2, |stack| {
+        stack.compose(&[(
+            "app",
+            "env_file: ['${PLATFORM_SECRETS}/app.env']\nvolumes: ['${PLATFORM_SECRETS}/app.ini:/app.ini:ro']",
+        )]);
+        stack.manifest("secrets: [{file: app.env, keys: [PASSWORD]}, {file: app.ini}]\n");
+    });
+    assert_eq!(stack.exit(5, "apply app --pr 2"), "exit 0");
+    let said = stack.run(6, "show app");
+    assert!(said.contains("secrets    app.env app.ini\n") && said.contains("running  app  image "), "{said}");
 }
 
 #[test]

@@ -210,33 +210,9 @@ impl Reach<'_> {
 
     fn doors(&self) -> Answered {
         let (module, policy) = (&self.plan.intention.module, &self.plan.bound.sacred);
-        let mut refusals = Vec::new();
-        let mut opened = BTreeSet::new();
-        let mut ask = |door: &str, place: &str| {
-            opened.insert(door.to_owned());
-            refusals.extend(sacred::door(module, door, policy, place));
-        };
-        for (name, service) in self.services() {
-            service.doors.iter().for_each(|door| ask(door, &shown(name)));
-        }
-        for (name, volume) in &self.model.volumes {
-            let place = format!("volume {}", shown(name));
-            if volume.external {
-                ask(&format!("external_volume:{}", volume.name), &place);
-            }
-            if !matches!(volume.driver.as_str(), "" | "local") {
-                ask(&format!("volume_driver:{}", volume.driver), &place);
-            }
-            let bound = volume.options.get("o").is_some_and(|o| o.split(',').any(|o| o == "bind" || o == "rbind"));
-            if !volume.options.is_empty() && !bound {
-                ask(&format!("volume_options:{}", volume.name), &place);
-            }
-        }
-        for (name, network) in self.model.networks.iter().filter(|(_, network)| !network.external) {
-            if !matches!(network.driver.as_str(), "" | "bridge") {
-                ask(&format!("network_driver:{}", network.driver), &format!("network {}", shown(name)));
-            }
-        }
+        let opened = self.model.opened();
+        let refusals = opened.iter().filter_map(|(door, by)| sacred::door(module, door, policy, by)).collect();
+        let opened: BTreeSet<String> = opened.into_iter().map(|(door, _)| door).collect();
         ("doors", json!({"opened": opened}), refusals)
     }
 

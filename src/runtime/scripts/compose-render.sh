@@ -13,6 +13,7 @@ mkdir -p "$p/stand-in"
 docker_ compose version --short >"$tmp/version" 2>/dev/null &
 version=$!
 secret_files <"$p/secrets"
+secret_values <"$p/env_secrets"
 secret_keys <"$p/keys"
 if render "$tmp/t" "$tmp/p/stand-in" "$tmp/model"; then
 	sed -n 's/^      "image": "\(.*\)",\{0,1\}$/\1/p' "$tmp/model" | sort -u >"$tmp/images"

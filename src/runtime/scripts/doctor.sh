@@ -21,6 +21,8 @@ folder() { # NAME DIR
 folder root "$root"
 folder secrets "$root/secrets"
 printf '%s\n' "$secrets" | secret_files
+# A file with keys is one that is read as environment.
+printf '%s\n' "$keys" | sed 's/^[^ ]* //' | sort -u | secret_values
 printf '%s\n' "$keys" | secret_keys
 if has flock; then
 	for each in "$root"/locks/*; do

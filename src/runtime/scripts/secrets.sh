@@ -9,9 +9,14 @@ secret_files() { # <a file a line, as declared
 			printf 'secret unreadable %s\n' "$each"
 		else
 			case $(stat -L -c '%a' "$file") in *00) ;; *) printf 'secret open %s\n' "$each" ;; esac
-			# Compose would replace what looks like a variable, without a word: only in single quotes a value stays as it is.
-			grep -qE '^[^#=]*=[^'"'"']*[$]' "$file" && printf 'secret dollar %s\n' "$each"
 		fi
+	done
+}
+secret_values() { # <a file a line that Compose reads as environment
+	while IFS= read -r each; do
+		[ -n "$each" ] && [ -r "$root/secrets/$each" ] || continue
+		# Compose would replace what looks like a variable, without a word: only in single quotes a value stays as it is.
+		grep -qE "^[^#=]*=[[:space:]]*([^'[:space:]].*)?[\$]" "$root/secrets/$each" && printf 'secret dollar %s\n' "$each"
 	done
 }
 secret_keys() { # <"KEY FILE" a line

@@ -57,6 +57,8 @@ impl Sshd {
         let process = Command::new("/usr/sbin/sshd")
             .args(["-D", "-f", &path("config"), "-E", &path("log")])
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         until("sshd listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
