@@ -150,8 +150,16 @@ pub fn policy_at(world: &World<'_>, p: Oid) -> Stage<PolicyAt> {
     let approval = &policy.policy.approval;
     let mut refusals = Vec::new();
     let names = [("remote", &approval.remote, world.remote.name()), ("base", &approval.base, world.base)];
+    if approval.remote.as_deref() == Some("none") {
+        refusals.push(Refusal::new(
+            Code::DriverNotYet,
+            "platform.yaml says approval.remote: none (the local base branch approves), which this version does not do",
+            "name the remote whose pull requests approve, or leave it out",
+        ));
+    }
     for (key, named, used) in names {
-        if let Some(named) = named.as_deref().filter(|named| *named != used && *named != "none") {
+        let none = key == "remote" && named.as_deref() == Some("none");
+        if let Some(named) = named.as_deref().filter(|named| *named != used && !none) {
             refusals.push(Refusal::new(
                 Code::PolicyInvalid,
                 format!("platform.yaml says approval.{key}: {}, in use is {}", shown(named), shown(used)),

@@ -36,6 +36,7 @@ impl Style {
 
 /// The proven relation of one pull request, as it is recorded and can be proven again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Approval {
     /// The pull request's number.
     pub pr: u64,

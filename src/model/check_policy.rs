@@ -109,9 +109,39 @@ fn host_entry(name: &str, host: &HostPolicy, c: &mut Collector<'_>) {
     let id = &host.machine_id;
     let fits = id.is_empty() || (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()));
     c.must(fits, &at("machine_id"), "is not 32 hexadecimal digits", "copy it from /etc/machine-id of the host");
+    for (n, line) in host.host_keys.iter().enumerate() {
+        let fits = is_known_hosts_line(line);
+        c.must(
+            fits,
+            &["hosts", name, "host_keys", &n.to_string()],
+            "is not a line of known_hosts",
+            "write `host type key`, as `ssh-keyscan host` prints it",
+        );
+    }
+    // Another machine's engine would be asked about paths that are looked at here.
+    let engine = &host.docker_host;
+    let fits = engine.is_empty() || engine.strip_prefix("unix://").is_some_and(|path| path.parse::<HostPath>().is_ok());
+    c.must(
+        fits,
+        &at("docker_host"),
+        "is not a socket of the host",
+        "write for instance unix:///run/user/1000/docker.sock",
+    );
     for (n, argv) in host.activate.iter().enumerate() {
         argv_entry(argv, &["hosts", name, "activate", &n.to_string()], c);
     }
+}
+
+/// One line of known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): an optional marker, names, the type, the key.
+fn is_known_hosts_line(line: &str) -> bool {
+    let mut fields = line.split(' ').filter(|field| !field.is_empty()).peekable();
+    fields.next_if(|field| matches!(*field, "@cert-authority" | "@revoked"));
+    let base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
+    let is_type = |text: &str| ["ssh-", "ecdsa-", "sk-"].iter().any(|begin| text.starts_with(begin));
+    !line.contains(char::is_control)
+        && fields.next().is_some_and(|names| !names.starts_with('#'))
+        && fields.next().is_some_and(is_type)
+        && fields.next().is_some_and(|key| key.bytes().all(base64))
 }
 
 fn allow_entry(at: usize, allow: &Allow, c: &mut Collector<'_>) {
@@ -144,6 +174,18 @@ mod tests {
     }
 
     #[test]
+    fn hosts_are_reached_as_written() {
+        for key in [
+            "host,10.0.0.1 ssh-ed25519 AAAA",
+            "[127.0.0.1]:22 ecdsa-sha2-nistp256 A+/= me",
+            "@cert-authority *.lan ssh-rsa AA",
+        ] {
+            let more = format!("docker_host: 'unix:///run/user/1000/docker.sock', host_keys: ['{key}']");
+            assert_eq!(policy(&format!("{POLICY}  two: {{transport: local, root: /a, {more}}}\n")), [], "{key}");
+        }
+    }
+
+    #[test]
     fn a_policy_does_not_promise_what_is_not_checked() {
         assert_eq!(policy(POLICY), []);
         for (line, text) in [
@@ -159,6 +201,11 @@ mod tests {
             (4, "  two: {transport: ssh, root: /a, destination: '-oProxyCommand=x'}\n"),
             (4, "  two: {transport: local, root: /}\n"),
             (4, "  two: {transport: local, root: /a, activate: [[]]}\n"),
+            (4, "  two: {transport: local, root: /a, docker_host: 'tcp://other:2375'}\n"),
+            (4, "  two: {transport: local, root: /a, docker_host: 'ssh://other'}\n"),
+            (4, "  two: {transport: local, root: /a, docker_host: 'unix://run/docker.sock'}\n"),
+            (4, "  two: {transport: local, root: /a, host_keys: ['ssh-ed25519 AAAA']}\n"),
+            (4, "  two: {transport: local, root: /a, host_keys: [\"a ssh-ed25519 AAAA\\n* ssh-rsa BBBB\"]}\n"),
         ] {
             let found = policy(&format!("{POLICY}{text}"));
             assert!(found.first().is_some_and(|place| place.0 == line), "{text}: {found:?}");

@@ -18,6 +18,7 @@ pub mod policy;
 pub mod problem;
 pub mod projection;
 pub mod refusal;
+pub mod result;
 pub mod sacred;
 pub mod schema;
 pub mod status;

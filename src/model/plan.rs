@@ -14,6 +14,7 @@ pub const SCHEMA: &str = "platformctl.plan/1";
 
 /// What happens to one service (or, with driver `files`, to one file).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It does not exist yet.
@@ -32,6 +33,7 @@ pub enum Action {
 
 /// How long it is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Downtime {
     /// Not at all.
@@ -44,6 +46,7 @@ pub enum Downtime {
 
 /// What may happen to data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Data {
     /// Nothing.
@@ -54,6 +57,7 @@ pub enum Data {
 
 /// One change, with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// The service; with driver `files` the path below the live folder.
     pub service: String,
@@ -70,6 +74,7 @@ pub struct Change {
 
 /// The part of a plan that is promised: it holds no time, no run id and no tip of the record, so that another module's apply does not make it stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Intention {
     /// The module.
     pub module: ModuleId,
@@ -102,6 +107,7 @@ pub struct Intention {
 
 /// How planning ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PlanStatus {
     /// It may be applied.
@@ -114,8 +120,10 @@ pub enum PlanStatus {
 
 /// A plan as it is written to a file. What is read back is a claim, never a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanFile {
-    /// [`SCHEMA`].
+    /// The schema of this object.
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: String,
     /// The tool and its version.
     pub tool: String,

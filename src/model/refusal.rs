@@ -110,8 +110,20 @@ impl Serialize for Code {
     }
 }
 
+#[cfg(test)]
+impl schemars::JsonSchema for Code {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Code".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let slugs: Vec<&str> = Self::ALL.iter().map(|code| code.slug()).collect();
+        schemars::json_schema!({"type": "string", "description": "A stable name; docs/exit-codes.md has them all.", "enum": slugs})
+    }
+}
+
 /// A reason not to proceed: what it is, the fact, and what cures it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Refusal {
     /// The stable name of the reason.
     pub code: Code,

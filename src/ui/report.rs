@@ -8,12 +8,10 @@ use crate::{
     error::{Class, Failure},
     model::{
         refusal::{Code, Refusal},
+        result::{self, Outcome},
         text,
     },
 };
-
-/// The schema of the result object.
-const SCHEMA: &str = "platformctl.result/1";
 
 /// The one line that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,19 +190,16 @@ impl Report {
 
     /// The object.
     pub fn json(&self) -> Value {
-        let mut object = self.fields.clone();
-        let code = self.code.map(Code::slug);
-        let fixed = [
-            ("schema", json!(SCHEMA)),
-            ("command", json!(self.command)),
-            ("outcome", json!(self.outcome)),
-            ("exit", json!(self.exit())),
-            ("code", json!(code)),
-            ("refusals", json!(self.refusals)),
-            ("warnings", json!(self.warnings)),
-        ];
-        object.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
-        Value::Object(object)
+        json!(Outcome {
+            schema: result::SCHEMA,
+            command: self.command,
+            outcome: self.outcome,
+            exit: self.exit(),
+            code: self.code,
+            refusals: &self.refusals,
+            warnings: &self.warnings,
+            added: &self.fields,
+        })
     }
 
     /// The lines, the last of which says what to do.

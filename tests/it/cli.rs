@@ -365,6 +365,9 @@ next: platformctl status site
     let plan = site.repo.path("plan.json");
     let made = site.run(1, &format!("plan site --pr 2 -o {}", plan.display()));
     assert!(made.starts_with("exit 0"), "{made}");
+    let schema = serde_json::from_str(include_str!("../../schema/plan.json")).unwrap();
+    let written = serde_json::from_slice(&fs::read(&plan).unwrap()).unwrap();
+    jsonschema::validate(&schema, &written).unwrap();
     assert_data_eq!(
         site.run(1, &format!("apply {} --pr 2", plan.display())),
         str![[r#"

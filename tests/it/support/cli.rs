@@ -41,6 +41,9 @@ impl Site {
         let text = String::from_utf8(output.stdout).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         assert_eq!(value["schema"], "platformctl.result/1");
+        if let Some(error) = result_schema().iter_errors(&value).next() {
+            panic!("{error} at {}: {text}", error.instance_path());
+        }
         assert_eq!(value["exit"], output.status.code().unwrap(), "{text}");
         value
     }
@@ -54,6 +57,15 @@ impl Site {
         let text = format!("exit {code}\n{text}{said}").replace(dir.trim_end_matches('/'), "<dir>");
         same(&text)
     }
+}
+
+/// What every result holds to, as it is published.
+fn result_schema() -> &'static jsonschema::Validator {
+    static SCHEMA: std::sync::OnceLock<jsonschema::Validator> = std::sync::OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let schema = serde_json::from_str(include_str!("../../../schema/result.json")).unwrap();
+        jsonschema::validator_for(&schema).unwrap()
+    })
 }
 
 /// Ids as `<40>`, digests as `<64>`, random ends of runs as `<run>`, seconds that were measured as `<s>`.
