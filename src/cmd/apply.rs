@@ -298,6 +298,7 @@ impl Steps<'_> {
                 self.session.printer.waiting(&format!("the host pulls {images}"));
                 return;
             }
+            Step::Pulled(images) => ("pulled", plural(usize::try_from(*images).unwrap_or(0), "image")),
             Step::Changed(changes) => ("changed", changed(changes.as_deref())),
             Step::Healthy(evidence) => ("healthy", healthy(evidence)),
             Step::Recorded(seq) => ("recorded", format!("seq {seq}")),

@@ -21,8 +21,8 @@ use crate::{
         approval::Approval,
         claim::Claim,
         ids::{HostName, ModuleId, Oid, RunId},
-        json::CanonicalError,
-        plan::Change,
+        json::{self, CanonicalError},
+        plan::{Change, Intention},
         policy::HostPolicy,
         refusal::Code,
         status::{ModuleStatus, OpenRun},
@@ -145,22 +145,32 @@ pub fn forge<'a>(world: &World<'a>, fresh: &'a Fresh) -> Forge<'a> {
     }
 }
 
-/// Observes and plans what was bound.
+/// Observes and plans what was bound. `again`: jobs are run once more although nothing changed.
 ///
 /// # Errors
-/// The host gave no answer, or the plan is not the one that a plan file claims.
-pub fn planned(world: &World<'_>, bound: Bound, ask: &Ask) -> Stage<(Plan, Box<dyn Host>)> {
+/// The host gave no answer.
+pub fn planned(world: &World<'_>, bound: Bound, again: bool) -> Stage<(Plan, Box<dyn Host>)> {
     let host = (world.host)(&bound.host)?;
     let observed = observe::observe(host.as_ref(), bound.target(), world.source, world.clock)?;
-    let unfit = |error: CanonicalError| {
-        PortError::new(Code::Bug, "the plan has no canonical form", "please report this").because(error)
-    };
-    let plan = plan::plan(bound, observed, ask.again).map_err(unfit)?;
-    let claim = ask.claim.as_deref();
-    if let Some(stale) = claim.and_then(|claim| claim.differs(plan.intention(), plan.digest())) {
-        return Err(stale.into());
-    }
+    let plan = plan::plan(bound, observed, again).map_err(unfit)?;
     Ok((plan, host))
+}
+
+fn unfit(error: CanonicalError) -> PortError {
+    PortError::new(Code::Bug, "the plan has no canonical form", "please report this").because(error)
+}
+
+/// Holds a plan to what a plan file claims. `before`: what was planned, and held, before this command brought images that the host
+/// did not have; only what follows from their ids may differ from it.
+fn held_to(claim: Option<&Claim>, plan: &Plan, before: Option<&Intention>) -> Stage<()> {
+    let Some(claim) = claim else { return Ok(()) };
+    let mut intention = plan.intention().clone();
+    let mut digest = plan.digest();
+    if let Some(before) = before {
+        (intention.override_, intention.model) = (before.override_, before.model);
+        digest = json::digest(&intention).map_err(unfit)?;
+    }
+    claim.differs(&intention, digest).map_or(Ok(()), |stale| Err(stale.into()))
 }
 
 /// Brings images that the host does not have, where nothing else speaks against the plan. What runs is not touched.
@@ -175,7 +185,11 @@ fn pulled(world: &World<'_>, closed: &Closed, images: &[String], target: &HostPo
     let args: Vec<String> = head.into_iter().chain(images.iter().cloned()).collect();
     let reply = host.run(&compose::PULL, &args, Input::Nothing).map_err(PortError::harmless)?;
     let text = String::from_utf8_lossy(&reply.stdout);
-    Ok(text.lines().filter(|line| line.starts_with("pulled ")).count() == images.len())
+    let whole = text.lines().filter(|line| line.starts_with("pulled ")).count() == images.len();
+    if whole {
+        (world.tell)(Step::Pulled(images.len() as u64));
+    }
+    Ok(whole)
 }
 
 fn again(state: Option<&State<'_>>, module: &ModuleId) -> Stage<Request> {
@@ -219,12 +233,13 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
     // What this command itself recorded since, for other modules.
     fresh.checked = newest(world)?;
     let record = record(world, &fresh.policy.policy);
-    let mut tried = false;
+    let mut before: Option<Intention> = None;
     for _ in 0..ROUNDS {
         busy(world, fresh, ask)?;
         let bound = bound(world, fresh, ask)?;
         shared(world, fresh, &bound)?;
-        let (plan, host) = planned(world, bound, ask)?;
+        let (plan, host) = planned(world, bound, ask.again)?;
+        held_to(ask.claim.as_deref(), &plan, before.as_ref())?;
         let tip = fresh.checked.as_ref().map(|checked| checked.id);
         let status = match tip {
             Some(tip) => State::at(world.source, tip)?.blob_id(&tree::status_path(&ask.module))?,
@@ -244,10 +259,11 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
         }
         let facts = facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
         let (images, policy) = (plan.missing_images(), plan.bound().host.clone());
+        let intention = plan.intention().clone();
         let permit = match gate(plan, &facts) {
             Ok(permit) => permit,
-            Err(closed) if !tried && pulled(world, &closed, &images, &policy, host.as_ref())? => {
-                tried = true;
+            Err(closed) if before.is_none() && pulled(world, &closed, &images, &policy, host.as_ref())? => {
+                before = Some(intention);
                 continue;
             }
             Err(closed) => return Err(Stop::Refused(closed.refusals)),

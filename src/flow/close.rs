@@ -48,6 +48,8 @@ pub enum Step {
     Approved(Box<Approval>),
     /// Images are brought to the host: how many.
     Pulling(u64),
+    /// They are there.
+    Pulled(u64),
     /// The intent is recorded: seq.
     Intent(u64),
     /// Delivered and verified on the host: files.

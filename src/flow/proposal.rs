@@ -92,7 +92,7 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
         }
         Err(world) => return Err(world),
     };
-    let (plan, _) = planned(world, bound, &Ask { claim: None, ..ask.clone() })?;
+    let (plan, _) = planned(world, bound, ask.again)?;
     let images = plan.missing_images();
     let done = plan.is_done();
     let (intention, digest) = (plan.intention().clone(), plan.digest());

@@ -16,6 +16,7 @@ use snapbox::{assert_data_eq, str};
 
 use crate::support::{
     faulty::{Fault, Faulty, FaultyHost, Fuse},
+    registry::Registry,
     site::{ask, said},
     stack::{Stack, docker, everything_below, until},
 };
@@ -237,6 +238,50 @@ fn a_tag_that_moved_and_an_image_that_is_not_there() {
     let said = stack.run(4, "apply app --pr 2");
     assert!(said.contains("REFUSED image_missing (5). Nothing was changed."), "{said}");
     assert_eq!(stack.ids("app"), ids, "a failed pull leaves the old running");
+}
+
+#[test]
+fn an_image_is_brought_before_anything_is_touched_and_a_plan_file_holds() {
+    let stack = Stack::new();
+    let registry = Registry::start();
+    let (first, second) = (registry.holds("web:1", "local/busybox:1"), registry.holds("web:2", "local/busybox:2"));
+    stack.change(1, |stack| stack.compose(&[("app", &format!("image: {first}")), ("other", "")]));
+    assert_data_eq!(
+        stack.run(0, "apply app --pr 1").replace(&registry.at, "<registry>"),
+        str![[r#"
+exit 0
+✓ approved  PR #1, merge
+✓ pulled    1 image
+✓ intent    seq 2 recorded
+✓ shipped   1 file, verified there
+✓ changed   2 services
+✓ healthy   0 s, 0 restarts, no probes
+✓ recorded  seq 3
+done <s>
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl status app
+
+"#]]
+    );
+    let other = stack.ids("other");
+    stack.change(2, |stack| stack.compose(&[("app", &format!("image: {second}")), ("other", "")]));
+    let file = stack.site.repo.path("plan.json").display().to_string();
+    assert_eq!(stack.exit(1, &format!("plan app -o {file}")), "exit 0");
+    let said = stack.run(2, &format!("apply {file} --pr 2"));
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert_eq!(stack.inspect("app", "{{.Config.Image}}").len(), "sha256:".len() + 64);
+    assert_eq!(stack.ids("other"), other);
+    // What else is different is told, also where an image is brought.
+    docker(&["rmi", "-f", &first]);
+    stack.change(3, |stack| stack.compose(&[("app", &format!("image: {first}")), ("other", "")]));
+    assert_eq!(stack.exit(3, &format!("plan app -o {file}")), "exit 0");
+    docker(&["rm", "-f", &other[0]]);
+    let said = stack.run(4, &format!("apply {file} --pr 3"));
+    assert!(said.starts_with("exit 7\n") && said.contains("plan_stale"), "{said}");
+    for image in [&first, &second] {
+        docker(&["rmi", "-f", image]);
+    }
 }
 
 #[test]
