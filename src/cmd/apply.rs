@@ -224,7 +224,9 @@ fn stopped(outcome: &'static str, class: Class, refusal: Refusal) -> Report {
         _ => "✗ aborted:",
     };
     let code = refusal.code;
-    let world = if class.world().starts_with("Untouched") { "Nothing was changed." } else { class.world() };
+    // A run that was given up never told the host to change anything.
+    let untouched = class.world().starts_with("Untouched") || word == "✗ aborted:";
+    let world = if untouched { "Nothing that runs was changed." } else { class.world() };
     let lines = [format!("{word} {} ({}). {world}", code.slug(), class.exit()), refusal.fact.clone()];
     Report::done("apply", outcome, Last::Fix(refusal.fix.clone())).lines(lines).refused(vec![refusal]).ends_in(class)
 }

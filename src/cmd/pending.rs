@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session) -> Result<Report, Failure> {
     let branch = &session.config.base;
     let fields: Vec<_> = found
         .iter()
-        .map(|one| json!({"module": one.module, "host": one.host, "commit": one.commit, "pr": one.pr, "last": one.last, "valid": one.valid}))
+        .map(|one| json!({"module": one.module, "host": one.host, "commit": one.commit, "pr": one.pr, "last": one.last, "held": one.held, "valid": one.valid}))
         .collect();
     let (head, next) = match found.first() {
         None => (format!("✓ everything merged is applied ({branch} as of {age})"), "platformctl status".to_owned()),
@@ -35,10 +35,12 @@ pub(super) fn run(session: &Session) -> Result<Report, Failure> {
         .iter()
         .map(|one| {
             let pr = one.pr.map_or_else(|| " ?".to_owned(), |pr| format!(" #{pr}"));
-            let what = match (one.valid, one.last) {
-                (false, _) => "STOP: it does not hold, see validate",
-                (true, None) => "never applied",
-                (true, Some(_)) => "its content changed",
+            let what = match (one.valid, one.held, one.last) {
+                (false, _, _) => "STOP: it does not hold, see validate",
+                (true, Some(true), _) => "HELD: it failed there; merge a fix, or apply --retry",
+                (true, Some(false), _) => "not what failed there: HELD until it is applied",
+                (true, None, None) => "never applied",
+                (true, None, Some(_)) => "its content changed",
             };
             vec![pr, one.module.to_string(), one.host.to_string(), what.to_owned()]
         })

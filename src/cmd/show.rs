@@ -50,14 +50,14 @@ fn records(session: &Session, state: &State<'_>, what: Option<&str>) -> Result<V
     if let Ok(seq) = what.parse::<u64>() {
         let found = walk(session, state.tip(), |event| event.seq == seq, 1)?;
         return if found.is_empty() {
-            Err(unknown(format!("the record has no seq {seq}"), Code::NoState))
+            Err(Failure::usage(format!("the record has no seq {seq}"), "platformctl log"))
         } else {
             Ok(found)
         };
     }
     if let Ok(id) = what.parse::<Oid>() {
         if !session.git.has(id)? || !session.git.is_ancestor(id, state.tip())? {
-            return Err(unknown(format!("{id} is not in the record"), Code::NoState));
+            return Err(Failure::usage(format!("{id} is not in the record"), "platformctl log"));
         }
         return Ok(vec![(id, State::at(&session.git, id)?.event()?)]);
     }
@@ -73,7 +73,7 @@ fn records(session: &Session, state: &State<'_>, what: Option<&str>) -> Result<V
     if let Some(module) = module(Some(what)) {
         let Some(status) = state.module(&module)? else {
             let fact = format!("the record says nothing of {module}: it was never applied");
-            return Err(unknown(fact, Code::NoState));
+            return Err(Failure::usage(fact, "platformctl status shows what was applied"));
         };
         return walk(session, state.tip(), |event| event.seq == status.last.seq, 1);
     }

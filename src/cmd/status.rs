@@ -59,15 +59,25 @@ fn one(session: &Session, state: &State<'_>, module: &ModuleId) -> Result<Report
     let now = session.clock.now();
     let Some(status) = state.module(module)? else {
         let fact = format!("the record says nothing of {module}: it was never applied");
-        return Err(Failure::refused(vec![Refusal::new(Code::NoState, fact, "platformctl pending")]));
+        return Err(Failure::usage(
+            fact,
+            "platformctl status shows what was applied, platformctl pending what was not",
+        ));
     };
     let seen = session.git.base()?.map(|(_, at)| at);
     let (mark, words) = standing(&status, now);
     let next =
         if status.held.is_some() { format!("platformctl show {module}") } else { "platformctl pending".to_owned() };
     let mut lines = vec![format!("{mark} {module} on {}  {words}", status.host)];
-    lines.extend(status.last_apply_sha.map(|merge| format!("  merged as {merge}")));
-    lines.extend(status.closure.map(|closure| format!("  release   {}", closure.hex())));
+    let good = match (&status.held, status.last_apply_pr) {
+        (Some(_), Some(pr)) => {
+            lines.push(format!("  the last that went well is #{pr}; what failed may be what runs"));
+            "last good "
+        }
+        (Some(_), None) | (None, _) => "",
+    };
+    lines.extend(status.last_apply_sha.map(|merge| format!("  {good}merged as {merge}")));
+    lines.extend(status.closure.map(|closure| format!("  {good}release   {}", closure.hex())));
     lines.extend(seen.map(|seen| format!("  the remote was last asked {}", seen.age(now))));
     Ok(Report::done("status", "ok", Last::Next(next))
         .lines(lines)

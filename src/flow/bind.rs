@@ -143,7 +143,7 @@ fn module_at(content: &Content<'_>, id: &ModuleId, merge: Oid) -> Stage<Module> 
         None => refuse(
             Code::UnknownModule,
             format!("there is no module `{id}` in {merge}"),
-            "platformctl validate lists the modules",
+            "the modules are the folders below modules/; correct the name, or merge the pull request that adds it",
         ),
     }
 }

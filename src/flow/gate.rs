@@ -164,7 +164,7 @@ fn machine(plan: &Plan, list: &mut List) {
         Refusal::new(
             Code::HostUnfit,
             format!("{host} has no {}", missing.join(", no ")),
-            "install them on the host (Debian: apt-get install coreutils util-linux diffutils findutils tar)",
+            "platformctl doctor says which packages to install there",
         )
     });
     list.ask("tools", json!({"missing": missing}), refusal);

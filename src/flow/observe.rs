@@ -114,7 +114,8 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
     let refuse = |error: LookError| unfit(&compose::RENDER, error);
     let (ground, rendered) = render::parse(&reply.stdout, &own).map_err(refuse)?;
     let mut compose = Compose { rendered, seen: None, salt, binds: Vec::new(), sacred: Vec::new() };
-    if let Some(model) = &compose.rendered.model {
+    // Without an engine there is nothing to compare with; the gate says so.
+    if let Some(model) = compose.rendered.model.as_ref().filter(|_| compose.rendered.engine.is_some()) {
         let overlaid = Overlaid {
             module: &manifest.id,
             root: &target.host.root,
@@ -134,16 +135,12 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
         let socket = target.host.docker_host.strip_prefix("unix://").map(str::to_owned);
         let root = socket.into_iter().chain([target.host.root.to_string()]);
         compose.sacred = sacred::SACRED.iter().map(|path| (*path).to_owned()).chain(listed).chain(root).collect();
-        let volumes = model.volumes.values().filter(|volume| !volume.external).map(|volume| &volume.name);
-        let networks = model.networks.values().map(|network| &network.name);
         let more = vec![
             Member { path: "p/override.json".to_owned(), mode: 0o600, bytes: overlay.bytes.clone() },
             compose::text("p/salt", format!("{}\n", compose.salt)),
             compose::lines("p/binds", &compose.binds),
             compose::lines("p/sacred", &compose.sacred),
             compose::lines("p/contents", asked_contents(target, &overlay)),
-            compose::lines("p/volumes", volumes),
-            compose::lines("p/networks", networks),
         ];
         let mut members = to_render(target, source, more);
         let reply = asked(host, &compose::LOOK, &args, Input::Tar(&mut members))?;

@@ -20,6 +20,8 @@ pub struct Pending {
     pub pr: Option<u64>,
     /// The merge result applied last.
     pub last: Option<Oid>,
+    /// Where a release failed on the host: whether it is this one.
+    pub held: Option<bool>,
     /// Whether it can be read at all.
     pub valid: bool,
 }
@@ -42,7 +44,9 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
             Ok(read) => (Some(read.closure.effective), Some(read.manifest.host.clone())),
             Err(_) => (None, None),
         };
-        if effective.is_some() && last.as_ref().and_then(|last| last.effective) == effective {
+        let held = last.as_ref().and_then(|last| last.held.as_ref()).map(|held| Some(held.effective) == effective);
+        // Where a release failed the host may stand at it, also after its revert was merged.
+        if held.is_none() && effective.is_some() && last.as_ref().and_then(|last| last.effective) == effective {
             continue;
         }
         let Some(host) =
@@ -56,7 +60,7 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
             Some(commit) => request::hints(&source.commit(commit)?.message).first().copied(),
             None => None,
         };
-        found.push(Pending { module, host, commit, pr, last, valid: read.is_ok() });
+        found.push(Pending { module, host, commit, pr, last, held, valid: read.is_ok() });
     }
     Ok(found)
 }

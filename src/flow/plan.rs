@@ -10,8 +10,8 @@ use crate::{
     model::{
         digest::Digest,
         json::{self, CanonicalError},
-        plan::{Change, Intention},
-        projection::Projection,
+        plan::{Action, Change, Intention},
+        projection::{Follow, Projection},
     },
     runtime::{
         compose::{
@@ -36,6 +36,8 @@ pub struct Plan {
     pub(super) risks: Vec<Risk>,
     /// Driver compose: containers that go away.
     pub(super) remove: Vec<String>,
+    /// Driver compose: networks of the project that are made anew, by key.
+    pub(super) networks: BTreeSet<String>,
     pub(super) intention: Intention,
     pub(super) digest: Digest,
 }
@@ -107,6 +109,7 @@ pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, Canon
         Running::Compose(compose) => {
             changes = of_services(&bound, compose, again);
             expected = expected_of(&bound, compose);
+            unhashed(&mut expected, compose, &changes.changes);
             if let Some((overlay, looked)) = &compose.seen {
                 override_ = Some(overlay.digest);
                 model = looked.model.as_ref().map(|model| model.digest);
@@ -131,8 +134,23 @@ pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, Canon
         exceptions,
     };
     let digest = json::digest(&intention)?;
-    let Changes { risks, remove, .. } = changes;
-    Ok(Plan { bound, observed, wanted, expected, risks, remove, intention, digest })
+    let Changes { risks, remove, networks, .. } = changes;
+    Ok(Plan { bound, observed, wanted, expected, risks, remove, networks, intention, digest })
+}
+
+/// Compose's hash of a service that shares a namespace holds the id of the other's container: where that is made anew by this very
+/// change, nobody knows it yet.
+fn unhashed(expected: &mut [Expected], compose: &Compose, changes: &[Change]) {
+    let anew = |action| matches!(action, Action::Create | Action::Adopt | Action::Recreate);
+    let anew: BTreeSet<&String> =
+        changes.iter().filter(|change| anew(change.action)).map(|change| &change.service).collect();
+    let model = compose.seen.as_ref().and_then(|(_, looked)| looked.model.as_ref());
+    let shares = |service: &String| {
+        let service = model.and_then(|model| model.services.get(service));
+        let mut follows = service.into_iter().flat_map(|service| &service.follows);
+        follows.any(|(of, follow)| *follow == Follow::Namespace && anew.contains(of))
+    };
+    expected.iter_mut().filter(|one| shares(&one.service)).for_each(|one| one.hash = None);
 }
 
 fn of_services(bound: &Bound, compose: &Compose, again: bool) -> Changes {
@@ -155,6 +173,7 @@ fn of_services(bound: &Bound, compose: &Compose, again: bool) -> Changes {
         images: &compose.rendered.images,
         named: &named,
         volumes: &volumes,
+        networks: &model.networks,
         written: (&now, &before.unwrap_or_default()),
         again,
     };
@@ -175,7 +194,7 @@ pub(super) fn expected(jobs: &[String], compose: &Compose) -> Vec<Expected> {
         Some(Expected {
             service: name.clone(),
             image: compose.rendered.images.get(&rendered.image)?.clone()?,
-            hash: looked.hashes.get(name)?.clone(),
+            hash: Some(looked.hashes.get(name)?.clone()),
             replicas: service.replicas,
             job: jobs.contains(name),
             binds: service.binds.clone(),

@@ -56,7 +56,7 @@ pub fn preview(
             return refuse(
                 Code::UnknownModule,
                 format!("there is no module `{id}` in it"),
-                "platformctl validate lists the modules",
+                format!("the modules are the folders below modules/; if {id} is in a pull request: --pr N"),
             );
         }
     };

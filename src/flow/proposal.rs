@@ -146,7 +146,7 @@ fn newest(world: &World<'_>, fresh: &Fresh, id: &ModuleId) -> Stage<Request> {
             return refuse(
                 Code::UnknownModule,
                 format!("there is no module `{id}` on the base ({})", fresh.p),
-                "platformctl status lists the modules; for one that is not merged say --pr N",
+                "the modules are the folders below modules/; for one that is not merged say --pr N",
             );
         }
     };

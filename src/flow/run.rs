@@ -91,8 +91,12 @@ fn orders(intent: &Intent, compose: &Compose) -> (Vec<String>, Vec<Member>) {
     let mut members = observe::orders(target);
     if let Some((overlay, looked)) = &compose.seen {
         let changed = plan.intention.changes.iter().filter(|change| change.action != Action::Remove);
+        // A folder of data that is not there yet is made where its name says.
+        let root = looked.sacred.last().cloned().flatten();
+        let data = format!("{}/data/", plan.bound.host.root);
+        let made = |path: &String| Some(format!("{}/data/{}", root.as_ref()?, path.strip_prefix(&data)?));
         let reals = compose.binds.iter().zip(&looked.reals);
-        let reals = reals.filter_map(|(path, real)| Some(format!("{}\n{path}", real.as_ref()?)));
+        let reals = reals.filter_map(|(path, real)| Some(format!("{}\n{path}", real.clone().or_else(|| made(path))?)));
         members.extend([
             Member { path: "p/override.json".to_owned(), mode: 0o600, bytes: overlay.bytes.clone() },
             compose::text("p/salt", format!("{}\n", compose.salt)),

@@ -32,6 +32,7 @@ pub fn watch(
     clock: &dyn Clock,
 ) -> Result<Evidence, NotVerified> {
     let health = &target.module.manifest.health;
+    let project = target.module.manifest.runtime.project.as_deref();
     let begun = clock.ticks_ms();
     let deadline_ms = health.deadline_s.saturating_mul(1000);
     let mut seen = String::new();
@@ -62,11 +63,11 @@ pub fn watch(
                 wait_s = WAIT_MAX_S;
                 why
             }
-            Verdict::Failed(why) => return Err(failed(&why)),
+            Verdict::Failed(why) => return Err(failed(&why, project)),
         };
         let spent_ms = now.saturating_sub(begun);
         if spent_ms >= deadline_ms {
-            return Err(failed(&format!("not healthy within {} s: {why}", health.deadline_s)));
+            return Err(failed(&format!("not healthy within {} s: {why}", health.deadline_s), project));
         }
         wait_s = wait_s.clamp(1, WAIT_MAX_S).min((deadline_ms - spent_ms).div_ceil(1000));
         seen = sample.seen;
@@ -84,12 +85,10 @@ fn settle_s(expected: &[Expected], sample: &Sample) -> u64 {
     }
 }
 
-fn failed(why: &str) -> NotVerified {
-    NotVerified::Failed(PortError::new(
-        Code::ProbeFailed,
-        why,
-        "look at it on its host (docker compose logs), then merge a fix; the same again: --retry",
-    ))
+fn failed(why: &str, project: Option<&str>) -> NotVerified {
+    let how = project.map_or_else(String::new, |project| format!(" (docker compose -p {project} logs)"));
+    let fix = format!("look at it on its host{how}, then merge a fix; the same again: --retry");
+    NotVerified::Failed(PortError::new(Code::ProbeFailed, why, fix))
 }
 
 fn look(
@@ -100,7 +99,7 @@ fn look(
     host: &dyn Host,
 ) -> Result<Sample, NotVerified> {
     let manifest = &target.module.manifest;
-    let words = |items: Vec<&str>| items.join(" ");
+    let words = |items: Vec<&str>| items.join("\n");
     let mut args = vec![
         target.host.root.to_string(),
         manifest.id.to_string(),

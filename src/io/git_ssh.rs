@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::io::{
     env::Env,
     process::{self, Limits},
+    socket,
 };
 
 /// How long a connection is kept that nobody uses, in seconds. Also how long it outlives a kill of ours.
@@ -24,8 +25,9 @@ pub(super) struct GitSsh {
 impl Drop for GitSsh {
     fn drop(&mut self) {
         let Some(Some(folder)) = self.folder.get() else { return };
-        let socket = folder.path().join("g");
-        if socket.exists() {
+        // One for each machine on the way: a jump host has its own.
+        let sockets = std::fs::read_dir(folder.path()).into_iter().flatten().flatten().map(|entry| entry.path());
+        for socket in sockets.filter(|path| !path.ends_with("config")) {
             let mut command = self.env.child("ssh");
             command.arg("-S").arg(socket).args(["-O", "exit", "remote"]);
             drop(process::run(command, &Limits { deadline_s: KEPT_S, output_bytes: 4096 }));
@@ -49,10 +51,9 @@ impl GitSsh {
     /// A folder with a configuration for ssh: the one that ssh would read, and after it a place for the connection. The first value
     /// of an option wins in ssh, so who shares connections himself goes on doing so: after a second factor, his is the one that works.
     fn config(&self) -> Option<TempDir> {
-        let place = self.env.get("XDG_RUNTIME_DIR").filter(|place| place.len() < 60).unwrap_or("/tmp");
-        let folder = tempfile::Builder::new().prefix("pctl").tempdir_in(place).ok()?;
+        let folder = socket::folder(&self.env).ok()?;
         let plain = |text: &&str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
-        let at = folder.path().to_str().filter(plain)?;
+        let at = folder.path().to_str()?;
         // ssh reads the file in the home of the account, whatever HOME says; `~` alone would follow HOME.
         let mut id = self.env.child("id");
         id.arg("-un");
@@ -60,7 +61,7 @@ impl GitSsh {
         let account = std::str::from_utf8(&done.stdout).ok()?.trim_end();
         Some(account).filter(|name| !name.is_empty()).filter(plain)?;
         let text = format!(
-            "Include ~{account}/.ssh/config\nInclude /etc/ssh/ssh_config\nHost *\n  ControlMaster auto\n  ControlPath {at}/g\n  \
+            "Include ~{account}/.ssh/config\nInclude /etc/ssh/ssh_config\nHost *\n  ControlMaster auto\n  ControlPath {at}/%C\n  \
              ControlPersist {KEPT_S}\n"
         );
         std::fs::write(folder.path().join("config"), text).ok()?;

@@ -10,5 +10,6 @@ mod git_ssh;
 pub mod local;
 pub mod process;
 pub mod remote;
+mod socket;
 pub mod ssh;
 pub mod world;

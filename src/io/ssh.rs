@@ -20,7 +20,9 @@ use crate::{
     io::{
         env::Env,
         framed::{self, Started},
+        git::interrupt,
         process::{self, Limits},
+        socket,
     },
     model::{refusal::Code, text},
     port::{Answer, Host, Input, PortError, Reply, Script},
@@ -121,6 +123,11 @@ impl Ssh {
             "ClearAllForwardings=yes",
             "EscapeChar=none",
             "LogLevel=ERROR",
+            // What would take away the script's input, or the script.
+            "IgnoreUnknown=StdinNull,SessionType,ForkAfterAuthentication,KnownHostsCommand",
+            "StdinNull=no",
+            "SessionType=default",
+            "ForkAfterAuthentication=no",
         ] {
             command.args(["-o", option]);
         }
@@ -128,7 +135,15 @@ impl Ssh {
             let known = folder.join("known_hosts");
             fs::write(&known, self.host_keys.join("\n") + "\n").map_err(local("write the host's known keys"))?;
             command.args(["-o", &format!("UserKnownHostsFile={}", known.display())]);
-            command.args(["-o", "GlobalKnownHostsFile=/dev/null"]);
+            // Only these count, whatever else the account's configuration knows of. An older ssh does not know each of the words.
+            for option in [
+                "GlobalKnownHostsFile=/dev/null",
+                "KnownHostsCommand=none",
+                "VerifyHostKeyDNS=no",
+                "NoHostAuthenticationForLocalhost=no",
+            ] {
+                command.args(["-o", option]);
+            }
         }
         Ok(command)
     }
@@ -161,7 +176,17 @@ impl Ssh {
 
     fn connect(&self, starting: Starting) -> Answer<Master> {
         let Starting { link, stdin, folder, socket, begun, ready, words } = starting;
-        let answer = ready.recv_timeout(Duration::from_secs(READY_S));
+        let until = Instant::now() + Duration::from_secs(READY_S);
+        let answer = loop {
+            match ready.recv_timeout(Duration::from_millis(200)) {
+                Err(mpsc::RecvTimeoutError::Timeout) if interrupt::asked() => {
+                    let what = "you asked to stop, before the host was reached";
+                    return Err(PortError::new(Code::Interrupted, what, "run it again"));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) if Instant::now() < until => {}
+                answer => break answer,
+            }
+        };
         if answer != Ok(true) {
             drop(link);
             // A proxy may hold the master's words open.
@@ -174,12 +199,8 @@ impl Ssh {
         Ok(Master { link, session, runtime, _stdin: stdin, _folder: folder })
     }
 
-    /// A private folder with a short path: a control socket has room for about a hundred bytes.
     fn folder(&self) -> Answer<tempfile::TempDir> {
-        let places = [self.env.get("XDG_RUNTIME_DIR"), self.env.get("TMPDIR"), Some("/tmp")];
-        let fits = |place: &&str| place.len() < 60 && Path::new(place).is_dir();
-        let place: PathBuf = places.into_iter().flatten().find(fits).unwrap_or("/tmp").into();
-        tempfile::Builder::new().prefix("pctl").tempdir_in(place).map_err(local("make a folder for the ssh connection"))
+        socket::folder(&self.env).map_err(local("make a folder for the ssh connection"))
     }
 
     /// Sorts a failure by ssh's own words. What is not known is "no answer".
@@ -215,7 +236,7 @@ impl Ssh {
         let name = text::shown(&self.destination);
         let lines = self.offered().unwrap_or_default();
         let add = match lines.as_slice() {
-            [] => format!("see which key it has: ssh {name}"),
+            [] => format!("see which key is meant, its own or that of a jump host before it: ssh {name}"),
             lines => format!(
                 "compare with the host's own (there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then add to \
                  ~/.ssh/known_hosts, or to host_keys of the host in platform.yaml:\n{}",
@@ -228,7 +249,11 @@ impl Ssh {
                 format!(
                     "{name} answers with another host key than the known one: another machine, or a new installation"
                 ),
-                format!("find out which; remove the old line (ssh-keygen -R), {add}"),
+                if self.host_keys.is_empty() {
+                    format!("find out which; remove the old line (ssh-keygen -R), {add}")
+                } else {
+                    format!("find out which; the old line is in host_keys of the host in platform.yaml; {add}")
+                },
             );
         }
         PortError::new(Code::HostKeyUnknown, format!("no known host key says that it is {name} which answers"), add)
@@ -248,6 +273,9 @@ impl Ssh {
             "-o",
             "HashKnownHosts=no",
         ]);
+        for option in ["RemoteCommand=none", "RequestTTY=no", "ClearAllForwardings=yes", "PermitLocalCommand=no"] {
+            command.args(["-o", option]);
+        }
         command.args(["-o", "PreferredAuthentications=none", "-o", "GlobalKnownHostsFile=/dev/null"]);
         command.args(["-o", &format!("UserKnownHostsFile={}", file.display()), "-o", "ControlPath=none"]);
         command.args(["-o", &format!("ConnectTimeout={CONNECT_S}"), "--", &self.destination, "true"]);

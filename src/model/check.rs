@@ -96,7 +96,14 @@ fn compose(runtime: &Runtime, c: &mut Collector<'_>) {
     for (key, there) in [("tree", runtime.tree.is_some()), ("activate", !runtime.activate.is_empty())] {
         c.must(!there, &["runtime", key], format!("`{key}` belongs to driver files"), "remove it");
     }
-    for name in runtime.vars.keys() {
+    for (name, value) in &runtime.vars {
+        // Compose's reader of env files takes a backslash for an escape, also of the quote that ends a value.
+        c.must(
+            !value.contains('\\') && !value.contains(char::is_control),
+            &["runtime", "vars", name],
+            "holds a backslash, a line break or another control character",
+            "write it into the compose file, or deliver it as a file",
+        );
         let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
             && name.bytes().next().is_some_and(|b| !b.is_ascii_digit())
             && !name.starts_with("PLATFORM_")

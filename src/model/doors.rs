@@ -13,7 +13,8 @@ pub const DOORS: &[(&str, &str)] = &[
     ("gpus", "graphics processors"),
     ("group_add", "groups of the host"),
     ("ipc", "the host's or another container's shared memory"),
-    ("network_mode", "the host's or another container's network"),
+    ("logging", "a log driver that sends elsewhere than to files of the engine or the journal"),
+    ("network_mode", "the host's, another container's or a network by its name"),
     ("pid", "the host's or another container's processes"),
     ("post_start", "a command inside the container with all privileges"),
     ("pre_stop", "a command inside the container with all privileges"),
@@ -39,7 +40,19 @@ pub fn doors(key: &str, value: &Value) -> Vec<String> {
                 texts(value).into_iter().map(|text| text.split('=').next().unwrap_or_default().to_owned()).collect()
             }
         }),
-        "network_mode" | "pid" | "ipc" | "uts" | "userns_mode" | "cgroup" => {
+        // Any other word is the name of a network, whoever it belongs to.
+        "network_mode" => {
+            let own =
+                |text: &String| matches!(text.as_str(), "none" | "bridge" | "default") || text.starts_with("service:");
+            named(texts(value).into_iter().filter(|text| !own(text)).collect())
+        }
+        // Drivers that write elsewhere than into the engine's own folder or the host's journal.
+        "logging" => {
+            let driver = value.get("driver").and_then(Value::as_str).unwrap_or_default();
+            let own = matches!(driver, "" | "json-file" | "local" | "journald" | "none");
+            if own { Vec::new() } else { vec![format!("logging:{driver}")] }
+        }
+        "pid" | "ipc" | "uts" | "userns_mode" | "cgroup" => {
             let shared = |text: &String| text == "host" || text.starts_with("container:");
             named(texts(value).into_iter().filter(shared).collect())
         }
@@ -94,6 +107,9 @@ mod tests {
             ("cap_add", json!(["NET_ADMIN"]), vec!["cap_add:NET_ADMIN"]),
             ("network_mode", json!("host"), vec!["network_mode:host"]),
             ("network_mode", json!("service:a"), vec![]),
+            ("network_mode", json!("proxy"), vec!["network_mode:proxy"]),
+            ("logging", json!({"driver": "syslog"}), vec!["logging:syslog"]),
+            ("logging", json!({"driver": "json-file", "options": {}}), vec![]),
             ("devices", json!(["/dev/kvm:/dev/kvm:rwm"]), vec!["devices:/dev/kvm"]),
             ("devices", json!([{"source": "/dev/kvm", "target": "/dev/kvm"}]), vec!["devices:/dev/kvm"]),
             ("sysctls", json!(["net.core.somaxconn=1"]), vec!["sysctls:net.core.somaxconn"]),
@@ -116,6 +132,7 @@ mod tests {
                 json!(true),
                 json!([{"source": "/x", "privileged": true}]),
                 json!({"resources": {"reservations": {"devices": [{}]}}}),
+                json!({"driver": "syslog"}),
             ];
             assert!(wide.iter().any(|value| !doors(key, value).is_empty()), "{key}");
         }

@@ -1,11 +1,28 @@
 //! The frame around a script's answer: what a host says counts only between our nonce and our nonce.
 
+/// Runs the script with an environment of our making. Of the account's own only what says where it is at home and where programs
+/// lie is kept: `TAR_OPTIONS` and the like would change what our scripts do.
+macro_rules! script {
+    () => {
+        r#"env -i LC_ALL=C PATH="$PATH" HOME="${HOME:-/}" ${USER:+USER="$USER"} ${LOGNAME:+LOGNAME="$LOGNAME"} ${XDG_RUNTIME_DIR:+XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR"} ${TMPDIR:+TMPDIR="$TMPDIR"} sh -c "$text" platformctl "$@""#
+    };
+}
+
 /// The wrapper that runs a script within its frame: `sh -c WRAPPER platformctl NONCE TEXT ARGS…`.
-pub const WRAPPER: &str = r#"nonce=$1 text=$2; shift 2; printf '\nPC1 %s begin\n' "$nonce"; sh -c "$text" platformctl "$@"; rc=$?; printf '\nPC1 %s rc=%s\n' "$nonce" "$rc""#;
+pub const WRAPPER: &str = concat!(
+    r#"nonce=$1 text=$2; shift 2; printf '\nPC1 %s begin\n' "$nonce"; "#,
+    script!(),
+    r#"; rc=$?; printf '\nPC1 %s rc=%s\n' "$nonce" "$rc""#
+);
 
 /// The same for a script that only reads and is sent nothing: it is ended when its standard input ends, which is when we do or the
 /// link does. The watcher holds neither output, so that the answer ends when the script does.
-pub const WATCHED: &str = r#"nonce=$1 text=$2; shift 2; printf '\nPC1 %s begin\n' "$nonce"; exec 3<&0; sh -c "$text" platformctl "$@" </dev/null 3<&- & run=$!; { cat <&3; kill "$run"; } >/dev/null 2>&1 & watch=$!; wait "$run"; rc=$?; kill "$watch" 2>/dev/null; printf '\nPC1 %s rc=%s\n' "$nonce" "$rc""#;
+pub const WATCHED: &str = concat!(
+    r#"nonce=$1 text=$2; shift 2; printf '\nPC1 %s begin\n' "$nonce"; exec 3<&0; "#,
+    script!(),
+    r#" </dev/null 3<&- & run=$!; { cat <&3; kill "$run"; } >/dev/null 2>&1 & watch=$!; wait "$run"; rc=$?; kill "$watch" 2>/dev/null; "#,
+    r#"printf '\nPC1 %s rc=%s\n' "$nonce" "$rc""#
+);
 
 /// Takes the answer out of everything a host printed. `None`: there is no whole frame, so nobody knows how it ended.
 ///

@@ -38,7 +38,7 @@ impl Problem {
             column: error.column,
             code,
             message: error.message.clone(),
-            fix: "correct the file; schema/ has its JSON Schema".to_owned(),
+            fix: "correct the file; platformctl schema prints its JSON Schema".to_owned(),
         }
     }
 

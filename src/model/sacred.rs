@@ -43,7 +43,15 @@ pub fn bind(
         return refuse("is not a plain absolute path");
     };
     if path.is_within(&host.root) || host.root.is_within(&path) {
-        return refuse("reaches into platformctl's own folder, which no entry opens");
+        let what = format!(
+            "{place}: the bind {} ({mode}) reaches into platformctl's own folder, which no entry opens",
+            shown(path.as_str())
+        );
+        return Some(Refusal::new(
+            Code::SacredPath,
+            what,
+            "mount a folder ${PLATFORM_DATA}/…, or a declared secret read-only",
+        ));
     }
     let engine = host.docker_host.strip_prefix("unix://").is_some_and(|socket| within(&path, socket));
     let allowed = policy.allow.iter().any(|allow| opens(allow, module, &path, writable));

@@ -240,7 +240,7 @@ exit 2
 USAGE unknown_module (2). Nothing was changed.
 there is no module `nothing` on the base
 (<40>)
-fix: platformctl status lists the modules; for one that is not merged say --pr N
+fix: the modules are the folders below modules/; for one that is not merged say --pr N
 
 "#]]
     );
@@ -297,7 +297,7 @@ INVALID (3): 1 problem. Nothing was changed.
   unknown field `hots`, expected one of schema, id, title,
   owner, host, after, runtime, inputs, secrets, health,
   jobs, acknowledge, on_failure at line 5, column 1
-fix: correct the file; schema/ has its JSON Schema
+fix: correct the file; platformctl schema prints its JSON Schema
 
 "#]]
     );
@@ -506,7 +506,7 @@ fn one_object_for_scripts() {
     assert_eq!(site.json(1, "validate")["modules"], serde_json::json!(["site"]));
     assert_eq!(site.json(1, "resume")["runs"], serde_json::json!([]));
     assert_eq!(site.json(1, "schema module")["json_schema"]["title"], "module.yaml");
-    assert_eq!(site.json(1, "status nothing")["code"], "no_state");
+    assert_eq!(site.json(1, "status nothing")["code"], "usage");
 }
 
 #[test]

@@ -176,7 +176,10 @@ fn the_printed_command_cures() {
     // A file that is not there, is open, has no key, has a value that Compose would change.
     cure(checks(&found, "secret")[0], "TOKEN=c4n4ry$x\n");
     cure(checks(&found, "secret")[1], "anything\n");
-    assert_eq!(checks(&found, "secret")[1]["fix"], format!("install -D -m 600 /dev/stdin '{at}/secrets/sub/it s.env'"));
+    assert_eq!(
+        checks(&found, "secret")[1]["fix"],
+        format!("(umask 077 && install -D -m 600 /dev/stdin '{at}/secrets/sub/it s.env')")
+    );
     mode(&root.join("secrets/app.env"), 0o640);
     let found = json(&stack);
     let facts: Vec<_> = checks(&found, "secret").iter().map(|check| check["fact"].to_string()).collect();
@@ -381,7 +384,7 @@ fn what_is_not_installed_is_named_with_its_package() {
     account("bare", 4323);
     let bin = lab.join("bare/bin");
     fs::create_dir(&bin).unwrap();
-    let tools = "tar sha256sum stat find mv setsid readlink realpath timeout df sort sed sh id date head dirname grep mktemp mkdir rm cat ln apt-cache";
+    let tools = "tar sha256sum stat find mv setsid readlink realpath timeout df sort sed sh id env date head dirname grep mktemp mkdir rm cat ln apt-cache";
     for tool in tools.split(' ') {
         let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap();
         symlink(String::from_utf8(found.stdout).unwrap().trim(), bin.join(tool)).unwrap();

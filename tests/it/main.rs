@@ -15,6 +15,7 @@ mod compose;
 mod docs;
 mod doctor;
 mod faults;
+mod gate;
 mod generated;
 mod git;
 mod host;

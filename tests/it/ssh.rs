@@ -62,6 +62,22 @@ fn a_remote_over_ssh_is_entered_once() {
     };
     until("the connection ends", || left().is_empty());
 
+    // A machine on the way is passed, and never asked in the other's place; a push may go elsewhere than a fetch comes from.
+    let (jump, forge) = (Sshd::start("", true), Sshd::start("", true));
+    forge.config(&format!("ProxyJump {}", jump.name));
+    let url = |host: &str| format!("ssh://{host}{}", site.repo.path("remote.git").display());
+    site.repo.git(&["remote", "set-url", "origin", &url(&forge.name)]);
+    let said = site.run(1, "apply site --again");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert_eq!((jump.logins(), forge.logins()), (1, 1));
+    assert_eq!((jump.sessions(), forge.sessions()), (0, 4), "two questions and two pushes");
+    site.repo.git(&["remote", "set-url", "--push", "origin", &url(&jump.name)]);
+    assert!(site.run(1, "apply site --again").starts_with("exit 0\n"));
+    assert_eq!((jump.sessions(), forge.sessions()), (2, 6));
+
+    site.repo.git(&["config", "--unset", "remote.origin.pushurl"]);
+    site.repo.git(&["remote", "set-url", "origin", &url(&sshd.name)]);
+
     // Who shares connections himself has a reason, like a second factor: his is used, and left alone.
     let own = sshd.socket();
     sshd.config(&format!("ControlMaster auto\n  ControlPath {}\n  ControlPersist 60", own.display()));
@@ -204,7 +220,10 @@ fn what_a_host_says_is_not_believed() {
     let lying = Sshd::start(&line, true);
     let site = files(&lying.transport());
     let said = site.run(0, "apply site --pr 1");
-    assert!(said.contains("what arrived is not what was sent") && said.contains("Nothing was changed."), "{said}");
+    assert!(
+        said.contains("what arrived is not what was sent") && said.contains("Nothing that runs was changed."),
+        "{said}"
+    );
     assert_eq!(site.live(), "entity not found");
 }
 

@@ -41,9 +41,11 @@ fn folder(case: &Case<'_>, seen: &Seen) -> Check {
         Folder::There(Some((_, uid))) if ![uid, 0].contains(&account.uid) => {
             fail(format!("{path} belongs to the account {uid}, not to {}", account.name), fix())
         }
-        Folder::There(Some((mode, _))) if mode & 0o077 != 0 => {
-            fail(format!("others on the host may look into {path} (mode {mode:o}, must be 700)"), fix())
-        }
+        Folder::There(Some((mode, _))) if mode & 0o077 != 0 => Check::warn(
+            "secrets",
+            format!("others on the host may see the names in {path} (mode {mode:o}, better 700)"),
+            fix(),
+        ),
         Folder::There(_) => Check::pass("secrets", "the folder is closed to others"),
     }
 }
@@ -52,7 +54,9 @@ fn file(case: &Case<'_>, seen: &Seen, trouble: &SecretTrouble) -> Check {
     let path = |file: &str| shell::word(&format!("{}/secrets/{file}", case.policy.root));
     let edit = |file: &str| Fix::host(format!("${{EDITOR:-vi}} {}", path(file)));
     let fix = match trouble {
-        SecretTrouble::Missing(file) => Fix::host(format!("install -D -m 600 /dev/stdin {}", path(file))),
+        SecretTrouble::Missing(file) => {
+            Fix::host(format!("(umask 077 && install -D -m 600 /dev/stdin {})", path(file)))
+        }
         SecretTrouble::Unreadable(file) => {
             ground::by_root(seen, &[&format!("chown {} {}", seen.account.name, path(file))])
         }

@@ -4,11 +4,19 @@ use serde_json::json;
 
 use super::{Answered, Reach};
 use crate::model::{
+    path::RepoPath,
     projection::Bind,
     refusal::{Code, Refusal},
     sacred,
     text::shown,
 };
+
+/// A folder or file of the host in some container.
+struct Mount {
+    by: String,
+    path: String,
+    writable: bool,
+}
 
 impl Reach<'_> {
     /// Every bind, and every volume that is a bind in disguise.
@@ -22,6 +30,7 @@ impl Reach<'_> {
             }
         }
         for (name, volume) in &self.model.volumes {
+            // What is not a plain bind has a door of its own; where it names a path, that is judged as well.
             if let Some(device) = volume.options.get("device").filter(|device| device.starts_with('/')) {
                 let bind = Bind { source: device.clone(), target: String::new(), writable: true };
                 count += 1;
@@ -41,18 +50,19 @@ impl Reach<'_> {
                 Refusal::new(Code::BindNotReadOnly, fact, "add :ro: a release is never changed")
             });
         }
-        let at = self.compose.binds.iter().position(|asked| *asked == bind.source);
-        let real = at.and_then(|at| self.looked.reals.get(at)).cloned().flatten();
+        let real = self.real_of(&bind.source);
         let data = format!("{}/data/", host.root);
-        if bind.source.starts_with(&data) {
-            // Made by the delivery where it is not there; it must not lead out.
-            let inside = real
-                .as_ref()
-                .is_none_or(|real| self.real_root().is_none_or(|root| real.starts_with(&format!("{root}/data/"))));
-            return (!inside).then(|| {
+        if let Some(rest) = bind.source.strip_prefix(&data) {
+            // Made by the delivery where it is not there; it must not lead out, and nobody may be able to turn it.
+            let root = self.real_root().unwrap_or_else(|| host.root.to_string());
+            let expected = format!("{root}/data/{rest}");
+            let real = real.unwrap_or(expected);
+            let plain = rest.parse::<RepoPath>().is_ok();
+            if !plain || !real.starts_with(&format!("{root}/data/")) {
                 let fact = format!("{place}: {source} leads out of {data}");
-                Refusal::new(Code::SacredPath, fact, "look at the link on the host and remove it")
-            });
+                return Some(Refusal::new(Code::SacredPath, fact, "look at the link on the host and remove it"));
+            }
+            return self.turned(bind, &real, place);
         }
         if self.is_secret(&bind.source) && !bind.writable {
             return None;
@@ -105,20 +115,75 @@ impl Reach<'_> {
             let fix = "choose another path, or allow it in platform.yaml by a reviewed change";
             return Some(Refusal::new(Code::SacredPath, format!("{leads}, which is sacred ({})", shown(sacred)), fix));
         }
-        let writers = self.looked.containers.iter().flat_map(|container| {
-            let writable = container.mounted().iter().filter(|mount| mount.writable && mount.kind == "bind");
-            writable.map(move |mount| (container, mount))
+        if allowed { None } else { self.turned(bind, real, place) }
+    }
+
+    /// Where a path of the model really lies; `None` if nothing is there.
+    fn real_of(&self, path: &str) -> Option<String> {
+        let at = self.compose.binds.iter().position(|asked| asked == path)?;
+        self.looked.reals.get(at)?.clone()
+    }
+
+    /// Whether somebody could make this path lead elsewhere by the time that a container is started: by a link at or above it, in a
+    /// folder into which a container can write. Both ways: this bind may lie below, or be what others lie below.
+    fn turned(&self, bind: &Bind, real: &str, place: &str) -> Option<Refusal> {
+        let (module, policy) = (&self.plan.intention.module, &self.plan.bound.sacred);
+        if sacred::is_allowed(module, &bind.source, bind.writable, policy) {
+            return None;
+        }
+        let below = |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        let mounts: Vec<Mount> = self.planned().chain(self.there()).collect();
+        let leads = format!("{place}: {} leads to {}", shown(&bind.source), shown(real));
+        let fix = "mount the folder above in its place, or allow this path in platform.yaml by a reviewed change";
+        if let Some(above) = mounts.iter().find(|mount| mount.writable && below(real, &mount.path)) {
+            let fact =
+                format!("{leads}, below {}, where {} can write: it could lead anywhere", shown(&above.path), above.by);
+            return Some(Refusal::new(Code::SacredPath, fact, fix));
+        }
+        let under = mounts.iter().find(|mount| bind.writable && below(&mount.path, real))?;
+        let fact = format!(
+            "{leads}, above {}, which {} mounts: {place} could make that lead anywhere",
+            shown(&under.path),
+            under.by
+        );
+        Some(Refusal::new(Code::SacredPath, fact, fix))
+    }
+
+    /// What the module's services will have mounted of the host.
+    fn planned(&self) -> impl Iterator<Item = Mount> {
+        self.services().flat_map(move |(name, service)| {
+            let binds = service.binds.iter().map(|bind| (bind.source.clone(), bind.writable));
+            let volumes = service.volumes.iter().filter_map(|mounted| self.model.volumes.get(&mounted.volume));
+            let devices = volumes.filter_map(|volume| volume.options.get("device"));
+            let devices = devices.filter(|path| path.starts_with('/')).map(|path| (path.clone(), true));
+            let by = format!("the service {}", shown(name));
+            binds.chain(devices).map(move |(path, writable)| Mount {
+                by: by.clone(),
+                path: self.real_of(&path).unwrap_or(path),
+                writable,
+            })
+        })
+    }
+
+    /// What other containers have mounted of the host, running or not.
+    fn there(&self) -> impl Iterator<Item = Mount> {
+        let own = self.project();
+        let others = self.looked.containers.iter().filter(move |container| {
+            !self.plan.remove.contains(&container.id) && !self.services().any(|(name, _)| container.is_of(own, name))
         });
-        let under = |mount: &str| real != mount && within(real, mount);
-        let (container, mount) = writers.into_iter().find(|(_, mount)| under(&mount.source)).filter(|_| !allowed)?;
-        Some(Refusal::new(
-            Code::SacredPath,
-            format!(
-                "{leads}, below {}, where the container {} can write: it could lead anywhere",
-                shown(&mount.source),
-                shown(container.name.trim_start_matches('/'))
-            ),
-            "mount that folder itself, or allow this path in platform.yaml by a reviewed change",
-        ))
+        others.flat_map(move |container| {
+            container.mounted().iter().filter_map(move |mount| {
+                let path = match mount.kind.as_str() {
+                    "bind" => Some(mount.source.as_str()),
+                    "volume" => self.looked.volumes.iter().find(|volume| volume.name == mount.name)?.device(),
+                    _ => None,
+                }?;
+                Some(Mount {
+                    by: format!("the container {}", shown(container.name.trim_start_matches('/'))),
+                    path: self.looked.leads_to(path).to_owned(),
+                    writable: mount.writable,
+                })
+            })
+        })
     }
 }

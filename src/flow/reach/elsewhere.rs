@@ -11,7 +11,7 @@ use crate::{
         refusal::{Code, Refusal},
         text::shown,
     },
-    runtime::compose::container::Container,
+    runtime::compose::{container::Container, look::Listens},
 };
 
 impl Reach<'_> {
@@ -19,9 +19,15 @@ impl Reach<'_> {
     pub(super) fn elsewhere(&self) -> Answered {
         let mut refusals = Vec::new();
         let own = self.project();
+        let module = self.plan.intention.module.as_str();
+        let root = self.plan.bound.host.root.as_str();
         for (name, service) in self.services() {
-            let others: Vec<&Container> =
-                self.looked.containers.iter().filter(|container| !container.is_of(own, name)).collect();
+            let others: Vec<&Container> = self
+                .looked
+                .containers
+                .iter()
+                .filter(|container| !container.is_of(own, name) && !self.goes(container))
+                .collect();
             let refuse = |what: String, container: &Container| {
                 let other = shown(container.name.trim_start_matches('/'));
                 Refusal::new(
@@ -52,16 +58,18 @@ impl Reach<'_> {
             let foreign = self.looked.containers.iter().find(|container| {
                 container.is_of(own, name)
                     && !container.module.is_empty()
-                    && container.module != self.plan.intention.module.as_str()
+                    && (container.module != module || container.root != root)
             });
             if let Some(other) = foreign {
-                let fact = format!("{} of project {own} is run by the module {}", shown(name), shown(&other.module));
+                let from =
+                    if other.root == root { String::new() } else { format!(" of the root {}", shown(&other.root)) };
+                let fact =
+                    format!("{} of project {own} is run by the module {}{from}", shown(name), shown(&other.module));
                 refusals.push(Refusal::new(Code::AlreadyRunningElsewhere, fact, "let one of the two modules name it"));
             }
+            refusals.extend(self.within(name, service));
             refusals.extend(self.ports(name, service));
         }
-        let module = self.plan.intention.module.as_str();
-        let root = self.plan.bound.host.root.as_str();
         let elsewhere =
             |container: &&Container| container.module == module && container.root == root && container.project != own;
         let moved = self.looked.containers.iter().find(elsewhere);
@@ -76,18 +84,45 @@ impl Reach<'_> {
         ("elsewhere", json!({"containers": self.looked.containers.len()}), refusals)
     }
 
+    /// Whether a container goes away before anything is made.
+    fn goes(&self, container: &Container) -> bool {
+        self.plan.remove.contains(&container.id)
+    }
+
+    /// Ports that two services of the module would share.
+    fn within(&self, name: &str, service: &Service) -> Option<Refusal> {
+        let any = |address: &str| matches!(address, "" | "0.0.0.0" | "::");
+        let same = |a: &Port, b: &Port| {
+            let (one, other): (BTreeSet<u16>, BTreeSet<u16>) =
+                (range(&a.published).collect(), range(&b.published).collect());
+            a.protocol == b.protocol
+                && !one.is_disjoint(&other)
+                && (any(&a.address) || any(&b.address) || a.address == b.address)
+        };
+        let earlier = self.services().take_while(|(other, _)| *other != name);
+        let clash = |(other, them): (&String, &Service)| {
+            let port = service.ports.iter().find(|port| them.ports.iter().any(|theirs| same(port, theirs)))?;
+            Some((other.clone(), port.published.clone()))
+        };
+        let (other, port) = earlier.into_iter().find_map(clash)?;
+        Some(Refusal::new(
+            Code::AlreadyRunningElsewhere,
+            format!("{} and {} both publish the port {}", shown(name), shown(&other), shown(&port)),
+            "give one of them another port",
+        ))
+    }
+
     /// Ports that a program of the host listens on, beside the engine's own.
     fn ports(&self, name: &str, service: &Service) -> Vec<Refusal> {
-        let docker: BTreeSet<u16> = self
-            .looked
-            .containers
-            .iter()
-            .flat_map(|container| container.published().map(|(_, _, port)| port))
-            .collect();
-        let wanted = service.ports.iter().filter(|port| port.protocol == "tcp").flat_map(|port| range(&port.published));
-        let taken = wanted.filter(|port| self.looked.listening.contains(port) && !docker.contains(port));
+        let published = || self.looked.containers.iter().flat_map(Container::published);
+        let of_docker =
+            |one: &Listens| published().any(|(protocol, address, port)| protocol == "tcp" && one.is_at(port, address));
+        let programs = || self.looked.listening.iter().filter(|one| !of_docker(one));
+        let wanted = service.ports.iter().filter(|port| port.protocol == "tcp");
+        let wanted = wanted.flat_map(|port| range(&port.published).map(|number| (number, port.address.as_str())));
+        let taken = wanted.filter(|(port, address)| programs().any(|one| one.clashes(*port, address)));
         taken
-            .map(|port| {
+            .map(|(port, _)| {
                 let fact = format!("{}: the port {port} is taken by a program of the host", shown(name));
                 Refusal::new(Code::AlreadyRunningElsewhere, fact, format!("on the host: ss -ltnp 'sport = :{port}'"))
             })

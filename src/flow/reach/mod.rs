@@ -19,7 +19,7 @@ use crate::{
     },
     runtime::compose::{
         self,
-        look::Looked,
+        look::{Looked, ThereNetwork},
         overlay::Overlay,
         render::{Rendered, SecretTrouble},
     },
@@ -34,7 +34,10 @@ pub(super) fn judge(plan: &Plan, compose: &Compose) -> Vec<Answered> {
         vec![engine(plan, &compose.rendered), secrets(plan, &compose.rendered), images(&compose.rendered)];
     let seen = compose.seen.as_ref().and_then(|(overlay, looked)| Some((overlay, looked, looked.model.as_ref()?)));
     let Some((overlay, looked, model)) = seen.filter(|(_, looked, _)| looked.failed.is_none()) else {
-        answers.push(("model", json!({"rendered": false}), vec![unrendered(compose)]));
+        // Where there is no Compose or no engine, that is said, and no more is known.
+        let known = compose.seen.is_some() || compose.rendered.error.is_some();
+        let refusals = if known { vec![unrendered(compose)] } else { Vec::new() };
+        answers.push(("model", json!({"rendered": false}), refusals));
         return answers;
     };
     let host = Reach { plan, compose, overlay, looked, model };
@@ -110,7 +113,7 @@ fn secrets(plan: &Plan, rendered: &Rendered) -> Answered {
     let refusals = rendered.secrets.iter().map(|trouble| {
         let fix = match trouble {
             SecretTrouble::Missing(file) => {
-                format!("on the host: install -m 600 /dev/stdin {} (then type it)", place(file))
+                format!("on the host, and then type it: (umask 077 && install -D -m 600 /dev/stdin {})", place(file))
             }
             SecretTrouble::Unreadable(file) => format!("on the host: chown that account {}", place(file)),
             SecretTrouble::Open(file) => format!("on the host: chmod 600 {}", place(file)),
@@ -125,8 +128,7 @@ fn secrets(plan: &Plan, rendered: &Rendered) -> Answered {
 }
 
 fn images(rendered: &Rendered) -> Answered {
-    // An engine that gives no answer says nothing about its images.
-    let missing = if rendered.engine.is_some() { rendered.missing_images() } else { Vec::new() };
+    let missing = rendered.missing_images();
     let refusals = missing.iter().map(|image| {
         Refusal::new(
             Code::ImageMissing,
@@ -219,11 +221,12 @@ impl Reach<'_> {
     fn networks(&self) -> Answered {
         let host = &self.plan.bound.host;
         let mut refusals = Vec::new();
-        let used: BTreeSet<&String> = self.services().flat_map(|(_, service)| &service.networks).collect();
-        let external = self.model.networks.iter().filter(|(key, network)| network.external && used.contains(key));
-        for (_, network) in external {
+        for (key, network) in &self.model.networks {
             let name = shown(&network.name);
-            if !host.networks.contains(&network.name) {
+            let there = self.looked.network(&network.name);
+            if !network.external {
+                refusals.extend(there.and_then(|there| self.others_network(key, there)));
+            } else if !host.networks.contains(&network.name) {
                 refusals.push(Refusal::new(
                     Code::Capability,
                     format!(
@@ -232,7 +235,7 @@ impl Reach<'_> {
                     ),
                     format!("merge a pull request that adds it there: networks: [{name}]"),
                 ));
-            } else if !self.looked.networks.contains(&network.name) {
+            } else if there.is_none() {
                 refusals.push(Refusal::new(
                     Code::BindMissing,
                     format!("the external network {name} is not on the host"),
@@ -240,23 +243,48 @@ impl Reach<'_> {
                 ));
             }
         }
-        ("networks", json!({"used": used}), refusals)
+        ("networks", json!({"used": self.model.networks.keys().collect::<Vec<_>>()}), refusals)
+    }
+
+    /// A network that is described as the module's own, and belongs to somebody else or carries others' containers where it would
+    /// have to be made anew.
+    fn others_network(&self, key: &str, there: &ThereNetwork) -> Option<Refusal> {
+        let (own, name) = (self.project(), shown(&there.name));
+        if there.project() != own {
+            return Some(Refusal::new(
+                Code::Capability,
+                format!("the network {name} is on the host and does not belong to the project {own}"),
+                format!(
+                    "write `external: true` beside its name, and have it among `networks:` of the host; or give it another name: {key}"
+                ),
+            ));
+        }
+        if !self.plan.networks.contains(key) {
+            return None;
+        }
+        let ours = |id: &String| {
+            let containers = self.looked.containers.iter();
+            containers.filter(|container| container.id == *id).any(|container| {
+                self.plan.remove.contains(id) || self.services().any(|(name, _)| container.is_of(own, name))
+            })
+        };
+        let other = there.attached().find(|id| !ours(id))?;
+        let container = self.looked.containers.iter().find(|container| container.id == *other);
+        let container = container.map_or(other.as_str(), |container| container.name.trim_start_matches('/'));
+        Some(Refusal::new(
+            Code::AlreadyRunningElsewhere,
+            format!(
+                "the network {name} would have to be made anew, and the container {}, which is not of this module, is on it",
+                shown(container)
+            ),
+            "stop that container first, or give the network another name",
+        ))
     }
 
     /// Data that a change would drop or replace.
     fn data(&self) -> Answered {
-        let mut risks: Vec<(String, DataAction, String)> =
+        let risks: Vec<(String, DataAction, String)> =
             self.plan.risks.iter().map(|risk| (risk.data.clone(), risk.action, risk.service.clone())).collect();
-        for volume in self.model.volumes.values().filter(|volume| !volume.external) {
-            let there = self.looked.volumes.iter().find(|there| there.name == volume.name);
-            let driver = if volume.driver.is_empty() { "local" } else { &volume.driver };
-            let differs = there.is_some_and(|there| {
-                there.driver != driver || there.options.clone().unwrap_or_default() != volume.options
-            });
-            if differs {
-                risks.push((volume.name.clone(), DataAction::Replace, "its volume".to_owned()));
-            }
-        }
         let open = risks.iter().filter(|(data, action, _)| !acknowledged(self.plan, data, *action));
         let refusals = open.map(|(data, action, service)| {
             let word = match action {
@@ -278,6 +306,32 @@ impl Reach<'_> {
                 format!("if that is meant, a pull request adds to module.yaml: acknowledge: [{{data: {data}, action: {word}, reason: …}}]"),
             )
         });
-        ("data", json!({"risks": risks.len()}), refusals.collect())
+        let refusals = refusals.chain(self.volumes()).collect();
+        ("data", json!({"risks": risks.len()}), refusals)
+    }
+
+    /// Volumes that are described as the module's own, and are somebody else's or are not as described: Compose uses what is there.
+    fn volumes(&self) -> impl Iterator<Item = Refusal> {
+        let own = self.model.volumes.values().filter(|volume| !volume.external);
+        own.filter_map(|volume| {
+            let there = self.looked.volumes.iter().find(|there| there.name == volume.name)?;
+            let name = shown(&volume.name);
+            if there.project() != self.project() {
+                return Some(Refusal::new(
+                    Code::Capability,
+                    format!("the volume {name} is on the host and does not belong to the project {}", self.project()),
+                    format!("write `external: true` beside its name, which takes an entry external_volume:{name}; or give it another name"),
+                ));
+            }
+            let driver = if volume.driver.is_empty() { "local" } else { &volume.driver };
+            let differs = there.driver != driver || there.options.clone().unwrap_or_default() != volume.options;
+            differs.then(|| {
+                Refusal::new(
+                    Code::DataAtRisk,
+                    format!("the volume {name} on the host has another driver or other options, and Compose changes no volume"),
+                    format!("give the new one another name; or save the data, and on the host: docker volume rm {name}"),
+                )
+            })
+        })
     }
 }

@@ -10,7 +10,7 @@ use crate::model::{
     module::DataAction,
     path::HostPath,
     plan::{Action, Change, Data, Downtime},
-    projection::Service,
+    projection::{Follow, Network, Service},
 };
 
 /// Data that a change would drop or replace.
@@ -45,6 +45,8 @@ pub struct Wanted<'a> {
     pub named: &'a BTreeMap<String, String>,
     /// Volumes' names on the host, by their keys in the model.
     pub volumes: &'a BTreeMap<String, String>,
+    /// The model's networks, by key.
+    pub networks: &'a BTreeMap<String, Network>,
     /// The services as they are written now, and as they were written in what is applied.
     pub written: (&'a BTreeMap<String, Value>, &'a BTreeMap<String, Value>),
     /// Jobs are run again, and everything else as it needs.
@@ -60,17 +62,21 @@ pub struct Changes {
     pub risks: Vec<Risk>,
     /// Ids of the containers that go away.
     pub remove: Vec<String>,
+    /// Keys of the networks that are made anew, with everything on them.
+    pub networks: BTreeSet<String>,
 }
 
 /// Compares.
 pub fn changes(wanted: &Wanted<'_>, seen: &Looked) -> Changes {
-    let mut out = Changes::default();
+    let mut out = Changes { networks: wanted.networks_anew(seen), ..Changes::default() };
     for (name, service) in wanted.services {
         let there: Vec<&Container> =
             seen.containers.iter().filter(|container| container.is_of(wanted.project, name)).collect();
         let risks = wanted.risks(name, service, &there);
-        if let Some((action, reasons)) = wanted.action(name, service, &there, seen) {
+        if let Some((action, reasons)) = wanted.action(name, service, &there, seen, &out.networks) {
             let downtime = match action {
+                // Stopped while its network is made anew.
+                Action::Start if reasons.iter().any(|reason| reason.starts_with("network:")) => Downtime::Restart,
                 Action::Create | Action::None | Action::Start => Downtime::None,
                 Action::Adopt | Action::Recreate | Action::Remove => Downtime::Restart,
             };
@@ -79,9 +85,11 @@ pub fn changes(wanted: &Wanted<'_>, seen: &Looked) -> Changes {
             out.risks.extend(risks);
         }
     }
+    wanted.followers(&mut out.changes);
     let ours = |container: &&Container| {
         container.project == wanted.project
             && container.module == wanted.module.as_str()
+            && container.root == wanted.root.as_str()
             && !wanted.services.contains_key(&container.service)
     };
     let gone: Vec<&Container> = seen.containers.iter().filter(ours).collect();
@@ -99,12 +107,71 @@ pub fn changes(wanted: &Wanted<'_>, seen: &Looked) -> Changes {
 }
 
 impl Wanted<'_> {
+    /// Networks of the project that are not as described any more. Compose removes such a network and makes it anew, which it can
+    /// only do with everything on it stopped: all services on it go along.
+    fn networks_anew(&self, seen: &Looked) -> BTreeSet<String> {
+        let written = |written: &BTreeMap<String, Value>, key: &str| {
+            let of = |service: &Value| service.get("uses")?.get(format!("networks/{key}")).cloned();
+            written.values().find_map(of)
+        };
+        let own = self.networks.iter().filter(|(_, network)| !network.external);
+        let there = own.filter_map(|(key, network)| Some((key, network, seen.network(&network.name)?)));
+        let anew = there.filter(|(key, network, there)| {
+            // What is not described any more shows in what was described before.
+            let (now, before) = (written(self.written.0, key), written(self.written.1, key));
+            there.project() == self.project && (there.differs(network) || (!self.written.1.is_empty() && now != before))
+        });
+        anew.map(|(key, _, _)| key.clone()).collect()
+    }
+
+    /// Services that are made anew or restarted with another one.
+    fn followers(&self, changes: &mut Vec<Change>) {
+        loop {
+            let anew: BTreeSet<String> = changes
+                .iter()
+                .filter(|change| matches!(change.action, Action::Adopt | Action::Recreate))
+                .map(|change| change.service.clone())
+                .collect();
+            let known = changes.len();
+            let mut grown = false;
+            for (name, service) in self.services {
+                let Some((of, follow)) = service.follows.iter().find(|(of, _)| anew.contains(*of)) else { continue };
+                let at = changes.iter().position(|change| change.service == *name);
+                let (action, reason) = match follow {
+                    Follow::Namespace => (Action::Recreate, format!("service:{of}")),
+                    Follow::Restart => (Action::Start, format!("depends_on:{of}")),
+                };
+                let change = Change {
+                    service: name.clone(),
+                    action,
+                    reasons: vec![reason],
+                    downtime: Downtime::Restart,
+                    data: Data::None,
+                };
+                match at {
+                    None => changes.push(change),
+                    // One that would only be started must be made anew.
+                    Some(at) if action == Action::Recreate && changes[at].action == Action::Start => {
+                        changes[at] = change;
+                        grown = true;
+                    }
+                    Some(_) => {}
+                }
+            }
+            if changes.len() == known && !grown {
+                break;
+            }
+        }
+        changes.sort_by(|a, b| a.service.cmp(&b.service));
+    }
+
     fn action(
         &self,
         name: &str,
         service: &Service,
         there: &[&Container],
         seen: &Looked,
+        anew: &BTreeSet<String>,
     ) -> Option<(Action, Vec<String>)> {
         let job = self.jobs.iter().any(|job| job == name);
         let reason = |reason: &str| vec![reason.to_owned()];
@@ -115,8 +182,10 @@ impl Wanted<'_> {
         let hash = seen.hashes.get(name);
         let other_image = there.iter().any(|container| image.as_ref() != Some(&container.image));
         let other_hash = there.iter().any(|container| hash != Some(&container.hash));
+        let networks: Vec<String> =
+            service.networks.intersection(anew).map(|network| format!("network:{network}")).collect();
         if other_image || other_hash {
-            let mut reasons = Vec::new();
+            let mut reasons = networks;
             if other_image {
                 reasons.push("image".to_owned());
             }
@@ -134,6 +203,9 @@ impl Wanted<'_> {
                 Action::Recreate
             };
             return Some((action, reasons));
+        }
+        if !networks.is_empty() {
+            return Some((Action::Start, networks));
         }
         if there.len() as u64 != service.replicas {
             return Some((Action::Start, vec![format!("replicas:{}", service.replicas)]));
@@ -215,8 +287,13 @@ fn major(image: &str) -> (Option<&str>, Option<u64>) {
     let Some((repository, tag)) = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) else {
         return (None, None);
     };
-    let digits: String = tag.trim_start_matches('v').chars().take_while(char::is_ascii_digit).collect();
-    (Some(repository), digits.parse().ok())
+    let repository = repository.strip_prefix("docker.io/").unwrap_or(repository);
+    let repository = repository.strip_prefix("library/").unwrap_or(repository);
+    // `7.2`, `v8-alpine`, `pg16`; not the digits of a commit.
+    let number = tag.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let digits = number.len() - number.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let ends = number[digits..].chars().next().is_none_or(|c| matches!(c, '.' | '-' | '_' | '+'));
+    (Some(repository), number[..digits].parse().ok().filter(|_| ends))
 }
 
 /// In what a definition differs from the one that is applied: names of variables, else keys.
@@ -270,6 +347,10 @@ mod tests {
         assert_eq!(major("host:5000/redis"), (None, None));
         assert_eq!(major("host:5000/redis:v8-alpine@sha256:x"), (Some("host:5000/redis"), Some(8)));
         assert_eq!(major("redis:latest"), (Some("redis"), None));
+        assert_eq!(major("pgvector/pgvector:pg16"), (Some("pgvector/pgvector"), Some(16)));
+        assert_eq!(major("docker.io/library/postgres:15-bookworm"), (Some("postgres"), Some(15)));
+        assert_eq!(major("site:4f0a1b2"), (Some("site"), None));
+        assert_eq!(major("site:sha-4f0a1b2"), (Some("site"), None));
     }
 
     #[test]

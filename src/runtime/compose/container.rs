@@ -118,11 +118,8 @@ impl Container {
 
     /// Whether it ended and will not be started again by the engine.
     pub fn has_ended(&self) -> bool {
-        let again = match self.restart.as_str() {
-            "always" | "unless-stopped" => true,
-            "on-failure" => self.exit != 0,
-            _ => false,
-        };
+        // With `on-failure` it is `restarting` as long as there are tries left.
+        let again = matches!(self.restart.as_str(), "always" | "unless-stopped");
         matches!(self.status.as_str(), "exited" | "dead") && !again
     }
 }

@@ -159,7 +159,7 @@ pub fn how(
         lines("p/services", services),
         lines("p/secrets", manifest.secrets.iter().map(|secret| &secret.file)),
         lines("p/keys", keys),
-        text("p/vars", format!("PLATFORM_HOST='{name}'\n{vars}")),
+        text("p/vars", format!("{vars}PLATFORM_HOST='{name}'\n")),
     ];
     // A file of the right name with the declared keys and no value: what is rendered with it may leave the host.
     for file in stand_ins {

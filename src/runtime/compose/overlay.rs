@@ -89,6 +89,9 @@ impl Overlaid<'_> {
                     inputs.insert(format!("{kind} {given} {}", content.key));
                     mounts.insert(format!("{kind}/{given}"), content);
                 }
+                if let Some(digest) = self.model.contents.get(&(*kind, given.clone())) {
+                    inputs.insert(format!("{kind} {given} {digest}"));
+                }
             }
             let inputs = Digest::of(inputs.into_iter().collect::<Vec<_>>().join("\n").as_bytes());
             let mut overlay = json!({

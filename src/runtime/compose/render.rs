@@ -128,6 +128,10 @@ pub(super) fn image_id(text: &str) -> Option<String> {
 impl Rendered {
     /// Images of the module's own services that the host does not have.
     pub fn missing_images(&self) -> Vec<String> {
+        // An engine that gives no answer says nothing about its images.
+        if self.engine.is_none() {
+            return Vec::new();
+        }
         let services = self.model.iter().flat_map(|model| model.services.values());
         let missing = services.filter(|service| self.images.get(&service.image).cloned().flatten().is_none());
         let names: BTreeSet<String> = missing.map(|service| service.image.clone()).collect();

@@ -23,8 +23,9 @@ render() { # BASE SECRETS OUT [FILE…]: renders the services of $p/services; mo
 	base=$1 secrets=$2 out=$3
 	shift 3
 	{
-		printf "PLATFORM_ROOT='%s'\nPLATFORM_SECRETS='%s'\nPLATFORM_DATA='%s'\n" "$root" "$secrets" "$root/data"
 		cat "$p/vars"
+		# What is said last counts.
+		printf "PLATFORM_ROOT='%s'\nPLATFORM_SECRETS='%s'\nPLATFORM_DATA='%s'\n" "$root" "$secrets" "$root/data"
 	} >"$out.env"
 	more=${1:-}
 	set -- -p "$project" --project-directory "$base/$folder"
@@ -37,7 +38,7 @@ render() { # BASE SECRETS OUT [FILE…]: renders the services of $p/services; mo
 	while IFS= read -r each; do set -- "$@" "$each"; done <"$p/services"
 	docker_ compose "$@" >"$out.raw" 2>"$out.err" </dev/null || return 1
 	# What was rendered here stands for the release and for the secrets at their place.
-	sed "s|$base/|$release/|g; s|$secrets/|$root/secrets/|g" "$out.raw" >"$out"
+	sed "s|$base/|$release/|g; s|$secrets\([^A-Za-z0-9._-]\)|$root/secrets\1|g" "$out.raw" >"$out"
 	rm -f "$out.raw"
 }
 own_secrets() { # DIR: the folder of secrets as the module may see it: its own files, and empty ones where others' are named

@@ -12,19 +12,53 @@ mkdir -p "$p/stand-in"
 own_secrets "$tmp/s"
 render "$tmp/t" "$p/stand-in" "$tmp/shown" "$p/override.json" &
 shown=$!
+# Beside each container, what it has mounted of the host: where that really lies is asked below.
+container="$container"'{{range .Mounts}}{{if eq .Type "bind"}}{{printf "\nsource %s" .Source}}{{end}}{{end}}'
+volume='volume {"name":{{json .Name}},"driver":{{json .Driver}},"options":{{json .Options}},"labels":{{json .Labels}}}{{with index .Options "device"}}{{printf "\nsource %s" .}}{{end}}'
+network='network {"name":{{json .Name}},"driver":{{json .Driver}},"options":{{json .Options}},"internal":{{json .Internal}},"attachable":{{json .Attachable}},"ipv6":{{json .EnableIPv6}},"ipam":{{json .IPAM.Config}},"labels":{{json .Labels}},"attached":{{json .Containers}}}'
+every() { # KIND FORMAT: a line for each that is there; one that goes away meanwhile is not
+	ids=$(docker_ "$1" ls -q 2>/dev/null) || return 1
+	[ -z "$ids" ] || docker_ "$1" inspect --format "$2" $ids 2>"$tmp/$1.err" || ! grep -qvi 'no such\|not found' "$tmp/$1.err"
+}
 containers >"$tmp/containers" &
 seen=$!
 docker_ info --format 'engine {{json .DockerRootDir}}' >"$tmp/engine" 2>/dev/null &
 engine_=$!
+every volume "$volume" >"$tmp/volumes" &
+volumes=$!
+every network "$network" >"$tmp/networks" &
+networks=$!
 if render "$tmp/t" "$tmp/s" "$tmp/final" "$p/override.json"; then
-	docker_ compose -p "$project" --project-directory "$release/$folder" --env-file /dev/null -f - config --hash '*' \
-		<"$tmp/final" 2>/dev/null | sed 's/^/hash /'
+	# Compose hashes a namespace that is shared with another service as that of its container.
+	sed -n 's/^      "network_mode": "service:\([^"]*\)".*/\1/p; s/^      "ipc": "service:\([^"]*\)".*/\1/p; s/^      "pid": "service:\([^"]*\)".*/\1/p' \
+		"$tmp/final" | sort -u | while IFS= read -r each; do
+		id=$(docker_ ps -aq --no-trunc --filter "label=com.docker.compose.project=$project" \
+			--filter "label=com.docker.compose.service=$each" --filter label=com.docker.compose.oneoff=False | head -n 1)
+		[ -z "$id" ] || for key in network_mode ipc pid; do
+			printf 's|^      "%s": "service:%s"|      "%s": "container:%s"|\n' "$key" "$each" "$key" "$id"
+		done
+	done >"$tmp/shared"
+	sed -f "$tmp/shared" "$tmp/final" | docker_ compose -p "$project" --project-directory "$release/$folder" --env-file /dev/null \
+		--profile '*' -f - config --hash '*' 2>/dev/null | sed 's/^/hash /'
 	printf 'final %s\n' "$(cat "$p/salt" "$tmp/final" | sum)"
 else
 	say 'failed final'
 fi
-wait "$seen" && cat "$tmp/containers" || say 'failed containers'
-wait "$engine_" && cat "$tmp/engine" || say 'failed containers'
+answer() { # PROCESS KIND FILE: its lines of that kind, if it got to its end
+	wait "$1" || { say 'failed containers'; return; }
+	grep "^$2 " "$3" || :
+}
+answer "$seen" container "$tmp/containers"
+answer "$engine_" engine "$tmp/engine"
+answer "$volumes" volume "$tmp/volumes"
+answer "$networks" network "$tmp/networks"
+sed -n 's|^source /|/|p' "$tmp/containers" "$tmp/volumes" | sort -u >"$tmp/sources"
+sed 's/^/source /' "$tmp/sources"
+tr '\n' '\000' <"$tmp/sources" | xargs -0 -r realpath -m -- >"$tmp/leads" 2>/dev/null
+if [ "$(wc -l <"$tmp/leads")" -ne "$(wc -l <"$tmp/sources")" ]; then
+	while IFS= read -r each; do realpath -m -- "$each" 2>/dev/null || printf '%s\n' "$each"; done <"$tmp/sources" >"$tmp/leads"
+fi
+sed 's/^/leads /' "$tmp/leads"
 count=0
 while IFS= read -r each; do
 	printf 'bind %s %s\n' "$count" "$(realpath -e -- "$each" 2>/dev/null || printf -)"
@@ -36,12 +70,6 @@ while IFS= read -r each; do
 	count=$((count + 1))
 done <"$p/sacred"
 while IFS= read -r each; do [ ! -e "$root/files/$each" ] || printf 'have %s\n' "$each"; done <"$p/contents"
-while IFS= read -r each; do
-	docker_ volume inspect --format 'volume {"name":{{json .Name}},"driver":{{json .Driver}},"options":{{json .Options}}}' -- "$each" 2>/dev/null
-done <"$p/volumes"
-while IFS= read -r each; do
-	docker_ network inspect --format 'network {{json .Name}}' -- "$each" 2>/dev/null
-done <"$p/networks"
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ here _ state _; do [ "$state" != 0A ] || printf 'listen %s\n' "$here"; done
 if wait "$shown"; then
 	printf 'model\n'

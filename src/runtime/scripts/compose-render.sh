@@ -18,7 +18,7 @@ secret_keys <"$p/keys"
 if render "$tmp/t" "$tmp/p/stand-in" "$tmp/model"; then
 	sed -n 's/^      "image": "\(.*\)",\{0,1\}$/\1/p' "$tmp/model" | sort -u >"$tmp/images"
 	limit=20
-	docker_ version --format 'engine {{.Server.Version}}' 2>/dev/null || say 'engine -'
+	docker_ version --format 'engine {{.Server.Version}}' 2>/dev/null || { say 'engine -'; : >"$tmp/images"; }
 	while IFS= read -r image; do
 		id=$(docker_ image inspect --format '{{.Id}}' -- "$image" 2>/dev/null) || id=-
 		printf 'image %s %s\n' "$id" "$image"
@@ -30,6 +30,8 @@ if render "$tmp/t" "$tmp/p/stand-in" "$tmp/model"; then
 else
 	wait "$version"
 	printf 'compose %s\n' "$(head -n 1 "$tmp/version")"
+	limit=20
+	docker_ version --format 'engine {{.Server.Version}}' 2>/dev/null || say 'engine -'
 	# Rendered without a secret's value: what Compose says cannot hold one.
 	printf 'error %s\n' "$(sed "s|$tmp/t/||g" "$tmp/model.err" | tail -n 1 | cut -c 1-500)"
 	say end

@@ -8,7 +8,7 @@ root=$1 run=$4
 dir=$root/runs/$run
 if ! mkdir -m 0700 "$dir" 2>/dev/null; then
 	# This run was begun before: it is never begun twice. What became of it is in its folder.
-	[ -f "$dir/result.json" ] && cat "$dir/result.json" && exit 0
+	[ -s "$dir/result.json" ] && cat "$dir/result.json" && exit 0
 	printf 'again\n'
 	exit 5
 fi
@@ -24,8 +24,9 @@ dir=$root/runs/$run
 lock=$root/locks/$scope
 p=$dir/p
 result() { # RC STEP
-	printf '{"run":"%s","nonce":"%s","rc":%d,"step":"%s"}\n' "$run" "$nonce" "$1" "$2" >"$dir/result.tmp"
+	# Room first: a result that could not be written whole is none, and is asked for again.
 	rm -rf "$dir/s" "$dir"/final* "$dir/home"
+	printf '{"run":"%s","nonce":"%s","rc":%d,"step":"%s"}\n' "$run" "$nonce" "$1" "$2" >"$dir/result.tmp" || exit 1
 	sync -f "$dir/result.tmp" 2>/dev/null || sync
 	mv -T "$dir/result.tmp" "$dir/result.json"
 	exit 0
@@ -51,11 +52,12 @@ done <"$p/reals"
 printf '%s\n' "$fence" >"$counter.tmp" && mv -T "$counter.tmp" "$counter" || result 1 fence
 cp "$p/witness" "$root/witness.tmp" && mv -T "$root/witness.tmp" "$root/witness.json" || result 1 witness
 limit=3600
+# Docker's commands hold the lock with this shell: should it be killed, they still are at it. No container inherits it.
 up() {
 	set --
 	while IFS= read -r each; do set -- "$@" "$each"; done <"$p/changed"
 	[ "$#" -eq 0 ] || docker_ compose -p "$project" --project-directory "$release/$folder" --env-file /dev/null -f - up -d --no-build \
-		--pull never --no-deps "$@" <"$dir/final" >>"$dir/up" 2>&1 9>&-
+		--pull never --no-deps "$@" <"$dir/final" >>"$dir/up" 2>&1
 }
 leftovers() { # what a kill in the middle of a recreation left: "<12 digits>_<name>", created and never started
 	docker_ ps -a --no-trunc --filter "label=com.docker.compose.project=$project" --filter status=created --format '{{.ID}} {{.Names}}' |
@@ -66,13 +68,14 @@ leftovers() { # what a kill in the middle of a recreation left: "<12 digits>_<na
 		done
 }
 while IFS= read -r id; do
-	docker_ stop "$id" >/dev/null 2>&1 9>&-
-	docker_ rm "$id" >/dev/null 2>&1 9>&- || result 1 remove
+	docker_ stop "$id" >/dev/null 2>&1
+	# Somebody may have removed it meanwhile.
+	docker_ rm "$id" >/dev/null 2>&1 || [ -z "$(docker_ ps -aq --filter "id=$id")" ] || result 1 remove
 done <"$p/remove"
 # Compose does not start what is paused.
 while IFS= read -r each; do
 	for id in $(docker_ ps -q --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$each" --filter status=paused); do
-		docker_ unpause "$id" >/dev/null 2>&1 9>&-
+		docker_ unpause "$id" >/dev/null 2>&1
 	done
 done <"$p/changed"
 if ! up; then
@@ -84,5 +87,5 @@ result 0 done
 STEP
 setsid sh "$dir/step.sh" "$@" </dev/null >"$dir/log" 2>&1 &
 wait $! || :
-[ -f "$dir/result.json" ] || { printf 'unfinished\n'; exit 6; }
+[ -s "$dir/result.json" ] || { printf 'unfinished\n'; exit 6; }
 cat "$dir/result.json"

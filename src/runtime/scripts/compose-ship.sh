@@ -53,6 +53,11 @@ for each in "$tmp"/f/*; do
 	mv -T "$each" "$root/files/${each##*/}" 2>/dev/null || [ -e "$root/files/${each##*/}" ] || fail rename
 done
 [ "$answer" = 'shipped reused' ] || mv -T "$tmp/r" "$there" || fail rename
-while IFS= read -r each; do [ -e "$root/data/$each" ] || mkdir -p "$root/data/$each" || fail mkdir; done <"$tmp/m/data"
+data=$(realpath -e -- "$root/data") || fail mkdir
+while IFS= read -r each; do
+	[ -e "$root/data/$each" ] && continue
+	# No link may lead elsewhere by now.
+	case $(realpath -m -- "$root/data/$each") in "$data"/*) mkdir -p "$root/data/$each" || fail mkdir ;; *) fail mkdir ;; esac
+done <"$tmp/m/data"
 sync -f "$root/releases/$module" 2>/dev/null || sync
 printf '%s\n' "$answer"

@@ -1,5 +1,6 @@
 # compose-watch ROOT MODULE PROJECT ENGINE SEEN WAIT_S SERVICES SECRETS [PROBE…]: how the containers of some services are. Answers
-# as soon as that is not what SEEN (a digest) says, or after WAIT_S. Each PROBE is "KIND ARGUMENTS…", quoted for sh. Only reads.
+# as soon as that is not what SEEN (a digest) says, or after WAIT_S. SERVICES and SECRETS are lists, one a line; each PROBE is
+# "KIND ARGUMENTS…", quoted for sh. Only reads.
 module=$2 project=$3 engine=$4 seen=$5 until=$(($(date +%s) + $6)) services=$7 secrets=$8
 shift 8
 tmp=$(mktemp -d) || { printf 'failed tmp\n'; exit 0; }
@@ -21,14 +22,17 @@ probes() {
 exec_probe() { # SERVICE COMMAND…
 	service=$1
 	shift
-	id=$(docker_ ps -q --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$service" | head -n 1)
+	id=$(docker_ ps -q --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$service" \
+		--filter label=com.docker.compose.oneoff=False | head -n 1)
 	[ -n "$id" ] || { printf 'fail refused\n'; return; }
 	limit=10
 	docker_ exec "$id" "$@" >/dev/null 2>&1 </dev/null && printf 'pass\n' || printf 'fail status\n'
 }
 sample() {
 	if containers --filter "label=com.docker.compose.project=$project" >"$tmp/all"; then
-		for each in $services; do grep -F "\"service\":\"$each\"" "$tmp/all" || :; done
+		printf '%s\n' "$services" | while IFS= read -r each; do
+			[ -z "$each" ] || grep -F "\"service\":\"$each\"" "$tmp/all" || :
+		done
 	else
 		printf 'failed engine\n'
 	fi
@@ -42,7 +46,8 @@ while :; do
 	sleep 0.2
 done
 cat "$tmp/sample"
-for each in $secrets; do
-	[ ! -r "$root/secrets/$each" ] || printf 'secret %s %s\n' "$(cat "$root/key" "$root/secrets/$each" | sum)" "$each"
+printf '%s\n' "$secrets" | while IFS= read -r each; do
+	[ -z "$each" ] || [ ! -f "$root/secrets/$each" ] || [ ! -r "$root/secrets/$each" ] ||
+		printf 'secret %s %s\n' "$(cat "$root/key" "$root/secrets/$each" | sum)" "$each"
 done
 printf 'sample %s\n' "$now"

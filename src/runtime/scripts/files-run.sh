@@ -8,7 +8,7 @@ root=$1 run=$4
 dir=$root/runs/$run
 if ! mkdir -m 0700 "$dir" 2>/dev/null; then
 	# This run was begun before: it is never begun twice. What became of it is in its folder.
-	[ -f "$dir/result.json" ] && cat "$dir/result.json" && exit 0
+	[ -s "$dir/result.json" ] && cat "$dir/result.json" && exit 0
 	printf 'again\n'
 	exit 5
 fi
@@ -19,7 +19,7 @@ shift 9
 dir=$root/runs/$run
 lock=$root/locks/$scope
 result() { # RC STEP
-	printf '{"run":"%s","nonce":"%s","rc":%d,"step":"%s","release":"%s"}\n' "$run" "$nonce" "$1" "$2" "$release" >"$dir/result.tmp"
+	printf '{"run":"%s","nonce":"%s","rc":%d,"step":"%s","release":"%s"}\n' "$run" "$nonce" "$1" "$2" "$release" >"$dir/result.tmp" || exit 1
 	sync -f "$dir/result.tmp" 2>/dev/null || sync
 	mv -T "$dir/result.tmp" "$dir/result.json"
 	exit 0
@@ -47,5 +47,5 @@ result 0 done
 STEP
 setsid sh "$dir/step.sh" "$@" </dev/null >"$dir/log" 2>&1 &
 wait $! || :
-[ -f "$dir/result.json" ] || { printf 'unfinished\n'; exit 6; }
+[ -s "$dir/result.json" ] || { printf 'unfinished\n'; exit 6; }
 cat "$dir/result.json"

@@ -2,7 +2,7 @@
 set -u
 root=$1 scope=$2 run=$3
 dir=$root/runs/$run
-if [ -f "$dir/result.json" ]; then
+if [ -s "$dir/result.json" ]; then
 	cat "$dir/result.json"
 elif [ -e "$dir/tombstone" ]; then
 	printf 'tombstone\n'

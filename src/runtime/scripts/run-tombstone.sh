@@ -6,7 +6,7 @@ dir=$root/runs/$run
 mkdir -p "$root/runs" "$root/locks"
 exec 9>>"$root/locks/$scope"
 flock -w 30 9 || { printf 'running\n'; exit 0; }
-if [ -f "$dir/result.json" ]; then
+if [ -s "$dir/result.json" ]; then
 	cat "$dir/result.json"
 else
 	mkdir -p "$dir"

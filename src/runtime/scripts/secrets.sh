@@ -15,8 +15,10 @@ secret_files() { # <a file a line, as declared
 secret_values() { # <a file a line that Compose reads as environment
 	while IFS= read -r each; do
 		[ -n "$each" ] && [ -r "$root/secrets/$each" ] || continue
-		# Compose would replace what looks like a variable, without a word: only in single quotes a value stays as it is.
-		grep -qE "^[^#=]*=[[:space:]]*([^'[:space:]].*)?[\$]" "$root/secrets/$each" && printf 'secret dollar %s\n' "$each"
+		# Compose would replace what looks like a variable, without a word: only in a line KEY='value' a value stays as it is.
+		grep '[$]' "$root/secrets/$each" | grep -v '^[[:space:]]*#' |
+			grep -qvE "^[[:space:]]*(export[[:space:]]+)?[A-Za-z_][A-Za-z0-9_.-]*[[:space:]]*=[[:space:]]*'[^'\\\\]*'[[:space:]]*\$" &&
+			printf 'secret dollar %s\n' "$each"
 	done
 }
 secret_keys() { # <"KEY FILE" a line

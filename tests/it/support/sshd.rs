@@ -48,7 +48,7 @@ impl Sshd {
         let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &path("key")]).status();
         assert!(made.unwrap().success());
         let config = format!(
-            "{lines}\nListenAddress 127.0.0.1:{port}\nHostKey {}\nPidFile none\nAuthorizedKeysFile {}\nPasswordAuthentication no\n\
+            "{lines}\nLogLevel VERBOSE\nListenAddress 127.0.0.1:{port}\nHostKey {}\nPidFile none\nAuthorizedKeysFile {}\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nUseDNS no\nMaxStartups 200\n",
             path("key"),
             lab().join("home/.ssh/authorized_keys").display()
@@ -76,9 +76,14 @@ impl Sshd {
         format!("[127.0.0.1]:{} {}", self.port, fields.join(" "))
     }
 
-    /// How often somebody was let in. Takes `LogLevel INFO`, which is the default.
+    /// How often somebody was let in.
     pub(crate) fn logins(&self) -> usize {
         fs::read_to_string(self.dir.path().join("log")).unwrap().matches("Accepted publickey").count()
+    }
+
+    /// How many commands were started in all its logins.
+    pub(crate) fn sessions(&self) -> usize {
+        fs::read_to_string(self.dir.path().join("log")).unwrap().matches("Starting session: command").count()
     }
 
     /// A place for the socket of a connection that a user shares himself.

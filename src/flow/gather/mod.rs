@@ -1,5 +1,7 @@
 //! Gathering a closure: every tracked file that decides what runs, and every reason why one may not.
 
+mod missing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -18,7 +20,7 @@ use crate::{
         path::RepoPath,
         problem::Problem,
         refusal::Code,
-        text, variable,
+        text,
     },
     port::{Answer, Entry, Mode, PortError},
 };
@@ -32,6 +34,8 @@ pub(super) struct Gathering<'a> {
     written: Vec<Value>,
     services: Vec<(RepoPath, compose::Service)>,
     rendering: Rendering,
+    /// Services of profiles that are not active: they run only if they are named.
+    inactive: BTreeSet<String>,
     problems: Vec<Problem>,
 }
 
@@ -45,6 +49,7 @@ impl<'a> Gathering<'a> {
             written: Vec::new(),
             services: Vec::new(),
             rendering: Rendering::default(),
+            inactive: BTreeSet::new(),
             problems: Vec::new(),
         }
     }
@@ -153,10 +158,17 @@ impl<'a> Gathering<'a> {
             self.rendering.reads.insert(path.clone());
         }
         self.undeclared(manifest);
+        self.imageless();
         self.rendering.services = match runtime.services.as_slice() {
-            [] => defined.iter().cloned().collect(),
+            [] => defined.difference(&self.inactive).cloned().collect(),
             named => named.to_vec(),
         };
+        self.must(
+            defined.is_empty() || !self.rendering.services.is_empty(),
+            &["runtime"],
+            "every service has a profile, and none of them is active",
+            "name the profiles in runtime.profiles, or the services in runtime.services",
+        )?;
         for (at, probe) in manifest.health.probes.iter().enumerate() {
             if let Some(service) = &probe.service {
                 let message =
@@ -219,49 +231,15 @@ impl<'a> Gathering<'a> {
                 if defines {
                     defined.insert(service.name.clone());
                 }
+                let active = |profile: &String| *profile == "*" || manifest.runtime.profiles.contains(profile);
+                if !service.profiles.is_empty() && !service.profiles.iter().any(active) {
+                    self.inactive.insert(service.name.clone());
+                }
                 self.written.push(json!({"name": service.name, "written": service.written}));
                 self.services.push((file.clone(), service));
             }
         }
         Ok(())
-    }
-
-    /// Names that have a value when the module's files are rendered.
-    fn known_variables(&self, manifest: &Manifest) -> Answer<BTreeSet<String>> {
-        let own = ["PLATFORM_ROOT", "PLATFORM_SECRETS", "PLATFORM_DATA", "PLATFORM_HOST"].map(str::to_owned);
-        let mut known: BTreeSet<String> = own.into_iter().chain(manifest.runtime.vars.keys().cloned()).collect();
-        for path in &manifest.runtime.env_files {
-            let text = self.content.text(path)?.map(|(_, bytes)| String::from_utf8_lossy(&bytes).into_owned());
-            let names = text.iter().flat_map(|text| text.lines()).filter_map(|line| line.split_once('='));
-            known.extend(names.map(|(name, _)| name.trim().trim_start_matches("export ").trim().to_owned()));
-        }
-        Ok(known)
-    }
-
-    /// Variables of the module's services without a value and without a default.
-    fn unset(&mut self, file: &RepoPath, known: &BTreeSet<String>) {
-        for (in_file, service) in &self.services {
-            for (text, at) in service.variables.iter().filter(|_| in_file == file) {
-                for name in variable::missing(text, known) {
-                    let message = format!("the variable {name} of service {} has no value", text::shown(&service.name));
-                    let fix = format!("add it to runtime.vars of the module, or write a default: ${{{name}:-…}}");
-                    self.problems.push(problem(file.as_str(), *at, Code::VariableUnset, message, fix));
-                }
-            }
-        }
-    }
-
-    /// Secret files of the module's services that its manifest does not declare.
-    fn undeclared(&mut self, manifest: &Manifest) {
-        for (file, service) in &self.services {
-            for (secret, at) in &service.secrets {
-                if !manifest.secrets.iter().any(|declared| declared.file == *secret) {
-                    let message = format!("the secret file `{secret}` is not declared by {}", manifest.id);
-                    let fix = format!("add to its module.yaml: secrets: [{{file: {secret}, keys: […]}}]");
-                    self.problems.push(problem(file.as_str(), *at, Code::ManifestInvalid, message, fix));
-                }
-            }
-        }
     }
 
     fn named(&mut self, file: &RepoPath, named: &Named, own: bool) -> Answer<()> {

@@ -2,10 +2,13 @@
 //!
 //! Words and forms are those of the Compose Specification; paths are taken relative to the project's folder, as compose does.
 
+mod forms;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use self::forms::{below_secrets, inherit, names, one_or_many, short, variables, words};
 use super::{
     doors::doors,
     path::RepoPath,
@@ -44,6 +47,14 @@ pub struct Named {
 pub struct Service {
     /// Its name.
     pub name: String,
+    /// Where it is written: line and column.
+    pub at: (usize, usize),
+    /// Whether it names an image, or what it extends may.
+    pub has_image: bool,
+    /// The profiles that it belongs to.
+    pub profiles: Vec<String>,
+    /// The service of the same file that it extends. What that one says is said here as well.
+    pub extends: Option<String>,
     /// Its definition and the top-level definitions it names, for digests.
     pub written: Value,
     /// The files it names.
@@ -104,14 +115,12 @@ pub fn scan(file: &RepoPath, project: Option<&RepoPath>, node: &Node) -> Scan {
     if services.is_empty() {
         reader.problem(Code::ComposeInvalid, (node.line, node.column), "no services are defined", "define `services:`");
     }
+    inherit(&mut services);
     let mut scan = reader.scan;
     scan.services = services;
     scan.whole = (!scan.follows.is_empty()).then(|| node.to_json());
     scan
 }
-
-/// Where the files lie that never are in git.
-const SECRETS: &str = "${PLATFORM_SECRETS}/";
 
 fn place(key: &Key) -> (usize, usize) {
     (key.line, key.column)
@@ -184,7 +193,7 @@ impl Reader<'_> {
 
     /// The file below `${PLATFORM_SECRETS}/` that is meant, if one is.
     fn secret(&self, node: &Node) -> Option<RepoPath> {
-        node.text()?.strip_prefix(SECRETS)?.parse().ok()
+        below_secrets(node.text()?)
     }
 
     fn follow(&mut self, node: &Node, what: &str, includes: bool) {
@@ -214,6 +223,10 @@ impl Reader<'_> {
     fn service(&mut self, key: &Key, node: &Node, top: &Node) -> Service {
         let mut service = Service {
             name: key.name.clone(),
+            at: place(key),
+            has_image: node.get("image").is_some() || node.get("extends").is_some(),
+            profiles: node.get("profiles").map(Node::items).unwrap_or_default().iter().filter_map(words).collect(),
+            extends: None,
             written: Value::Null,
             files: BTreeSet::new(),
             binds: Vec::new(),
@@ -243,12 +256,9 @@ impl Reader<'_> {
             }
         }
         let extends = node.get("extends");
-        if node.get("image").is_none() && extends.is_none() {
-            let text = format!("service {name} has no `image`: nothing is built on a host");
-            self.problem(Code::ComposeInvalid, place(key), text, "build and push the image elsewhere, and name it");
-        }
-        if let Some(file) = extends.and_then(|extends| extends.get("file")) {
-            self.follow(file, "the extended file", false);
+        match extends.and_then(|extends| extends.get("file")) {
+            Some(file) => self.follow(file, "the extended file", false),
+            None => service.extends = extends.and_then(|extends| words(extends.get("service").unwrap_or(extends))),
         }
         for key in ["env_file", "label_file"] {
             for item in node.get(key).map(one_or_many).unwrap_or_default() {
@@ -270,7 +280,7 @@ impl Reader<'_> {
     fn volumes(&mut self, node: &Node, service: &mut Service) {
         for item in node.get("volumes").map(Node::items).unwrap_or_default() {
             let at = (item.line, item.column);
-            let (source, writable) = match item.text() {
+            let (source, target, writable) = match item.text() {
                 Some(text) => match short(text) {
                     Some(short) => short,
                     None => continue,
@@ -280,15 +290,21 @@ impl Reader<'_> {
                     let Some(source) = item.get("source").and_then(Node::text).filter(|_| bind) else {
                         continue;
                     };
-                    (source.to_owned(), item.get("read_only").and_then(Node::text) != Some("true"))
+                    let target = item.get("target").and_then(Node::text).unwrap_or_default();
+                    (source.to_owned(), target.to_owned(), item.get("read_only").and_then(Node::text) != Some("true"))
                 }
             };
-            if let Some(secret) = source.strip_prefix(SECRETS).and_then(|rest| rest.parse().ok()) {
+            if let Some(secret) = below_secrets(&source) {
                 service.secrets.push((secret, at));
                 continue;
             }
             match self.mounted(&source, at) {
                 Some(Path::Repo(path)) => {
+                    // Compose puts what we mount in its place beside it: the two targets must be the same text.
+                    if target.len() > 1 && (target.ends_with('/') || target.contains("//")) {
+                        let text = format!("the target `{}` is not written as the container has it", shown(&target));
+                        self.problem(Code::ComposeInvalid, at, text, "leave out slashes at its end and double ones");
+                    }
                     let as_ = if writable { Use::Written } else { Use::Mounted };
                     service.files.insert(Named { path, as_, at });
                 }
@@ -301,6 +317,7 @@ impl Reader<'_> {
     /// What a bind's source means. `${PLATFORM_…}` folders are known to lie on the host.
     fn mounted(&mut self, source: &str, at: (usize, usize)) -> Option<Path> {
         if let Some(rest) = source.strip_prefix("${PLATFORM_DATA}/")
+            && !rest.contains('$')
             && rest.parse::<RepoPath>().is_ok()
         {
             return None;
@@ -337,7 +354,12 @@ impl Reader<'_> {
     fn named(&mut self, node: &Node, top: &Node, service: &mut Service) -> BTreeMap<String, Value> {
         let mut uses = BTreeMap::new();
         for kind in ["volumes", "networks", "configs", "secrets"] {
-            for name in names(node.get(kind), kind) {
+            let mut used = names(node.get(kind), kind);
+            // Who names no network is on this one.
+            if kind == "networks" && used.is_empty() && node.get("network_mode").is_none() {
+                used.insert("default".to_owned());
+            }
+            for name in used {
                 let Some(definition) = top.get(kind).and_then(|all| all.get(&name)) else {
                     continue;
                 };
@@ -354,43 +376,6 @@ impl Reader<'_> {
         }
         uses
     }
-}
-
-/// The items of a sequence, or the one value itself.
-fn one_or_many(node: &Node) -> Vec<&Node> {
-    if node.items().is_empty() { vec![node] } else { node.items().iter().collect() }
-}
-
-/// Every text with a dollar sign, and where it stands.
-fn variables(node: &Node, found: &mut Vec<(String, (usize, usize))>) {
-    if let Some(text) = node.text().filter(|text| text.contains('$')) {
-        found.push((text.to_owned(), (node.line, node.column)));
-    }
-    node.items().iter().chain(node.entries().iter().map(|(_, value)| value)).for_each(|inner| variables(inner, found));
-}
-
-/// The source of a volume in short form and whether it is writable; `None` where it is no bind.
-fn short(text: &str) -> Option<(String, bool)> {
-    let after_variable = text.rfind('}').map_or(0, |at| at + 1);
-    let colon = text[after_variable..].find(':')? + after_variable;
-    let (source, rest) = (&text[..colon], &text[colon + 1..]);
-    let bind = source.starts_with(['/', '.', '~', '$']) || source.contains('/');
-    let read_only = rest.split(':').skip(1).any(|options| options.split(',').any(|option| option == "ro"));
-    bind.then(|| (source.to_owned(), !read_only))
-}
-
-/// Names of top-level definitions that a service uses, in any of the forms that compose allows.
-fn names(node: Option<&Node>, kind: &str) -> BTreeSet<String> {
-    let Some(node) = node else {
-        return BTreeSet::new();
-    };
-    let of = |item: &Node| match item.text() {
-        Some(text) if kind == "volumes" => text.split_once(':').map(|(source, _)| source.to_owned()),
-        Some(text) => Some(text.to_owned()),
-        None => item.get("source").and_then(Node::text).map(str::to_owned),
-    };
-    let keys = node.entries().iter().map(|(key, _)| key.name.clone());
-    node.items().iter().filter_map(of).chain(keys).collect()
 }
 
 #[cfg(test)]
@@ -438,6 +423,8 @@ mod tests {
             (3, Code::ClosureIncomplete, "    volumes: ['${HOME}/x:/x']\n"),
             (3, Code::ClosureIncomplete, "    volumes: ['../../../x:/x']\n"),
             (3, Code::ClosureIncomplete, "    volumes: ['${PLATFORM_DATA}/../../x:/x']\n"),
+            (3, Code::ClosureIncomplete, "    volumes: ['${PLATFORM_DATA}/${X}/x:/x']\n"),
+            (3, Code::ClosureIncomplete, "    env_file: '${PLATFORM_SECRETS}/${X}'\n"),
             (3, Code::UnknownComposeKey, "    provider: {type: x}\n"),
             (3, Code::UnknownComposeKey, "    imgae: x\n"),
             (3, Code::UnknownComposeKey, "include: [{path: a.yaml, env_file: b}]\n"),
@@ -453,7 +440,18 @@ mod tests {
             assert_eq!(found.code, code, "{text}");
             assert!(found.line >= line, "{text}");
         }
-        let built = scanned("services:\n  a:\n    build: .\n");
-        assert_eq!(built.problems[0].code, Code::ComposeInvalid);
+    }
+
+    #[test]
+    fn what_is_extended_in_the_same_file_counts() {
+        let scan = scanned(
+            "services:\n  a: {extends: {service: b}}\n  b: {image: x, extends: c, environment: {B: 1}}\n  c: {extends: a, env_file: '${PLATFORM_SECRETS}/s', privileged: true}\n  d: {build: .}\n",
+        );
+        let [a, _, _, d] = scan.services.as_slice() else { panic!() };
+        assert!(a.written["extends b"].to_string().contains("environment"));
+        assert!(a.written["extends c"].is_object() && a.env_secrets.len() == 1 && a.doors.len() == 1);
+        assert!(a.has_image && !d.has_image);
+        let scan = scanned("services:\n  a: {image: x}\nnetworks: {default: {internal: true}}\n");
+        assert!(scan.services[0].written["uses"]["networks/default"].is_object());
     }
 }

@@ -1,149 +1,17 @@
-//! The rendered compose model, as far as it is judged and planned with: by an allow-list, and without a value of any variable.
-//!
-//! The form is that of `docker compose config --format json` (Compose Specification, normalised by Compose 2.20 and newer).
+//! Reading a rendered model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{
+use super::{Bind, Follow, Mounted, Network, Port, Projection, Service, Volume};
+use crate::model::{
     compose::SERVICE_KEYS,
     digest::Digest,
     doors::doors,
     json::{self, CanonicalError},
     text::shown,
 };
-
-/// A bind mount: a path of the host in a container.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bind {
-    /// The path on the host.
-    pub source: String,
-    /// The path in the container.
-    pub target: String,
-    /// Whether the container may write to it.
-    pub writable: bool,
-}
-
-/// A named volume in a container.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mounted {
-    /// The key of the volume in the model; empty for an anonymous one.
-    pub volume: String,
-    /// The path in the container.
-    pub target: String,
-}
-
-/// A port of the host that leads into a container.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Port {
-    /// The address on the host; empty for all.
-    pub address: String,
-    /// The port on the host, or a range.
-    pub published: String,
-    /// `tcp` or `udp`.
-    pub protocol: String,
-}
-
-/// A service as it is rendered.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Service {
-    /// The image as it is named.
-    pub image: String,
-    /// Its bind mounts, by target.
-    pub binds: Vec<Bind>,
-    /// Its named volumes.
-    pub volumes: Vec<Mounted>,
-    /// Its ports on the host.
-    pub ports: Vec<Port>,
-    /// Configs and secrets: kind (`configs`, `secrets`) and name.
-    pub given: Vec<(&'static str, String)>,
-    /// Networks it joins.
-    pub networks: BTreeSet<String>,
-    /// Names of its variables.
-    pub environment: BTreeSet<String>,
-    /// Doors to the host.
-    pub doors: Vec<String>,
-    /// How many containers.
-    pub replicas: u64,
-    /// Whether it says when it is healthy.
-    pub has_healthcheck: bool,
-    /// The name of its container, if the file gives one.
-    pub container_name: Option<String>,
-    /// Its restart policy; empty for none.
-    pub restart: String,
-}
-
-/// A volume of the project.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Volume {
-    /// Its name on the host.
-    pub name: String,
-    /// Whether it belongs to somebody else.
-    pub external: bool,
-    /// Its driver; empty for the default.
-    pub driver: String,
-    /// Its driver's options.
-    pub options: BTreeMap<String, String>,
-}
-
-/// A network of the project.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Network {
-    /// Its name on the host.
-    pub name: String,
-    /// Whether it belongs to somebody else.
-    pub external: bool,
-    /// Its driver; empty for the default.
-    pub driver: String,
-}
-
-/// The rendered model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Projection {
-    /// Its services, of which the module's own are judged.
-    pub services: BTreeMap<String, Service>,
-    /// Its volumes.
-    pub volumes: BTreeMap<String, Volume>,
-    /// Its networks.
-    pub networks: BTreeMap<String, Network>,
-    /// The files of its configs and secrets, by kind and name; `None` where the content stands in the model.
-    pub files: BTreeMap<(&'static str, String), Option<String>>,
-    /// Keys that are not understood: where, as `services.web.foo`.
-    pub unknown: Vec<String>,
-    /// The digest of the model without the values of variables.
-    pub digest: Digest,
-}
-
-impl Projection {
-    /// Every door that it opens, as an `allow` entry would name it, and who opens it.
-    pub fn opened(&self) -> Vec<(String, String)> {
-        let mut opened = Vec::new();
-        for (name, service) in &self.services {
-            opened.extend(service.doors.iter().map(|door| (door.clone(), shown(name).to_string())));
-        }
-        for (name, volume) in &self.volumes {
-            let mut open = |door: String| opened.push((door, format!("volume {}", shown(name))));
-            if volume.external {
-                open(format!("external_volume:{}", volume.name));
-            }
-            if !matches!(volume.driver.as_str(), "" | "local") {
-                open(format!("volume_driver:{}", volume.driver));
-            }
-            // A bind is judged as one, by its place.
-            let bound = volume.options.get("o").is_some_and(|o| o.split(',').any(|o| o == "bind" || o == "rbind"));
-            if !volume.options.is_empty() && !bound {
-                open(format!("volume_options:{}", volume.name));
-            }
-        }
-        for (name, network) in self.networks.iter().filter(|(_, network)| !network.external) {
-            if !matches!(network.driver.as_str(), "" | "bridge") {
-                opened.push((format!("network_driver:{}", network.driver), format!("network {}", shown(name))));
-            }
-        }
-        opened
-    }
-}
 
 /// Why a rendered model cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -192,6 +60,13 @@ pub fn read(bytes: &[u8], own: &BTreeSet<String>) -> Result<Projection, Projecti
         services.retain(|name, _| own.contains(name));
         services.values_mut().for_each(drop_values);
     }
+    // What only other services use is theirs to answer for.
+    for kind in ["volumes", "networks", "configs", "secrets"] {
+        let used = used(&model, kind);
+        if let Some(Value::Object(section)) = model.get_mut(kind) {
+            section.retain(|name, _| used.contains(name));
+        }
+    }
     let digest = json::digest(&plain(model.clone()))?;
     let mut reader = Reader { unknown: Vec::new() };
     reader.keys("", &model, TOP_KEYS);
@@ -202,14 +77,39 @@ pub fn read(bytes: &[u8], own: &BTreeSet<String>) -> Result<Projection, Projecti
     let volumes = section(&model, "volumes").map(|(name, value)| (name.clone(), reader.volume(name, value))).collect();
     let networks =
         section(&model, "networks").map(|(name, value)| (name.clone(), reader.network(name, value))).collect();
-    let mut files = BTreeMap::new();
+    let (mut files, mut contents) = (BTreeMap::new(), BTreeMap::new());
     for kind in ["configs", "secrets"] {
         for (name, value) in section(&model, kind) {
             reader.keys(&format!("{kind}.{name}"), value, FILE_KEYS);
             files.insert((kind, name.clone()), text(value, "file"));
+            if let Some(content) = text(value, "content") {
+                contents.insert((kind, name.clone()), Digest::of(content.as_bytes()));
+            }
         }
     }
-    Ok(Projection { services, volumes, networks, files, unknown: reader.unknown, digest })
+    Ok(Projection { services, volumes, networks, files, contents, unknown: reader.unknown, digest })
+}
+
+/// The definitions of a kind that the services use.
+fn used(model: &Value, kind: &str) -> BTreeSet<String> {
+    let of = |service: &Value| -> Vec<String> {
+        let keys = service.get(kind).and_then(Value::as_object).into_iter().flat_map(Map::keys).cloned();
+        keys.chain(items(service, kind).iter().filter_map(|item| text(item, "source"))).collect()
+    };
+    section(model, "services").flat_map(|(_, service)| of(service)).collect()
+}
+
+/// A path as the engine shows it: no slash twice, none at the end.
+fn cleaned(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let root = if path.starts_with('/') { "/" } else { "" };
+    format!("{root}{}", parts.join("/"))
+}
+
+fn texts(value: &Value, key: &str) -> BTreeMap<String, String> {
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let entries = value.get(key).and_then(Value::as_object).into_iter().flatten();
+    entries.map(|(key, value)| (key.clone(), plain(value))).collect()
 }
 
 /// The same with fractions (`cpus: 0.5`) as texts: what is hashed has none.
@@ -282,6 +182,11 @@ impl Reader {
             let sources = items(value, kind).iter().filter_map(|item| text(item, "source"));
             service.given.extend(sources.map(|source| (kind, source)));
         }
+        service.follows = follows(value);
+        if items(value, "volumes_from").iter().any(|item| !item.as_str().unwrap_or_default().starts_with("container:"))
+        {
+            self.unknown.push(shown(&format!("{at}.volumes_from: of a service")));
+        }
         let keys = |key| value.get(key).and_then(Value::as_object).into_iter().flat_map(Map::keys).cloned();
         service.networks = keys("networks").collect();
         service.environment = keys("environment").collect();
@@ -301,14 +206,14 @@ impl Reader {
     fn mount(&mut self, at: &str, mount: &Value, service: &mut Service) -> Option<()> {
         let at = format!("{at}.volumes");
         self.keys(&at, mount, MOUNT_KEYS);
-        let target = text(mount, "target")?;
+        let target = cleaned(&text(mount, "target")?);
         match mount.get("type").and_then(Value::as_str)? {
             "bind" => {
                 if let Some(options) = mount.get("bind") {
                     self.keys(&format!("{at}.bind"), options, BIND_KEYS);
                 }
                 let writable = !is_true(mount, "read_only");
-                service.binds.push(Bind { source: text(mount, "source")?, target, writable });
+                service.binds.push(Bind { source: cleaned(&text(mount, "source")?), target, writable });
             }
             "volume" => service.volumes.push(Mounted { volume: text(mount, "source").unwrap_or_default(), target }),
             "tmpfs" => {}
@@ -319,12 +224,11 @@ impl Reader {
 
     fn volume(&mut self, name: &str, value: &Value) -> Volume {
         self.keys(&format!("volumes.{name}"), value, VOLUME_KEYS);
-        let options = value.get("driver_opts").and_then(Value::as_object).into_iter().flatten();
         Volume {
             name: text(value, "name").unwrap_or_else(|| name.to_owned()),
             external: is_true(value, "external"),
             driver: text(value, "driver").unwrap_or_default(),
-            options: options.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect(),
+            options: texts(value, "driver_opts"),
         }
     }
 
@@ -334,8 +238,29 @@ impl Reader {
             name: text(value, "name").unwrap_or_else(|| name.to_owned()),
             external: is_true(value, "external"),
             driver: text(value, "driver").unwrap_or_default(),
+            options: texts(value, "driver_opts"),
+            internal: is_true(value, "internal"),
+            attachable: is_true(value, "attachable"),
+            ipv6: value.get("enable_ipv6").and_then(Value::as_bool),
+            subnets: value
+                .get("ipam")
+                .map(|ipam| items(ipam, "config"))
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|config| text(config, "subnet"))
+                .collect(),
+            labels: texts(value, "labels"),
         }
     }
+}
+
+/// The services that a service is made anew or restarted with.
+fn follows(service: &Value) -> BTreeMap<String, Follow> {
+    let depends = service.get("depends_on").and_then(Value::as_object).into_iter().flatten();
+    let restarted = depends.filter(|(_, how)| is_true(how, "restart")).map(|(name, _)| (name.clone(), Follow::Restart));
+    let shared = ["network_mode", "ipc", "pid"].into_iter().filter_map(|key| text(service, key));
+    let shared = shared.filter_map(|mode| Some((mode.strip_prefix("service:")?.to_owned(), Follow::Namespace)));
+    restarted.chain(shared).collect()
 }
 
 #[cfg(test)]
