@@ -323,7 +323,7 @@ fn changed(changes: Option<&[Change]>) -> String {
     };
     match changes {
         None => "switched".to_owned(),
-        Some([]) => "nothing had to".to_owned(),
+        Some([]) => "nothing: all was as planned".to_owned(),
         Some([one]) => format!("{} {}", shown(&one.service), word(one.action)),
         Some(several) => plural(several.len(), "service"),
     }

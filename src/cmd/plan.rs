@@ -57,6 +57,17 @@ pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
     for warning in &proposal.warnings {
         report.warn(warning);
     }
+    if let Some(path) = &args.output {
+        let shown = path.display().to_string();
+        report.line(format!("written to {shown}, good for {} h", GOOD_FOR_S / 3_600));
+        // A path without a slash is taken for a plan file by its ending alone.
+        let named = if shown.contains('/') || shown.ends_with(".json") { shown } else { format!("./{shown}") };
+        if let (0, false, Some(pr), Some(_)) =
+            (report.exit(), proposal.done, proposal.intention.pr, proposal.intention.merge)
+        {
+            report = report.last(Last::Next(format!("platformctl apply {named} --pr {pr}")));
+        }
+    }
     let pending = !proposal.done && report.exit() == 0;
     Ok(if args.exit_code && pending { report.ends_in(Class::Differs) } else { report })
 }

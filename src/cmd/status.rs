@@ -50,7 +50,7 @@ fn standing(status: &ModuleStatus, now: Timestamp) -> (&'static str, String) {
         (Some(held), _) => ("✗", format!("#{} HELD, failed here {}", held.pr, held.at.age(now))),
         (None, Some(at)) => ("✓", format!("{pr}ok, {}", at.age(now))),
         (None, None) => {
-            ("!", format!("never applied, last {} {}", status.last.kind, status.last.result.as_deref().unwrap_or("")))
+            ("!", format!("never applied; the last try ended: {}", status.last.result.as_deref().unwrap_or("not yet")))
         }
     }
 }

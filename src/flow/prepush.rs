@@ -76,7 +76,8 @@ pub fn judge(record: &Record<'_>, base: Option<Oid>, updates: &[Update]) -> Stag
             ));
         } else if let (Some(local), true) = (update.local, update.remote_ref.starts_with("refs/heads/")) {
             let (count, found) = branch(record.source, update.remote.or(base), local)?;
-            said.push(format!("{}: {count} changed modules hold", shown(&update.remote_ref)));
+            let hold = if count == 1 { "module holds" } else { "modules hold" };
+            said.push(format!("{}: {count} changed {hold}", shown(&update.remote_ref)));
             refusals.extend(found);
         }
     }

@@ -121,18 +121,27 @@ fn previewed(
     warning: String,
 ) -> Stage<Proposal> {
     let (intention, refusals) = preview(world.source, state, &fresh.policy, version, module)?;
+    let mut warnings = vec![warning];
+    let held = state.map(|state| state.module(module)).transpose()?.flatten().and_then(|last| last.held);
+    if let Some(held) = held {
+        warnings.push(format!(
+            "PR #{} failed on the host and may be what runs there: this compares with the last release that went well",
+            held.pr
+        ));
+    }
     let digest = json::digest(&intention).map_err(|error| {
         PortError::new(Code::Bug, "the plan has no canonical form", "please report this").because(error)
     })?;
     Ok(Proposal {
-        done: intention.changes.is_empty(),
+        // Where a release failed the host is not known to be at the last good one.
+        done: intention.changes.is_empty() && warnings.len() == 1,
         intention,
         digest,
         refusals,
         checks: Vec::new(),
         approval: None,
         observed: Value::Null,
-        warnings: vec![warning],
+        warnings,
     })
 }
 

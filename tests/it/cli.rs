@@ -702,6 +702,84 @@ fix: name it once
     );
 }
 
+#[test]
+fn a_release_that_failed_stays_in_sight_until_another_is_applied() {
+    let site = Site::empty("    activate: [[\"false\"]]\n");
+    let put = |n: u64, page: &str, activate: &str| {
+        site.repo.branch(&format!("pr{n}"), "main");
+        site.manifest("");
+        let text = fs::read_to_string(site.repo.work().join("modules/site/module.yaml")).unwrap();
+        site.repo.write("modules/site/module.yaml", &text.replace("public}", &format!("public{activate}}}")));
+        site.repo.write("modules/site/public/index.html", page);
+        site.repo.commit("x");
+        site.repo.propose(n);
+    };
+    put(1, "one\n", "");
+    site.repo.merge(1, "pr1");
+    assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
+    put(2, "two\n", ", activate: [[\"false\"]]");
+    site.repo.merge(2, "pr2");
+    assert!(site.run(1, "apply site --pr 2").starts_with("exit 11\n"));
+    assert_eq!(site.live(), "two\n", "what failed is what is there");
+    assert_data_eq!(
+        site.run(2, "pending"),
+        str![[r#"
+exit 0
+1 module merged, not applied (main as of 1 min ago)
+ #2  site  box  HELD: it failed there; merge a fix, or apply --retry
+next: platformctl plan site --pr 2
+
+"#]]
+    );
+    assert_data_eq!(
+        site.run(2, "status site"),
+        str![[r#"
+exit 0
+✗ site on box  #2 HELD, failed here 1 min ago
+  the last that went well is #1; what failed may be what runs
+  last good merged as <40>
+  last good release   <64>
+  the remote was last asked 1 min ago
+next: platformctl show site
+
+"#]]
+    );
+    // The revert: what was applied before, and not what is there.
+    put(3, "one\n", "");
+    assert_data_eq!(
+        site.run(3, "plan site --pr 3"),
+        str![[r#"
+exit 0
+plan for site on box, PR #3
+  not merged, head <40>
+0 changes
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+warning: PR #3 is not merged: this is what merging it now
+would change
+warning: PR #2 failed on the host and may be what runs
+there: this compares with the last release that went well
+next: review and merge PR #3
+
+"#]]
+    );
+    site.repo.merge(3, "pr3");
+    site.run(4, "plan site");
+    assert_data_eq!(
+        site.run(4, "pending"),
+        str![[r#"
+exit 0
+1 module merged, not applied (main as of 0 s ago)
+ #3  site  box  not what failed there: HELD until it is applied
+next: platformctl plan site --pr 3
+
+"#]]
+    );
+    assert!(site.run(5, "apply site --pr 3").starts_with("exit 0\n"));
+    assert_eq!(site.live(), "one\n");
+    assert!(site.run(6, "pending").contains("everything merged is applied"));
+}
+
 /// Compose modules before they are merged: read, judged and planned from git alone.
 #[test]
 fn a_compose_module_is_planned_from_git_before_it_is_merged() {

@@ -485,6 +485,32 @@ fn a_killed_run_is_resumed() {
 }
 
 #[test]
+fn a_run_whose_shell_is_killed_is_not_over_while_compose_goes_on() {
+    let stack = Stack::new();
+    // It is asked to end by a signal that it does not hear.
+    let slow = "command: [sleep, '86400']\nstop_grace_period: 8s\n";
+    stack.change(1, |stack| stack.compose(&[("app", slow)]));
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    stack.change(2, |stack| stack.compose(&[("app", &format!("{slow}environment: {{A: '2'}}"))]));
+    let mut child = stack.start(1, "apply app --pr 2");
+    until("Compose is at it", || {
+        everything_below(&stack.root().join("runs"), &[])
+            .iter()
+            .any(|(path, bytes)| path.ends_with("up") && String::from_utf8_lossy(bytes).contains("Recreate"))
+    });
+    let run = stack.json(1, "status")["open_runs"][0]["run"].as_str().unwrap().to_owned();
+    let killed = std::process::Command::new("pkill").args(["-9", "-f", &format!("runs/{run}/step.sh")]).status();
+    assert!(killed.unwrap().success());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let ended = |minutes| stack.run(minutes, &format!("abandon {run} --reason killed"));
+    until("the host lets go", || ended(3).starts_with("exit 0\n"));
+    let env = stack.inspect("app", "{{json .Config.Env}}");
+    assert!(env.contains("A=2"), "what was under way is over, and nothing comes after: {env}");
+    assert_eq!(stack.exit(4, "apply app --pr 2"), "exit 0");
+}
+
+#[test]
 fn an_apply_asks_little() {
     let stack = Stack::new();
     stack.change(1, |stack| stack.compose(&[("app", "")]));

@@ -146,4 +146,13 @@ fn a_tombstone_ends_a_run_for_good() {
     assert_eq!(fate(&result::RESULT), Fate::Tombstone);
     assert_ne!(world.switch(RUN, "1", &release, "none", &[]), done());
     assert_eq!(world.look(), Live::None);
+    // A disk that was full left an empty result: it is none, and the run can be ended.
+    let run: RunId = "20261122T101531Z-1a2b3c4d".parse().unwrap();
+    let fate = |script: &Script| result::fate(&run, "n", &world.run(script, &["site", &run.to_string()]).stdout);
+    let folder = world.dir.path().join("root/runs").join(run.to_string());
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("result.json"), "").unwrap();
+    assert_eq!(fate(&result::RESULT), Fate::Begun);
+    assert_eq!(fate(&result::TOMBSTONE), Fate::Tombstone);
+    assert_eq!(fate(&result::RESULT), Fate::Tombstone);
 }

@@ -50,7 +50,7 @@ while IFS= read -r real && IFS= read -r path; do
 	[ "$(realpath -e -- "$path" 2>/dev/null)" = "$real" ] || result 1 expected
 done <"$p/reals"
 printf '%s\n' "$fence" >"$counter.tmp" && mv -T "$counter.tmp" "$counter" || result 1 fence
-cp "$p/witness" "$root/witness.tmp" && mv -T "$root/witness.tmp" "$root/witness.json" || result 1 witness
+cp "$p/witness" "$root/witness.$run.tmp" && mv -T "$root/witness.$run.tmp" "$root/witness.json" || result 1 witness
 limit=3600
 # Docker's commands hold the lock with this shell: should it be killed, they still are at it. No container inherits it.
 up() {

@@ -35,7 +35,7 @@ now=none
 if [ -L "$root/live/$module" ]; then now=$(readlink "$root/live/$module"); now=${now##*/}; elif [ -e "$root/live/$module" ]; then now=foreign; fi
 [ "$now" = "$expected" ] || result 1 expected
 printf '%s\n' "$fence" >"$lock.fence.tmp" && mv -T "$lock.fence.tmp" "$lock.fence" || result 1 fence
-printf '%s\n' "$witness" >"$root/witness.tmp" && mv -T "$root/witness.tmp" "$root/witness.json" || result 1 witness
+printf '%s\n' "$witness" >"$root/witness.$run.tmp" && mv -T "$root/witness.$run.tmp" "$root/witness.json" || result 1 witness
 rm -f "$root/live/.$module.next"
 ln -s "../releases/$module/$release" "$root/live/.$module.next" || result 1 link
 mv -T "$root/live/.$module.next" "$root/live/$module" || result 1 switch
