@@ -135,12 +135,18 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
         let socket = target.host.docker_host.strip_prefix("unix://").map(str::to_owned);
         let root = socket.into_iter().chain([target.host.root.to_string()]);
         compose.sacred = sacred::SACRED.iter().map(|path| (*path).to_owned()).chain(listed).chain(root).collect();
+        let networks = model
+            .networks
+            .values()
+            .map(|network| &network.name)
+            .filter(|name| !name.contains('\n') && !name.starts_with('-'));
         let more = vec![
             Member { path: "p/override.json".to_owned(), mode: 0o600, bytes: overlay.bytes.clone() },
             compose::text("p/salt", format!("{}\n", compose.salt)),
             compose::lines("p/binds", &compose.binds),
             compose::lines("p/sacred", &compose.sacred),
             compose::lines("p/contents", asked_contents(target, &overlay)),
+            compose::lines("p/networks", networks),
         ];
         let mut members = to_render(target, source, more);
         let reply = asked(host, &compose::LOOK, &args, Input::Tar(&mut members))?;

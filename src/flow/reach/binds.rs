@@ -103,7 +103,7 @@ impl Reach<'_> {
             path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder == "/")
         };
         let readable = !bind.writable && sacred::READABLE.iter().any(|path| within(&bind.source, path));
-        let engine = Some(&self.looked.engine_root).filter(|root| !root.is_empty());
+        let engine = Some(&self.compose.rendered.engine_root).filter(|root| !root.is_empty());
         let hit = self
             .looked
             .sacred

@@ -160,8 +160,6 @@ pub struct Looked {
     pub reals: Vec<Option<String>>,
     /// Where sacred paths really lie, in the order asked.
     pub sacred: Vec<Option<String>>,
-    /// Where the engine keeps everything.
-    pub engine_root: String,
     /// Keys of contents that are there.
     pub have: BTreeSet<String>,
     /// Volumes that are there.
@@ -226,7 +224,6 @@ impl Looked {
             }
             "container" => self.containers.push(Container::parse(value)?),
             "volume" => self.volumes.push(serde_json::from_str(value).ok()?),
-            "engine" => self.engine_root = serde_json::from_str(value).ok()?,
             "network" => self.networks.push(serde_json::from_str(value).ok()?),
             "source" => self.sources.push(value.to_owned()),
             "leads" => self.leads.push(value.to_owned()),

@@ -68,6 +68,8 @@ pub struct Rendered {
     pub compose: Option<String>,
     /// The version of the engine; `None` if it gave no answer.
     pub engine: Option<String>,
+    /// Where the engine keeps everything.
+    pub engine_root: String,
     /// Image ids by the names in the model; `None` where the host has no such image.
     pub images: BTreeMap<String, Option<String>>,
     /// What is wrong with secrets.
@@ -102,6 +104,9 @@ pub fn parse(stdout: &[u8], own: &BTreeSet<String>) -> Result<(Ground, Rendered)
     if let Some(model) = model {
         let projected = projection::read(model, own);
         rendered.model = Some(projected.map_err(|error| LookError::Line(error.to_string()))?);
+    }
+    if rendered.engine.is_some() && !rendered.engine_root.starts_with('/') {
+        return Err(LookError::Absent("data_root"));
     }
     Ok((ground.finish()?, rendered))
 }
@@ -143,6 +148,7 @@ impl Rendered {
         match key {
             "compose" => self.compose = said(value),
             "engine" => self.engine = said(value),
+            "data_root" => self.engine_root = serde_json::from_str(value).ok()?,
             "error" => self.error = said(value),
             "failed" => self.error = Some(format!("the script could not work: {}", shown(value))),
             "image" => {
@@ -173,7 +179,7 @@ mod tests {
     fn an_answer_is_read_or_refused() {
         let id = format!("sha256:{}", "a".repeat(64));
         let text = format!(
-            "{HEAD}secret key PASSWORD a.env\nsecret dollar a.env\nengine 20.10\nimage {id} web:1\nimage - gone:2\ncompose 2.40.3\n\
+            "{HEAD}secret key PASSWORD a.env\nsecret dollar a.env\nengine 20.10\ndata_root \"/d\"\nimage {id} web:1\nimage - gone:2\ncompose 2.40.3\n\
              model\n{{\"services\": {{\"web\": {{\"image\": \"web:1\"}}}}}}"
         );
         let (_, rendered) = parse(text.as_bytes(), &own()).unwrap();
@@ -184,6 +190,7 @@ mod tests {
         assert!(rendered.model.unwrap().services.contains_key("web"));
         let (_, failed) = parse(format!("{HEAD}error \u{1b}[2Jbad\nend\n").as_bytes(), &own()).unwrap();
         assert!(failed.model.is_none() && !failed.error.unwrap().contains('\u{1b}'));
+        assert!(parse(format!("{HEAD}engine 20.10\nend\n").as_bytes(), &own()).is_err(), "half an engine");
         for bad in ["", "x\n", "image sha256:short web\n", "secret odd x\n", "model\n{", "model\n[]", "\u{1b}[2J\n"] {
             assert!(parse(format!("{HEAD}{bad}").as_bytes(), &own()).is_err() || bad.is_empty(), "{bad:?}");
         }

@@ -16,17 +16,24 @@ shown=$!
 container="$container"'{{range .Mounts}}{{if eq .Type "bind"}}{{printf "\nsource %s" .Source}}{{end}}{{end}}'
 volume='volume {"name":{{json .Name}},"driver":{{json .Driver}},"options":{{json .Options}},"labels":{{json .Labels}}}{{with index .Options "device"}}{{printf "\nsource %s" .}}{{end}}'
 network='network {"name":{{json .Name}},"driver":{{json .Driver}},"options":{{json .Options}},"internal":{{json .Internal}},"attachable":{{json .Attachable}},"ipv6":{{json .EnableIPv6}},"ipam":{{json .IPAM.Config}},"labels":{{json .Labels}},"attached":{{json .Containers}}}'
-every() { # KIND FORMAT: a line for each that is there; one that goes away meanwhile is not
-	ids=$(docker_ "$1" ls -q 2>/dev/null) || return 1
-	[ -z "$ids" ] || docker_ "$1" inspect --format "$2" $ids 2>"$tmp/$1.err" || ! grep -qvi 'no such\|not found' "$tmp/$1.err"
+those() { # KIND FORMAT NAME…: a line for each that is there, and nothing else may go wrong
+	kind=$1 format=$2
+	shift 2
+	[ "$#" -eq 0 ] || docker_ "$kind" inspect --format "$format" "$@" 2>"$tmp/$kind.err" || ! grep -qvi 'no such\|not found' "$tmp/$kind.err"
+}
+every() { # every volume: one that goes away meanwhile is not there
+	names=$(docker_ volume ls -q 2>/dev/null) && those volume "$volume" $names
+}
+used() { # the networks that the model names
+	set --
+	while IFS= read -r each; do set -- "$@" "$each"; done <"$p/networks"
+	those network "$network" "$@"
 }
 containers >"$tmp/containers" &
 seen=$!
-docker_ info --format 'engine {{json .DockerRootDir}}' >"$tmp/engine" 2>/dev/null &
-engine_=$!
-every volume "$volume" >"$tmp/volumes" &
+every >"$tmp/volumes" &
 volumes=$!
-every network "$network" >"$tmp/networks" &
+used >"$tmp/networks" &
 networks=$!
 if render "$tmp/t" "$tmp/s" "$tmp/final" "$p/override.json"; then
 	# Compose hashes a namespace that is shared with another service as that of its container.
@@ -49,7 +56,6 @@ answer() { # PROCESS KIND FILE: its lines of that kind, if it got to its end
 	grep "^$2 " "$3" || :
 }
 answer "$seen" container "$tmp/containers"
-answer "$engine_" engine "$tmp/engine"
 answer "$volumes" volume "$tmp/volumes"
 answer "$networks" network "$tmp/networks"
 sed -n 's|^source /|/|p' "$tmp/containers" "$tmp/volumes" | sort -u >"$tmp/sources"

@@ -10,28 +10,37 @@ tar -xf - --no-same-owner -C "$tmp" && [ -f "$tmp/p/end" ] || { say 'failed tar'
 p=$tmp/p
 private "$tmp/home"
 mkdir -p "$p/stand-in"
-docker_ compose version --short >"$tmp/version" 2>/dev/null &
-version=$!
+# One question for the engine, where it keeps everything, and the plugin.
+limit=20
+docker_ info --format '{{.ServerVersion}}
+{{json .DockerRootDir}}
+{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{.Version}}{{end}}{{end}}' >"$tmp/info" 2>/dev/null &
+info=$!
+limit=60
+told() { # what it said: lines of "compose", "engine" and "data_root"
+	wait "$info" && [ -s "$tmp/info" ] || : >"$tmp/info"
+	{ read -r version && read -r kept && read -r plugin; } <"$tmp/info"
+	[ -n "${plugin:-}" ] || plugin=$(docker_ compose version --short 2>/dev/null | head -n 1)
+	say "compose ${plugin#v}"
+	say "engine ${version:--}"
+	[ -z "${version:-}" ] || say "data_root ${kept:-}"
+}
 secret_files <"$p/secrets"
 secret_values <"$p/env_secrets"
 secret_keys <"$p/keys"
 if render "$tmp/t" "$tmp/p/stand-in" "$tmp/model"; then
 	sed -n 's/^      "image": "\(.*\)",\{0,1\}$/\1/p' "$tmp/model" | sort -u >"$tmp/images"
 	limit=20
-	docker_ version --format 'engine {{.Server.Version}}' 2>/dev/null || { say 'engine -'; : >"$tmp/images"; }
+	told
+	[ -n "${version:-}" ] || : >"$tmp/images"
 	while IFS= read -r image; do
 		id=$(docker_ image inspect --format '{{.Id}}' -- "$image" 2>/dev/null) || id=-
 		printf 'image %s %s\n' "$id" "$image"
 	done <"$tmp/images"
-	wait "$version"
-	printf 'compose %s\n' "$(head -n 1 "$tmp/version")"
 	printf 'model\n'
 	cat "$tmp/model"
 else
-	wait "$version"
-	printf 'compose %s\n' "$(head -n 1 "$tmp/version")"
-	limit=20
-	docker_ version --format 'engine {{.Server.Version}}' 2>/dev/null || say 'engine -'
+	told
 	# Rendered without a secret's value: what Compose says cannot hold one.
 	printf 'error %s\n' "$(sed "s|$tmp/t/||g" "$tmp/model.err" | tail -n 1 | cut -c 1-500)"
 	say end
