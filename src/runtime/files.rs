@@ -20,8 +20,12 @@ pub const LOOK: Script = Script {
     deadline_s: 120,
 };
 /// Delivers a release.
-pub const SHIP: Script =
-    Script { name: "files-ship", text: include_str!("scripts/files-ship.sh"), mutates: false, deadline_s: 600 };
+pub const SHIP: Script = Script {
+    name: "files-ship",
+    text: concat!(include_str!("scripts/hashes.sh"), include_str!("scripts/files-ship.sh")),
+    mutates: false,
+    deadline_s: 600,
+};
 /// Switches the live link.
 pub const RUN: Script =
     Script { name: "files-run", text: include_str!("scripts/files-run.sh"), mutates: true, deadline_s: 600 };

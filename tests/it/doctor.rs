@@ -384,7 +384,7 @@ fn what_is_not_installed_is_named_with_its_package() {
     account("bare", 4323);
     let bin = lab.join("bare/bin");
     fs::create_dir(&bin).unwrap();
-    let tools = "tar sha256sum stat find mv setsid readlink realpath timeout df sort sed sh id env date head dirname grep mktemp mkdir rm cat ln apt-cache";
+    let tools = "tar sha256sum stat find xargs mv setsid readlink realpath timeout df sort sed sh id env date head dirname grep mktemp mkdir rm cat ln apt-cache";
     for tool in tools.split(' ') {
         let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap();
         symlink(String::from_utf8(found.stdout).unwrap().trim(), bin.join(tool)).unwrap();

@@ -26,7 +26,7 @@ fn package(tool: &str) -> Option<&'static str> {
     Some(match tool {
         "tar" => "tar",
         "sha256sum" | "stat" | "mv" | "readlink" | "realpath" | "timeout" | "df" | "sort" => "coreutils",
-        "find" => "findutils",
+        "find" | "xargs" => "findutils",
         "flock" | "setsid" => "util-linux",
         "cmp" => "diffutils",
         "sed" => "sed",

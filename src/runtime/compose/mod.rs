@@ -46,7 +46,7 @@ pub const PULL: Script = Script {
 /// Delivers a release and the contents that it mounts.
 pub const SHIP: Script = Script {
     name: "compose-ship",
-    text: include_str!("../scripts/compose-ship.sh"),
+    text: concat!(include_str!("../scripts/hashes.sh"), include_str!("../scripts/compose-ship.sh")),
     mutates: false,
     deadline_s: 1_800,
 };

@@ -23,7 +23,7 @@ same() { # SUMS MODES DIR NAME…: the listing, modes and hashes of these folder
 	shift 3
 	[ "$#" -gt 0 ] || return 0
 	[ -z "$(cd "$dir" && find "$@" ! -type f ! -type d)" ] &&
-		(cd "$dir" && find "$@" -type f -exec sha256sum {} + | sort -k 2) >"$tmp/sums" &&
+		(cd "$dir" && hashes "$@") >"$tmp/sums" &&
 		cmp -s "$tmp/sums" "$sums" &&
 		(cd "$dir" && find "$@" -type f -exec stat -c '%a %n' {} + | sort -k 2) >"$tmp/modes" &&
 		cmp -s "$tmp/modes" "$modes"

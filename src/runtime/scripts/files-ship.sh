@@ -17,7 +17,7 @@ tar -xpf - --no-same-owner -C "$tmp" || fail tar
 [ -d "$tmp/t" ] && [ -f "$tmp/m/sums" ] && [ -f "$tmp/m/modes" ] || fail cut
 same() { # DIR: its listing, modes and hashes are exactly those of the manifest
 	[ -z "$(cd "$1" && find . ! -type f ! -type d)" ] &&
-		(cd "$1" && find . -type f -exec sha256sum {} + | sort -k 2) >"$tmp/sums" &&
+		(cd "$1" && hashes .) >"$tmp/sums" &&
 		cmp -s "$tmp/sums" "$tmp/m/sums" &&
 		(cd "$1" && find . -type f -exec stat -c '%a %n' {} + | sort -k 2) >"$tmp/modes" &&
 		cmp -s "$tmp/modes" "$tmp/m/modes"

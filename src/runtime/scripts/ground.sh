@@ -3,7 +3,7 @@ set -u
 export LC_ALL=C
 [ -r /etc/machine-id ] && read -r machine </etc/machine-id || machine=
 printf 'machine %s\n' "$machine"
-for tool in tar sha256sum stat find mv flock setsid readlink realpath timeout df cmp sort sed; do
+for tool in tar sha256sum stat find xargs mv flock setsid readlink realpath timeout df cmp sort sed; do
 	command -v "$tool" >/dev/null 2>&1 || printf 'missing %s\n' "$tool"
 done
 if [ -d "$root" ]; then printf 'root ok\n'; space=$root; else printf 'root absent\n'; space=$(dirname "$root"); fi
