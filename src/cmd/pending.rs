@@ -7,14 +7,17 @@ use crate::{
     error::Failure,
     flow::pending::{self, Pending},
     ledger::state::State,
-    model::refusal::{Code, Refusal},
+    model::{
+        refusal::{Code, Refusal},
+        text::shown,
+    },
     port::{Clock as _, Ledger as _},
     ui::{Last, Report, plural, table},
 };
 
 pub(super) fn run(session: &Session) -> Result<Report, Failure> {
     let Some((base, at)) = session.git.base()? else {
-        let fact = "this clone has not asked the remote yet";
+        let fact = format!("this clone has not asked the remote for {} yet", shown(&session.config.base));
         return Err(Failure::refused(vec![Refusal::new(Code::NoState, fact, "platformctl state fetch")]));
     };
     let state = session.git.tip()?.map(|tip| State::at(&session.git, tip)).transpose()?;

@@ -60,7 +60,7 @@ impl Session {
         let clock = SystemClock::new(env);
         let path = env.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned();
         let home = env.get("HOME").map(str::to_owned);
-        let git = git.with_remote(&config.remote);
+        let git = git.with_remote(&config.remote).with_base(&config.base);
         Ok(Self { env: env.clone(), git, remote, config, clock, printer, path, home, warm: RefCell::default() })
     }
 

@@ -87,7 +87,7 @@ pub fn refresh(world: &World<'_>, request: &Request) -> Stage<Fresh> {
         }
     }
     world.remote.fetch(&wants)?;
-    world.ledger.set_note("fetched-at", Some(world.clock.now().to_string().as_bytes()))?;
+    world.ledger.set_note("fetched-at", Some(format!("{} {}", world.clock.now(), world.base).as_bytes()))?;
     let policy = policy_at(world, p)?;
     let record = record(world, &policy.policy);
     if record.remote.is_none() {

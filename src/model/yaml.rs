@@ -116,6 +116,7 @@ fn located(error: &serde_saphyr::Error) -> YamlError {
     // The reader's own text repeats the place and a snippet: the first line says it all.
     let said = error.without_snippet().to_string();
     let first = said.lines().next().unwrap_or_default();
+    let first = first.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(first);
     let plain = PLAIN.iter().find(|(theirs, _)| first.contains(theirs));
     YamlError { line, column, message: plain.map_or_else(|| super::text::shown(first), |(_, ours)| (*ours).to_owned()) }
 }

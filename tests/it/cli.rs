@@ -296,7 +296,7 @@ INVALID (3): 1 problem. Nothing was changed.
 ✗ modules/site/module.yaml:5:1  manifest_invalid
   unknown field `hots`, expected one of schema, id, title,
   owner, host, after, runtime, inputs, secrets, health,
-  jobs, acknowledge, on_failure at line 5, column 1
+  jobs, acknowledge, on_failure
 fix: correct the file; platformctl schema prints its JSON Schema
 
 "#]]
@@ -507,6 +507,7 @@ fn one_object_for_scripts() {
     assert_eq!(site.json(1, "resume")["runs"], serde_json::json!([]));
     assert_eq!(site.json(1, "schema module")["json_schema"]["title"], "module.yaml");
     assert_eq!(site.json(1, "status nothing")["code"], "usage");
+    assert_eq!(site.json(1, "pending --base other")["code"], "no_state", "what was fetched is of another branch");
 }
 
 #[test]

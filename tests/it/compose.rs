@@ -499,7 +499,9 @@ fn a_run_whose_shell_is_killed_is_not_over_while_compose_goes_on() {
             .any(|(path, bytes)| path.ends_with("up") && String::from_utf8_lossy(bytes).contains("Recreate"))
     });
     let run = stack.json(1, "status")["open_runs"][0]["run"].as_str().unwrap().to_owned();
-    let killed = std::process::Command::new("pkill").args(["-9", "-f", &format!("runs/{run}/step.sh")]).status();
+    // The ids of runs are the same in every test; the root is not.
+    let step = format!("{}/runs/{run}/step.sh", stack.root().display());
+    let killed = std::process::Command::new("pkill").args(["-9", "-f", &step]).status();
     assert!(killed.unwrap().success());
     child.kill().unwrap();
     child.wait().unwrap();

@@ -93,7 +93,7 @@ fn asked(world: &World<'_>) -> Stage<(Oid, Option<Oid>)> {
     let refs = world.remote.refs(false)?;
     let p = base_of(world, &refs)?;
     world.remote.fetch(&[Want::Base])?;
-    world.ledger.set_note("fetched-at", Some(world.clock.now().to_string().as_bytes()))?;
+    world.ledger.set_note("fetched-at", Some(format!("{} {}", world.clock.now(), world.base).as_bytes()))?;
     Ok((p, refs.state))
 }
 

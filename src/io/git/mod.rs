@@ -40,6 +40,7 @@ pub struct Git {
     pending: RefCell<Vec<(Oid, Kind, Vec<u8>)>>,
     known: Known,
     remote: String,
+    base: Option<String>,
     env: Env,
 }
 
@@ -114,6 +115,7 @@ impl Git {
             pending: RefCell::default(),
             known: Known::default(),
             remote: remote.to_owned(),
+            base: None,
             env: env.clone(),
         })
     }
@@ -122,6 +124,13 @@ impl Git {
     #[must_use]
     pub fn with_remote(mut self, remote: &str) -> Self {
         remote.clone_into(&mut self.remote);
+        self
+    }
+
+    /// Reads the base that was fetched last only if it is this branch.
+    #[must_use]
+    pub fn with_base(mut self, base: &str) -> Self {
+        self.base = Some(base.to_owned());
         self
     }
 

@@ -157,8 +157,13 @@ impl Ledger for Git {
         let Some(id) = self.ref_target(&name)? else {
             return Ok(None);
         };
-        let noted = self.note("fetched-at")?.and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
-        Ok(Some((id, noted.unwrap_or(Timestamp::from_unix_s(0)))))
+        // When, and which branch.
+        let noted = self.note("fetched-at")?.and_then(|text| String::from_utf8(text).ok()).unwrap_or_default();
+        let (at, branch) = noted.trim().split_once(' ').unwrap_or((noted.trim(), ""));
+        if self.base.as_ref().is_some_and(|base| !branch.is_empty() && base != branch) {
+            return Ok(None);
+        }
+        Ok(Some((id, at.parse().unwrap_or(Timestamp::from_unix_s(0)))))
     }
 
     fn tree_id(&self, tree: Option<Oid>, edits: &[TreeEdit]) -> Answer<Oid> {

@@ -135,7 +135,12 @@ impl Wanted<'_> {
             let known = changes.len();
             let mut grown = false;
             for (name, service) in self.services {
-                let Some((of, follow)) = service.follows.iter().find(|(of, _)| anew.contains(*of)) else { continue };
+                let mut follows = service.follows.iter().filter(|(of, _)| anew.contains(*of));
+                // A job that ended is not run again because of others.
+                let ended = self.jobs.contains(name);
+                let Some((of, follow)) = follows.find(|(_, follow)| !(ended && **follow == Follow::Restart)) else {
+                    continue;
+                };
                 let at = changes.iter().position(|change| change.service == *name);
                 let (action, reason) = match follow {
                     Follow::Namespace => (Action::Recreate, format!("service:{of}")),
