@@ -18,6 +18,8 @@ impl Site {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.repo.path("home"))
+            // What a kill leaves stays in the lab.
+            .env("TMPDIR", std::env::temp_dir())
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .envs([("GIT_AUTHOR_NAME", "Ola"), ("GIT_AUTHOR_EMAIL", "ola@example.org")])
             .env("PLATFORMCTL_TEST_CLOCK", (CLOCK + minutes * 60).to_string())

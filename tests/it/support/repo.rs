@@ -53,6 +53,7 @@ impl Repo {
         let vars = [
             ("PATH", std::env::var("PATH").unwrap()),
             ("HOME", self.path("home").display().to_string()),
+            ("TMPDIR", std::env::temp_dir().display().to_string()),
             ("GIT_AUTHOR_NAME", "Ola".to_owned()),
             ("GIT_AUTHOR_EMAIL", "ola@example.org".to_owned()),
         ];
