@@ -124,7 +124,9 @@ impl Ssh {
             "EscapeChar=none",
             "LogLevel=ERROR",
             // What would take away the script's input, or the script.
-            "IgnoreUnknown=StdinNull,SessionType,ForkAfterAuthentication,KnownHostsCommand",
+            // An older ssh does not know each of these words. The account's own list of words to pass over would be replaced by one
+            // of ours: so everything is.
+            "IgnoreUnknown=*",
             "StdinNull=no",
             "SessionType=default",
             "ForkAfterAuthentication=no",
@@ -135,7 +137,7 @@ impl Ssh {
             let known = folder.join("known_hosts");
             fs::write(&known, self.host_keys.join("\n") + "\n").map_err(local("write the host's known keys"))?;
             command.args(["-o", &format!("UserKnownHostsFile={}", known.display())]);
-            // Only these count, whatever else the account's configuration knows of. An older ssh does not know each of the words.
+            // Only these count, whatever else the account's configuration knows of.
             for option in [
                 "GlobalKnownHostsFile=/dev/null",
                 "KnownHostsCommand=none",

@@ -29,6 +29,8 @@ fn files_and_jumps_and_a_chatty_shell() {
     let banner = tempfile::NamedTempFile::new().unwrap();
     fs::write(banner.path(), "UNAUTHORISED ACCESS\nPC1 n rc=0\n").unwrap();
     let chatty = Sshd::start(&format!("{line}\nBanner {}", banner.path().display()), true);
+    // What would take the script or its input away.
+    chatty.config("StdinNull yes\n  SessionType none\n  RemoteCommand false");
     for transport in [
         "    transport: ssh\n    destination: lab\n",
         "    transport: ssh\n    destination: jumped\n",
