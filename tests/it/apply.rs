@@ -129,13 +129,7 @@ fn the_gate_says_everything_at_once() {
 fn a_failed_release_is_held_until_it_changes() {
     let site = Site::empty("    activate: [[sh, -c, 'exit 7']]\n");
     let put = |n: u64, page: &str, activate: &str| {
-        site.repo.branch(&format!("pr{n}"), "main");
-        site.manifest("");
-        let text = fs::read_to_string(site.repo.work().join("modules/site/module.yaml")).unwrap();
-        site.repo.write("modules/site/module.yaml", &text.replace("public}", &format!("public{activate}}}")));
-        site.repo.write("modules/site/public/index.html", page);
-        site.repo.commit("x");
-        site.repo.propose(n);
+        site.activating(n, page, activate);
         site.repo.merge(n, &format!("pr{n}"));
     };
     put(1, "one\n", ", activate: [[sh, -c, 'exit 7']]");

@@ -707,13 +707,7 @@ fix: name it once
 fn a_release_that_failed_stays_in_sight_until_another_is_applied() {
     let site = Site::empty("    activate: [[\"false\"]]\n");
     let put = |n: u64, page: &str, activate: &str| {
-        site.repo.branch(&format!("pr{n}"), "main");
-        site.manifest("");
-        let text = fs::read_to_string(site.repo.work().join("modules/site/module.yaml")).unwrap();
-        site.repo.write("modules/site/module.yaml", &text.replace("public}", &format!("public{activate}}}")));
-        site.repo.write("modules/site/public/index.html", page);
-        site.repo.commit("x");
-        site.repo.propose(n);
+        site.activating(n, page, activate);
     };
     put(1, "one\n", "");
     site.repo.merge(1, "pr1");

@@ -100,6 +100,17 @@ impl Site {
         self.repo.write("modules/site/module.yaml", &text);
     }
 
+    /// Opens pull request `n` with this page, and with these commands as they stand after `public` in the manifest.
+    pub(crate) fn activating(&self, n: u64, page: &str, activate: &str) {
+        self.repo.branch(&format!("pr{n}"), "main");
+        self.manifest("");
+        let text = fs::read_to_string(self.repo.work().join("modules/site/module.yaml")).unwrap();
+        self.repo.write("modules/site/module.yaml", &text.replace("public}", &format!("public{activate}}}")));
+        self.repo.write("modules/site/public/index.html", page);
+        self.repo.commit("x");
+        self.repo.propose(n);
+    }
+
     /// From now on manifests have these commands, as YAML.
     pub(crate) fn activates(&self, argvs: &str) {
         *self.activate.borrow_mut() = format!(", activate: {argvs}");
