@@ -91,7 +91,8 @@ impl Class {
             | Code::NoPullRef
             | Code::AmbiguousPr
             | Code::StyleNotAllowed
-            | Code::UnreviewedChange => Self::NotApproved,
+            | Code::UnreviewedChange
+            | Code::UnreviewedPolicy => Self::NotApproved,
             Code::HeadOfOtherPr
             | Code::NeverChangedByPr
             | Code::Replay
@@ -129,6 +130,7 @@ impl Class {
             | Code::CredentialsMissing
             | Code::CredentialsRefused
             | Code::ShallowHistory
+            | Code::ClockSkew
             | Code::ComposeTooOld
             | Code::SigningKeyMissing
             | Code::NoState => Self::Unreachable,
