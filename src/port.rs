@@ -164,8 +164,8 @@ pub trait Source {
     fn changed(&self, old: Option<Oid>, new: Oid) -> Answer<Vec<Vec<u8>>>;
     /// Which of `paths` have a `filter` attribute by the .gitattributes in `tree`.
     fn filtered(&self, tree: Oid, paths: &[RepoPath]) -> Answer<Vec<RepoPath>>;
-    /// A unified diff for a person, escaped, at most `limit_lines` lines.
-    fn diff(&self, old: Oid, new: Oid, limit_lines: usize) -> Answer<String>;
+    /// A unified diff for a person, escaped, at most `limit_lines` lines; of the files and folders `only` (none: of everything).
+    fn diff(&self, old: Oid, new: Oid, only: &[RepoPath], limit_lines: usize) -> Answer<String>;
 }
 
 /// What a checkout holds at a path, never asked of the index.

@@ -142,6 +142,7 @@ pub fn forge<'a>(world: &World<'a>, fresh: &'a Fresh) -> Forge<'a> {
         refs: &fresh.refs,
         base: fresh.p,
         styles: &fresh.policy.policy.approval.styles,
+        adopt: &fresh.policy.policy.approval.adopt,
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use crate::flow::candidates::Forge;
 use crate::{
     flow::{
         relation::{self, Relation},
@@ -15,23 +16,8 @@ use crate::{
         ids::Oid,
         refusal::{Code, Refusal},
     },
-    port::{Answer, Commit, Remote, RemoteRefs, Source, Want},
+    port::{Answer, Commit, Want},
 };
-
-/// What approve works on: objects, and the remote as it answered in this very run.
-#[derive(Clone, Copy)]
-pub struct Forge<'a> {
-    /// Objects.
-    pub source: &'a dyn Source,
-    /// To fetch candidates; `None` where the local base branch approves on purpose.
-    pub remote: Option<&'a dyn Remote>,
-    /// What it has.
-    pub refs: &'a RemoteRefs,
-    /// The tip of the base branch, fetched.
-    pub base: Oid,
-    /// The ways of merging that the policy allows.
-    pub styles: &'a [Style],
-}
 
 /// A pull request that is proven to be merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +64,15 @@ pub fn approve(forge: &Forge<'_>, request: &Request) -> Stage<Approved> {
     if heads.is_empty() {
         return forge.by_merge(id);
     }
-    let mut found = Vec::new();
-    let mut refused = Vec::new();
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
+    // A pull request may have been opened at the merge result of another one: then that one is meant.
+    if forge.source.has(id)? && forge.source.is_ancestor(id, forge.base)? && forge.on_chain(id)? {
+        match forge.by_merge(id) {
+            Ok(approved) => return Ok(approved),
+            Err(Stop::Refused(refusals)) => refused.extend(refusals),
+            Err(world) => return Err(world),
+        }
+    }
     for pr in heads {
         match forge.by_head(pr, id) {
             Ok(approved) => found.push(approved),
@@ -87,91 +80,89 @@ pub fn approve(forge: &Forge<'_>, request: &Request) -> Stage<Approved> {
             Err(world) => return Err(world),
         }
     }
+    refused.sort();
+    refused.dedup();
     forge.one_of(found, refused)
 }
 
 impl Forge<'_> {
-    fn head_of(&self, pr: u64) -> Stage<Oid> {
-        let found = self.refs.pulls.binary_search_by_key(&pr, |(n, _)| *n);
-        match found.ok().and_then(|at| self.refs.pulls.get(at)) {
-            Some((_, head)) => {
-                self.bring(pr, *head)?;
-                Ok(*head)
-            }
-            None => refuse(
-                Code::UnknownId,
-                format!("the remote has no pull request {pr} (no refs/pull/{pr}/head)"),
-                "see that the number is right",
-            ),
-        }
-    }
-
-    /// Fetches a head that is not here yet.
-    fn bring(&self, pr: u64, head: Oid) -> Answer<()> {
-        match self.remote {
-            Some(remote) if !self.source.has(head)? => remote.fetch(&[Want::Pull(pr)]),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// The first-parent chain of the base, newest first, down to the first commit that `head` contains (which is the last item).
-    fn since(&self, head: Oid) -> Answer<Vec<Commit>> {
-        let newer: BTreeSet<Oid> = self.source.between(head, self.base)?.into_iter().collect();
-        let mut chain = Vec::new();
-        let mut next = Some(self.base);
-        while let Some(id) = next {
-            let commit = self.source.commit(id)?;
-            next = commit.parents.first().copied().filter(|_| newer.contains(&id));
-            chain.push(commit);
-        }
-        Ok(chain)
-    }
-
-    /// Finds M for a pull request's head.
+    /// Finds M for a pull request's head. A forge merges a pull request once: where the same content came to the base twice, the first
+    /// place is the pull request's, and the others are somebody's copies.
     fn by_head(&self, pr: u64, head: Oid) -> Stage<Approved> {
         self.bring(pr, head)?;
-        let original = self.source.commit(head)?;
-        let mut found = Vec::new();
+        let traces = self.traces(pr, head)?;
         let mut refused = Vec::new();
-        for commit in self.since(head)? {
-            let second = commit.parents.get(1) == Some(&head);
-            let hinted = hints(&commit.message).contains(&pr);
-            let same_words = commit.author == original.author && commit.message == original.message;
-            if !(second || hinted || same_words || commit.id == head) {
-                continue;
-            }
-            match self.proven(pr, head, commit.id)? {
-                Ok(approved) => found.push(approved),
-                // A mere mention in a message that proves nothing is no evil merge.
-                Err(refusal) if second || hinted || refusal.code == Code::StyleNotAllowed => {
+        for commit in self.since(head)?.iter().rev().filter(|commit| traces.are_on(commit)) {
+            match self.proven(pr, head, commit)? {
+                Ok(approved) => return Ok(approved),
+                // A mere likeness of words that proves nothing is no evil merge.
+                Err(refusal) if traces.strong(commit) || refusal.code == Code::StyleNotAllowed => {
                     refused.push(refusal);
                 }
                 Err(_) => {}
             }
         }
-        if found.is_empty() && refused.is_empty() {
+        if refused.is_empty() {
             refused.push(self.unmerged(pr, head)?);
         }
-        self.one_of(found, refused)
+        Err(Stop::Refused(refused))
     }
 
-    fn proven(&self, pr: u64, head: Oid, merge: Oid) -> Answer<Result<Approved, Refusal>> {
-        Ok(match relation::prove(self.source, head, merge)? {
-            Ok(relation) if self.styles.contains(&relation.style) => Ok(Approved { pr, relation }),
-            Ok(relation) => Err(Refusal::new(
+    fn proven(&self, pr: u64, head: Oid, merge: &Commit) -> Answer<Result<Approved, Refusal>> {
+        let relation = match relation::prove(self.source, head, merge.id)? {
+            Ok(relation) => relation,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let moved = relation.style == Style::FastForward;
+        if moved && let Some(other) = self.merged_as(merge, pr)? {
+            return Ok(Err(Refusal::new(
+                Code::HeadNotMerged,
+                format!("PR #{pr} has no commit of its own: its head {head} is the merge result of PR #{other}"),
+                format!("approve that one: --pr {other}"),
+            )));
+        }
+        // After a fast-forward to a merge commit the first parent is no base: only a person can say what was reviewed.
+        let listed = self.styles.contains(&relation.style) && !(moved && merge.parents.len() > 1);
+        if listed || self.adopt.contains(&merge.id) {
+            return Ok(Ok(Approved { pr, relation }));
+        }
+        let merge = merge.id;
+        Ok(Err(if moved {
+            Refusal::new(
+                Code::StyleNotAllowed,
+                format!(
+                    "PR #{pr} has the head {head}, which is itself a commit of the base: the base was fast-forwarded to it, or the \
+                     pull request had nothing to merge; git cannot tell which, and approval.styles does not list fast-forward"
+                ),
+                format!(
+                    "merge in another way next time; for this one, list it in platform.yaml by a pull request: approval.adopt: [{merge}]"
+                ),
+            )
+        } else {
+            Refusal::new(
                 Code::StyleNotAllowed,
                 format!(
                     "PR #{pr} came to the base by {} ({merge}), which approval.styles does not list",
                     relation.style.as_str()
                 ),
-                if relation.weak() {
-                    "git alone cannot tell this from a direct push: merge with a merge commit next time, or list fast-forward in a reviewed policy"
-                } else {
-                    "merge in another way next time, or list it in a reviewed policy"
-                },
-            )),
-            Err(refusal) => Err(refusal),
-        })
+                format!(
+                    "merge in another way next time; for this one, list it in platform.yaml by a pull request: approval.adopt: [{merge}]"
+                ),
+            )
+        }))
+    }
+
+    /// Another pull request whose merge result a commit is.
+    fn merged_as(&self, commit: &Commit, but: u64) -> Answer<Option<u64>> {
+        for pr in self.named_by(commit).into_iter().filter(|pr| *pr != but) {
+            let head = self.refs.pulls.iter().find(|(n, _)| *n == pr).map(|(_, head)| *head);
+            let Some(head) = head.filter(|head| *head != commit.id) else { continue };
+            self.bring(pr, head)?;
+            if relation::prove(self.source, head, commit.id)?.is_ok() {
+                return Ok(Some(pr));
+            }
+        }
+        Ok(None)
     }
 
     /// Exactly one, or why not.
@@ -280,24 +271,90 @@ impl Forge<'_> {
                 ),
             };
         }
-        let mut found = Vec::new();
-        let mut refused = Vec::new();
-        for pr in self.candidates(id)? {
-            let head = self.head_of(pr)?;
-            match self.proven(pr, head, id)? {
-                Ok(approved) => found.push(approved),
-                Err(refusal) => refused.push(refusal),
-            }
+        let commit = self.source.commit(id)?;
+        let named = self.named_by(&commit);
+        let (mut found, mut refused) = self.tried(&commit, &named)?;
+        if found.is_empty() {
+            let more: BTreeSet<u64> = self.replayed_in(&commit)?.difference(&named).copied().collect();
+            let (likely, reasons) = self.tried(&commit, &more)?;
+            found = likely;
+            refused.extend(reasons.into_iter().filter(|reason| reason.code == Code::UnreviewedChange));
         }
         if found.is_empty() && refused.is_empty() {
             let fact = format!("no pull request's frozen head leads to {id}: it may be a direct push");
             refused.push(Refusal::new(
                 Code::NoPullRef,
                 fact,
-                "name the pull request: --pr N; a direct push needs `approval.adopt` in a reviewed policy",
+                format!(
+                    "name the pull request: --pr N; a direct push needs, in platform.yaml by a pull request: approval.adopt: [{id}]"
+                ),
             ));
         }
         self.one_of(found, refused)
+    }
+
+    /// Tries pull requests as what a commit is the merge result of.
+    fn tried(&self, commit: &Commit, pulls: &BTreeSet<u64>) -> Stage<(Vec<Approved>, Vec<Refusal>)> {
+        let (mut found, mut refused) = (Vec::new(), Vec::new());
+        for pr in pulls {
+            let head = self.head_of(*pr)?;
+            match self.proven(*pr, head, commit)? {
+                Ok(approved) => match self.before(*pr, head, commit)? {
+                    None => found.push(approved),
+                    Some(first) => refused.push(Refusal::new(
+                        Code::UnreviewedChange,
+                        format!(
+                            "{} has the content of PR #{pr} a second time: the pull request was merged as {first}, and nobody reviewed \
+                             that it comes back",
+                            commit.id
+                        ),
+                        format!("review it, then list it in platform.yaml by a pull request: approval.adopt: [{}]", commit.id),
+                    )),
+                },
+                Err(refusal) => refused.push(refusal),
+            }
+        }
+        Ok((found, refused))
+    }
+
+    /// An older commit of the base that a pull request is proven to be merged as.
+    fn before(&self, pr: u64, head: Oid, commit: &Commit) -> Answer<Option<Oid>> {
+        let traces = self.traces(pr, head)?;
+        let chain = self.since(head)?;
+        let older = chain.iter().skip_while(|each| each.id != commit.id).skip(1);
+        for each in older.filter(|each| each.id != head && traces.are_on(each)) {
+            if relation::prove(self.source, head, each.id)?.is_ok() {
+                return Ok(Some(each.id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The pull request that brought a commit of the base, if exactly one is proven: as its merge result, or as the one that a rebase
+    /// put it there with. What is newer than `top` on the base proves nothing.
+    pub(super) fn brought_by(&self, at: Oid, top: Oid) -> Stage<Approved> {
+        let refused = match self.by_merge(at) {
+            Err(Stop::Refused(refusals)) => refusals,
+            found => return found,
+        };
+        let commit = self.source.commit(at)?;
+        let pulls = if commit.parents.len() == 1 { self.replayed_in(&commit)? } else { BTreeSet::new() };
+        for pr in pulls {
+            let head = self.head_of(pr)?;
+            let found = match self.by_head(pr, head) {
+                Ok(found) => found,
+                Err(Stop::Refused(_)) => continue,
+                Err(world) => return Err(world),
+            };
+            let Relation { base, merge, .. } = found.relation;
+            let inside = self.source.is_ancestor(merge, top)?
+                && self.source.is_ancestor(at, merge)?
+                && self.source.first_parents(merge, Some(base))?.contains(&at);
+            if inside {
+                return Ok(found);
+            }
+        }
+        Err(Stop::Refused(refused))
     }
 
     fn unknown(&self, id: Oid) -> Stage<Approved> {
@@ -320,35 +377,6 @@ impl Forge<'_> {
 
     fn on_chain(&self, id: Oid) -> Answer<bool> {
         Ok(self.since(id)?.last().is_some_and(|last| last.id == id))
-    }
-
-    /// Pull requests that a commit of the base may be the merge result of.
-    pub(super) fn candidates(&self, merge: Oid) -> Answer<BTreeSet<u64>> {
-        let commit = self.source.commit(merge)?;
-        let hinted = hints(&commit.message);
-        let ends: Vec<Oid> = commit.parents.get(1).copied().into_iter().chain([merge]).collect();
-        let pulls = self.refs.pulls.iter();
-        let mut found: BTreeSet<u64> =
-            pulls.clone().filter(|(pr, head)| ends.contains(head) || hinted.contains(pr)).map(|(pr, _)| *pr).collect();
-        if found.is_empty() {
-            // A rebase leaves no trace but the head's own words; only heads that are here already are looked at.
-            let last = commit.parents.get(1).map_or(Ok(None), |second| self.source.commit(*second).map(Some))?;
-            let words = last.as_ref().unwrap_or(&commit);
-            for (pr, head) in pulls {
-                if self.source.has(*head)? {
-                    let original = self.source.commit(*head)?;
-                    if original.author == words.author && original.message == words.message {
-                        found.insert(*pr);
-                    }
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// The pull request that a commit of the base is the merge result of, if exactly one is proven.
-    pub(super) fn proof_of(&self, merge: Oid) -> Stage<Approved> {
-        self.by_merge(merge)
     }
 
     fn not_of(&self, pr: u64, found: &Approved, given: Oid) -> Stage<Approved> {

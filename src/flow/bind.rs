@@ -74,10 +74,7 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
         validate::reaches(&module, ask.policy).into_iter().map(Problem::into_refusal).collect();
     let mut waived = Vec::new();
     let applied = last.as_ref().and_then(|last| last.last_apply_sha);
-    let scope = taken(
-        scope::scope(&ask.forge, &approved, &standings, applied, &ask.policy.policy.approval.adopt),
-        &mut refusals,
-    )?;
+    let scope = taken(scope::scope(&ask.forge, &approved, &standings, applied), &mut refusals)?;
     match scope::superseded(&ask.forge, &approved, &standings)? {
         Some(_) if ask.waivers.older => waived.push("superseded".to_owned()),
         found => refusals.extend(found),

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod approve;
 pub mod bind;
 pub mod bound;
+pub mod candidates;
 pub mod close;
 pub mod content;
 pub mod doctor;

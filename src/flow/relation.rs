@@ -44,7 +44,8 @@ pub fn prove(source: &dyn Source, head: Oid, merge: Oid) -> Answer<Result<Relati
     let m = source.commit(merge)?;
     match m.parents.as_slice() {
         [] => Ok(Err(evil(merge, "it has no parent: nothing was merged into anything", None))),
-        [base] if merge == head => Ok(Ok(relation(&m, head, *base, Style::FastForward))),
+        // Also of a branch whose last commit merged the base into it: the policy decides whether that is believed.
+        [base] | [base, _] if merge == head => Ok(Ok(relation(&m, head, *base, Style::FastForward))),
         [base] => linear(source, head, &m, *base),
         [base, second] if *second == head => merged(source, head, &m, *base),
         [base, second] => rebase_merged(source, head, &m, *base, *second),
@@ -69,20 +70,33 @@ fn evil(merge: Oid, why: &str, diff: Option<String>) -> Refusal {
     )
 }
 
+/// Nothing is wrong with the merge, but there is nothing to apply.
+fn empty(merge: Oid) -> Refusal {
+    Refusal::new(
+        Code::NeverChangedByPr,
+        format!("{merge} changes no file: its pull request was empty, or the base already had its changes"),
+        "there is nothing to apply; platformctl pending lists the pull requests that have something",
+    )
+}
+
 fn merged(source: &dyn Source, head: Oid, m: &Commit, base: Oid) -> Answer<Result<Relation, Refusal>> {
-    if source.commit(base)?.tree == m.tree {
-        return Ok(Err(evil(m.id, "its tree is that of its base: the head's changes were dropped", None)));
-    }
+    let unchanged = source.commit(base)?.tree == m.tree;
     let why = match tree_of(source, base, head, m.tree)? {
+        Computed::Same if unchanged => empty(m.id),
         Computed::Same => return Ok(Ok(relation(m, head, base, Style::Merge))),
+        Computed::Conflict(_) | Computed::Other(_) if unchanged => {
+            evil(m.id, "its tree is that of its base: the head's changes were dropped", None)
+        }
         Computed::Conflict(paths) => evil(
             m.id,
             &format!("base and head conflict in {paths}, and someone resolved that in the merge itself"),
             None,
         ),
-        Computed::Other(tree) => {
-            evil(m.id, "these files differ from a clean merge of base and head:", Some(source.diff(tree, m.tree, 20)?))
-        }
+        Computed::Other(tree) => evil(
+            m.id,
+            "these files differ from a clean merge of base and head:",
+            Some(source.diff(tree, m.tree, &[], 20)?),
+        ),
     };
     Ok(Err(why))
 }
@@ -109,6 +123,17 @@ fn tree_of(source: &dyn Source, base: Oid, head: Oid, wanted: Oid) -> Answer<Com
     }
 }
 
+/// What merging `head` into `base` gives: gix's word where it is clean, and git's where it is not.
+///
+/// # Errors
+/// Objects that cannot be read.
+pub fn merged_now(source: &dyn Source, base: Oid, head: Oid) -> Answer<Merge> {
+    match source.merge(base, head, Merger::Gix)? {
+        Merge::Clean(tree) => Ok(Merge::Clean(tree)),
+        Merge::Conflict(_) => source.merge(base, head, Merger::Git),
+    }
+}
+
 fn replayed(source: &dyn Source, onto: Oid, pick: Oid, wanted: Oid) -> Answer<bool> {
     for by in [Merger::Gix, Merger::Git] {
         if matches!(judge(source.replay(onto, pick, by)?, wanted), Computed::Same) {
@@ -122,33 +147,33 @@ fn replayed(source: &dyn Source, onto: Oid, pick: Oid, wanted: Oid) -> Answer<bo
 fn linear(source: &dyn Source, head: Oid, m: &Commit, parent: Oid) -> Answer<Result<Relation, Refusal>> {
     // A rebase is tried first: merging the head again on top of its own replay changes nothing, and would look like a squash.
     if let Some(base) = replay(source, head, m.id, parent)? {
-        let picks = picks(source, base, head)?;
-        let original = source.commit(head)?;
-        let same_words = original.message == m.message && original.author == m.author;
-        let style = if picks.len() > 1 || same_words { Style::Rebase } else { Style::Squash };
+        let same_words = |pick: &Commit| pick.message == m.message && pick.author == m.author;
+        let rebased = base != parent || picks(source, base, head)?.iter().any(same_words);
+        let style = if rebased { Style::Rebase } else { Style::Squash };
         if source.commit(base)?.tree != m.tree {
             return Ok(Ok(relation(m, head, base, style)));
         }
     }
     if source.commit(parent)?.tree == m.tree {
-        return Ok(Err(evil(m.id, "it changes nothing", None)));
+        return Ok(Err(empty(m.id)));
     }
     let why = match tree_of(source, parent, head, m.tree)? {
         Computed::Same => return Ok(Ok(relation(m, head, parent, Style::Squash))),
         Computed::Conflict(paths) => evil(m.id, &format!("base and head conflict in {paths}"), None),
         Computed::Other(tree) => {
-            evil(m.id, "these files differ from a clean squash of the head:", Some(source.diff(tree, m.tree, 20)?))
+            evil(m.id, "these files differ from a clean squash of the head:", Some(source.diff(tree, m.tree, &[], 20)?))
         }
     };
     Ok(Err(why))
 }
 
 /// The commits of the head that a rebase replays: those not in `base`, without merges, parents first.
-fn picks(source: &dyn Source, base: Oid, head: Oid) -> Answer<Vec<Oid>> {
+pub(super) fn picks(source: &dyn Source, base: Oid, head: Oid) -> Answer<Vec<Commit>> {
     let mut picks = Vec::new();
     for id in source.between(base, head)? {
-        if source.commit(id)?.parents.len() == 1 {
-            picks.push(id);
+        let commit = source.commit(id)?;
+        if commit.parents.len() == 1 {
+            picks.push(commit);
         }
     }
     Ok(picks)
@@ -156,32 +181,68 @@ fn picks(source: &dyn Source, base: Oid, head: Oid) -> Answer<Vec<Oid>> {
 
 /// B, if `tip` and the commits below it are the head's own commits replayed on B, step by step. `near` is `tip`'s parent.
 fn replay(source: &dyn Source, head: Oid, tip: Oid, near: Oid) -> Answer<Option<Oid>> {
-    let count = picks(source, near, head)?.len();
-    let mut chain = vec![tip];
-    let mut base = near;
-    for _ in 1..count {
+    let own = picks(source, near, head)?;
+    if let Some(base) = replay_of(source, head, tip, own.len())? {
+        return Ok(Some(base));
+    }
+    // git leaves out a commit that changes nothing any more, because the base has the same change. A rebase keeps authors and
+    // messages, so these say how many commits are left; what counts as proof is the replay.
+    let kept = kept(source, tip, &own)?;
+    if (1..own.len()).contains(&kept) { replay_of(source, head, tip, kept) } else { Ok(None) }
+}
+
+/// How many commits from `tip` downwards have the author and message of one of `picks`.
+fn kept(source: &dyn Source, tip: Oid, picks: &[Commit]) -> Answer<usize> {
+    let mut at = source.commit(tip)?;
+    for kept in 0..picks.len() {
+        let same = picks.iter().any(|pick| pick.author == at.author && pick.message == at.message);
+        let ([parent], true) = (at.parents.as_slice(), same) else {
+            return Ok(kept);
+        };
+        at = source.commit(*parent)?;
+    }
+    Ok(picks.len())
+}
+
+/// B, if the `length` commits from `tip` downwards are the head's own, replayed on B step by step. Where there are fewer of them than
+/// the head has, each of those that are missing must change nothing at its place.
+fn replay_of(source: &dyn Source, head: Oid, tip: Oid, length: usize) -> Answer<Option<Oid>> {
+    let mut chain = Vec::new();
+    let mut base = tip;
+    for _ in 0..length {
         let commit = source.commit(base)?;
         let [parent] = commit.parents.as_slice() else {
             return Ok(None);
         };
-        chain.push(base);
         base = *parent;
+        chain.push(commit);
     }
     chain.reverse();
     let picks = picks(source, base, head)?;
-    if picks.len() != chain.len() || count == 0 {
+    let Some(mut spare) = picks.len().checked_sub(chain.len()).filter(|_| length > 0) else {
+        return Ok(None);
+    };
+    let own: BTreeSet<Oid> = picks.iter().map(|pick| pick.id).collect();
+    // A step that is the pick itself was not replayed: that is a fast-forward, which has its own rule.
+    if chain.iter().any(|step| own.contains(&step.id)) {
         return Ok(None);
     }
-    let own: BTreeSet<Oid> = picks.iter().copied().collect();
-    let mut onto = base;
-    for (step, pick) in chain.iter().zip(&picks) {
-        // A step that is the pick itself was not replayed: that is a fast-forward, which has its own rule.
-        if own.contains(step) || !replayed(source, onto, *pick, source.commit(*step)?.tree)? {
+    let mut onto = source.commit(base)?;
+    let mut steps = chain.into_iter().peekable();
+    for pick in &picks {
+        let fits = match steps.peek() {
+            Some(step) => replayed(source, onto.id, pick.id, step.tree)?,
+            None => false,
+        };
+        if fits {
+            onto = steps.next().unwrap_or(onto);
+        } else if spare > 0 && replayed(source, onto.id, pick.id, onto.tree)? {
+            spare -= 1;
+        } else {
             return Ok(None);
         }
-        onto = *step;
     }
-    Ok(Some(base))
+    Ok(steps.next().is_none().then_some(base))
 }
 
 fn rebase_merged(
@@ -193,11 +254,11 @@ fn rebase_merged(
 ) -> Answer<Result<Relation, Refusal>> {
     let top = source.commit(second)?;
     if top.tree == m.tree
-        && source.commit(base)?.tree != m.tree
         && let [near] = top.parents.as_slice()
         && replay(source, head, second, *near)? == Some(base)
     {
-        return Ok(Ok(relation(m, head, base, Style::RebaseMerge)));
+        let unchanged = source.commit(base)?.tree == m.tree;
+        return Ok(if unchanged { Err(empty(m.id)) } else { Ok(relation(m, head, base, Style::RebaseMerge)) });
     }
     let why = format!("its second parent {second} is neither the head {head} nor a replay of it");
     Ok(Err(evil(m.id, &why, None)))

@@ -17,6 +17,8 @@ use crate::{
         digest::Digest,
         ids::{HostName, ModuleId, Oid},
         json,
+        path::RepoPath,
+        policy,
         refusal::{Code, Refusal},
     },
     port::{Answer, PortError, Source},
@@ -69,6 +71,18 @@ impl<'a> Standings<'a> {
         Ok(standing)
     }
 
+    /// The paths of the module's files in some trees, and its own folder.
+    fn paths(&self, trees: &[Oid]) -> Answer<Vec<RepoPath>> {
+        let mut paths = vec![repository::fixed(&format!("modules/{}", self.module))?];
+        for tree in trees {
+            if let Some(Ok(module)) = repository::module(&Content::lazy(self.source, *tree), self.module)? {
+                paths.extend(module.closure.files.into_iter().map(|file| file.path));
+            }
+        }
+        paths.extend([repository::fixed(policy::PATH)?]);
+        Ok(paths)
+    }
+
     fn differ(&self, a: Oid, b: Oid) -> Answer<bool> {
         Ok(self.at(a)? != self.at(b)?)
     }
@@ -79,6 +93,9 @@ fn digest(value: &Value) -> Answer<Digest> {
         PortError::new(Code::Bug, "a digest has no canonical form", "please report this").because(error)
     })
 }
+
+/// Most commits that are looked at for the newest change of a module.
+const LOOKED_AT: usize = 200;
 
 /// What an approval covers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -95,36 +112,50 @@ pub struct Scope {
 ///
 /// # Errors
 /// Out of scope, replayed, or with something in between that nobody reviewed.
-pub fn scope(
-    forge: &Forge<'_>,
-    approved: &Approved,
-    standings: &Standings<'_>,
-    last: Option<Oid>,
-    adopt: &[Oid],
-) -> Stage<Scope> {
+pub fn scope(forge: &Forge<'_>, approved: &Approved, standings: &Standings<'_>, last: Option<Oid>) -> Stage<Scope> {
     match last {
-        None => first(approved, standings),
+        None => first(forge, approved, standings),
         Some(last) => {
             if let Some(refusal) = replayed(forge.source, approved, last)? {
                 return Err(refusal.into());
             }
-            Walk { forge, standings, adopt, last, scope: Scope::default(), refusals: Vec::new() }.run(approved)
+            Walk { forge, standings, last, scope: Scope::default(), refusals: Vec::new() }.run(approved)
         }
     }
 }
 
-fn first(approved: &Approved, standings: &Standings<'_>) -> Stage<Scope> {
+fn first(forge: &Forge<'_>, approved: &Approved, standings: &Standings<'_>) -> Stage<Scope> {
     let relation = approved.relation();
     let before = standings.at(relation.base)?;
-    if before.effective == standings.at(relation.merge)?.effective {
-        return Err(Refusal::new(
-            Code::NeverChangedByPr,
-            format!("{} was never applied, and PR #{} does not change it", standings.module, approved.pr()),
-            format!("apply the pull request that brought {}, or merge one that changes it", standings.module),
-        )
-        .into());
+    if before.effective != standings.at(relation.merge)?.effective {
+        return Ok(Scope { covers: vec![approved.pr()], adopted: Vec::new(), baseline: before.effective });
     }
-    Ok(Scope { covers: vec![approved.pr()], adopted: Vec::new(), baseline: before.effective })
+    // A change that the policy adopts has no pull request of its own: the first one after it brings it.
+    if let Some((at, parent)) = newest_change(forge, standings, relation.merge)?
+        && forge.adopt.contains(&at)
+    {
+        let baseline = standings.at(parent)?.effective;
+        return Ok(Scope { covers: vec![approved.pr()], adopted: vec![at], baseline });
+    }
+    Err(Refusal::new(
+        Code::NeverChangedByPr,
+        format!("{} was never applied, and PR #{} does not change it", standings.module, approved.pr()),
+        format!("apply the pull request that brought {}, or merge one that changes it", standings.module),
+    )
+    .into())
+}
+
+/// The newest commit at or below `from` that changed the module, and its parent.
+fn newest_change(forge: &Forge<'_>, standings: &Standings<'_>, from: Oid) -> Answer<Option<(Oid, Oid)>> {
+    let mut at = from;
+    for _ in 0..LOOKED_AT {
+        let Some(parent) = forge.source.commit(at)?.parents.first().copied() else { break };
+        if standings.at(at)?.effective != standings.at(parent)?.effective {
+            return Ok(Some((at, parent)));
+        }
+        at = parent;
+    }
+    Ok(None)
 }
 
 fn replayed(source: &dyn Source, approved: &Approved, last: Oid) -> Answer<Option<Refusal>> {
@@ -146,7 +177,6 @@ fn replayed(source: &dyn Source, approved: &Approved, last: Oid) -> Answer<Optio
 struct Walk<'a> {
     forge: &'a Forge<'a>,
     standings: &'a Standings<'a>,
-    adopt: &'a [Oid],
     last: Oid,
     scope: Scope,
     refusals: Vec<Refusal>,
@@ -155,7 +185,9 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// From M down the first-parent chain to L, one proven pull request after another.
     fn run(mut self, approved: &Approved) -> Stage<Scope> {
-        let mut at = approved.relation().merge;
+        let top = approved.relation().merge;
+        let mut at = top;
+        // Whether what is looked at may still belong to a pull request that the base was fast-forwarded to.
         let mut above = Style::Merge;
         if at != self.last {
             at = self.cover(approved, true)?;
@@ -169,22 +201,25 @@ impl Walk<'_> {
                 let fact = format!("the base no longer contains what is applied ({})", self.last);
                 return Err(Refusal::new(Code::Replay, fact, "find out who rewrote the base branch").into());
             };
+            if commit.parents.len() > 1 {
+                above = Style::Merge;
+            }
             if !self.standings.differ(parent, at)? {
                 at = parent;
                 continue;
             }
-            if self.adopt.contains(&at) {
+            if self.forge.adopt.contains(&at) {
                 self.scope.adopted.push(at);
                 at = parent;
                 continue;
             }
-            match self.forge.proof_of(at) {
+            match self.forge.brought_by(at, top) {
                 Ok(proven) => {
                     above = proven.relation().style;
                     at = self.cover(&proven, false)?;
                 }
                 // What a fast-forward brought has no end that git could tell: it is weak as a whole, and says so.
-                Err(Stop::Refused(_)) if above == Style::FastForward && commit.parents.len() == 1 => {
+                Err(Stop::Refused(_)) if above == Style::FastForward && self.forge.styles.contains(&above) => {
                     at = parent;
                 }
                 Err(Stop::Refused(reasons)) => {
@@ -208,6 +243,9 @@ impl Walk<'_> {
         if always || self.standings.differ(relation.base, relation.merge)? {
             self.scope.covers.push(proven.pr());
         }
+        if !self.forge.styles.contains(&relation.style) {
+            self.scope.adopted.push(relation.merge);
+        }
         // L may lie among the commits of a rebase: never walk past it.
         let range = self.forge.source.first_parents(relation.merge, Some(relation.base))?;
         Ok(if range.contains(&self.last) { self.last } else { relation.base })
@@ -215,17 +253,28 @@ impl Walk<'_> {
 
     fn unreviewed(&mut self, at: Oid, parent: Oid, reasons: &[Refusal]) -> Answer<()> {
         let source = self.forge.source;
-        let why = reasons.first().map_or("", |reason| reason.code.slug());
-        let diff = source.diff(source.commit(parent)?.tree, source.commit(at)?.tree, 20)?;
+        let module = self.standings.module;
+        let (old, new) = (source.commit(parent)?.tree, source.commit(at)?.tree);
+        // What is the module's own, so that a commit which changes much besides hides nothing of it.
+        let diff = source.diff(old, new, &self.standings.paths(&[old, new])?, 20)?;
         self.refusals.push(Refusal::new(
             Code::UnreviewedChange,
-            format!(
-                "{at} changed {} on the base and no pull request proves it ({why}):\n{diff}",
-                self.standings.module
-            ),
+            format!("{at} changed {module} on the base and no pull request proves it ({}):\n{diff}", reason(reasons)),
             format!("review it, then list it in platform.yaml by a pull request: approval.adopt: [{at}]"),
         ));
         Ok(())
+    }
+}
+
+/// Why nothing proves a commit, in few words.
+pub(super) fn reason(reasons: &[Refusal]) -> &'static str {
+    match reasons.first().map(|reason| reason.code) {
+        Some(Code::NoPullRef) | None => "no pull request leads to it",
+        Some(Code::EvilMerge) => "it is not what its pull request gives",
+        Some(Code::StyleNotAllowed) => "approval.styles does not list the way it was merged",
+        Some(Code::UnreviewedChange) => "it repeats what was merged before",
+        Some(Code::AmbiguousPr) => "several pull requests could be meant",
+        Some(code) => code.meaning(),
     }
 }
 
@@ -240,12 +289,25 @@ pub fn superseded(forge: &Forge<'_>, approved: &Approved, standings: &Standings<
         let Some(parent) = parent else { break };
         // The policy is always that of the tip: a newer entry of its host supersedes no content.
         if standings.at(parent)?.effective != standings.at(id)?.effective {
-            let candidates = forge.candidates(id)?;
-            let newer = candidates.first().map_or_else(|| id.to_string(), |pr| format!("#{pr}"));
+            let older = approved.pr();
+            let (newer, fix) = match forge.brought_by(id, forge.base) {
+                Ok(newer) => {
+                    let fix = format!("apply #{0}, it contains #{older}: --pr {0}; or say --allow-older", newer.pr());
+                    (format!("#{}, {}", newer.pr(), newer.relation().merge), fix)
+                }
+                Err(Stop::Refused(reasons)) => (
+                    format!("{id}, which no pull request proves ({})", reason(&reasons)),
+                    format!(
+                        "revert it by a pull request, or review it and adopt it: approval.adopt: [{id}]; \
+                         to apply #{older} without it, say --allow-older"
+                    ),
+                ),
+                Err(Stop::World(error)) => return Err(error),
+            };
             return Ok(Some(Refusal::new(
                 Code::Superseded,
-                format!("a newer change of {} is on the base: {newer} ({id})", standings.module),
-                format!("apply {newer}, it contains #{}; or say --allow-older", approved.pr()),
+                format!("a newer change of {} is on the base: {newer}", standings.module),
+                fix,
             )));
         }
     }

@@ -29,7 +29,7 @@ fn ask_with(repo: &Repo, styles: &[Style], approved: Option<&str>, pr: Option<u6
     let (git, refs) = look(repo);
     let remote = repo.remote();
     let base = refs.base.unwrap();
-    let forge = Forge { source: &git, remote: Some(&remote), refs: &refs, base, styles };
+    let forge = Forge { source: &git, remote: Some(&remote), refs: &refs, base, styles, adopt: &[] };
     match approve(&forge, &Request { approved: approved.map(str::to_owned), pr }) {
         Ok(approved) => Ok(approved),
         Err(Stop::Refused(refusals)) => Err(refusals.iter().map(|r| r.code.slug()).collect::<Vec<_>>().join(" ")),
@@ -372,7 +372,14 @@ fn two_thousand_pull_requests_cost_one_question_and_one_fetch() {
     let refs = remote.refs(true).unwrap();
     remote.fetch(&[Want::Base]).unwrap();
     let git = repo.open();
-    let forge = Forge { source: &git, remote: Some(&remote), refs: &refs, base: refs.base.unwrap(), styles: STYLES };
+    let forge = Forge {
+        source: &git,
+        remote: Some(&remote),
+        refs: &refs,
+        base: refs.base.unwrap(),
+        styles: STYLES,
+        adopt: &[],
+    };
     let request = Request { approved: Some(repo.id("pr2001").to_string()), pr: None };
     let found = approve(&forge, &request).unwrap();
     assert_eq!((found.pr(), found.relation().merge), (2001, merge));

@@ -23,6 +23,7 @@ mod layers;
 mod ledger;
 mod modules;
 mod repository;
+mod reviews;
 mod runs;
 mod ssh;
 mod support;

@@ -15,9 +15,10 @@ use crate::{
 const SHOWN_BYTES_MAX: u64 = 1 << 20;
 
 impl Git {
-    pub(super) fn unified(&self, old: Oid, new: Oid, limit_lines: usize) -> Answer<String> {
+    pub(super) fn unified(&self, old: Oid, new: Oid, only: &[RepoPath], limit_lines: usize) -> Answer<String> {
         let mut lines = Vec::new();
-        for raw in self.changed(Some(old), new)? {
+        let wanted = |raw: &Vec<u8>| only.is_empty() || only.iter().any(|path| is_within(raw, path));
+        for raw in self.changed(Some(old), new)?.into_iter().filter(wanted) {
             if lines.len() > limit_lines {
                 break;
             }
@@ -54,6 +55,11 @@ impl Git {
         let bytes = self.blob(entry.id, SHOWN_BYTES_MAX)?;
         Ok((!bytes.contains(&0)).then_some(bytes))
     }
+}
+
+/// Whether a raw path is `path`, or lies below it.
+fn is_within(raw: &[u8], path: &RepoPath) -> bool {
+    raw.strip_prefix(path.as_str().as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// Hunks as lines.

@@ -1,6 +1,6 @@
 //! Merges, computed twice where it matters: by gix in memory, and by `git merge-tree` as a second opinion.
 
-use gix::merge::tree::TreeFavor;
+use gix::merge::tree::{Conflict, Resolution, TreeFavor};
 
 use super::{Git, failed, ours, theirs};
 use crate::{
@@ -129,10 +129,23 @@ impl Git {
     }
 }
 
+/// Whether gix moved a change because the other side renamed the folder around it. git calls that a conflict
+/// (`merge.directoryRenames=conflict`, its default), so nobody but git may call it clean.
+fn follows_a_folder(conflict: &Conflict) -> bool {
+    match &conflict.resolution {
+        Ok(Resolution::SourceLocationAffectedByRename { .. }) => true,
+        Ok(Resolution::OursModifiedTheirsRenamedAndChangedThenRename { final_location, .. }) => {
+            final_location.is_some()
+        }
+        Ok(Resolution::OursModifiedTheirsModifiedThenBlobContentMerge { .. } | Resolution::Forced(_)) | Err(_) => false,
+    }
+}
+
 fn conclude(outcome: &mut gix::merge::tree::Outcome<'_>) -> Answer<Merge> {
     let how = gix::merge::tree::TreatAsUnresolved::git();
-    if outcome.has_unresolved_conflicts(how) {
-        let paths = outcome.conflicts.iter().filter(|conflict| conflict.is_unresolved(how));
+    let unresolved = |conflict: &&Conflict| conflict.is_unresolved(how) || follows_a_folder(conflict);
+    if outcome.conflicts.iter().any(|conflict| unresolved(&conflict)) {
+        let paths = outcome.conflicts.iter().filter(unresolved);
         let paths = paths.map(|conflict| text::escaped_bytes(conflict.ours.location()));
         return Ok(Merge::Conflict(paths.collect()));
     }

@@ -228,8 +228,8 @@ impl Source for Git {
         self.filtered_by_attributes(tree, paths)
     }
 
-    fn diff(&self, old: Oid, new: Oid, limit_lines: usize) -> Answer<String> {
-        self.unified(old, new, limit_lines)
+    fn diff(&self, old: Oid, new: Oid, only: &[RepoPath], limit_lines: usize) -> Answer<String> {
+        self.unified(old, new, only, limit_lines)
     }
 }
 

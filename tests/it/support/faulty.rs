@@ -210,8 +210,8 @@ impl Source for Faulty<'_, Git> {
     fn filtered(&self, tree: Oid, paths: &[RepoPath]) -> Answer<Vec<RepoPath>> {
         self.fuse.pass("source.filtered", Code::Io, || self.port.filtered(tree, paths))
     }
-    fn diff(&self, old: Oid, new: Oid, limit_lines: usize) -> Answer<String> {
-        self.fuse.pass("source.diff", Code::Io, || self.port.diff(old, new, limit_lines))
+    fn diff(&self, old: Oid, new: Oid, only: &[RepoPath], limit_lines: usize) -> Answer<String> {
+        self.fuse.pass("source.diff", Code::Io, || self.port.diff(old, new, only, limit_lines))
     }
 }
 

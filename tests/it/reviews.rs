@@ -1,0 +1,268 @@
+//! What reviews are held against: one pull request, one place; and nothing that was reviewed is refused for how it was merged.
+
+use platformctl::{
+    flow::{
+        approve::{Forge, approve},
+        request::Request,
+        stage::Stop,
+    },
+    io::{git::Git, remote::GitRemote},
+    model::{approval::Style, ids::Oid},
+    port::{Remote as _, Want},
+};
+
+use crate::support::{
+    repo::Repo,
+    site::{Site, ask},
+};
+
+const STYLES: &[Style] = &[Style::Merge, Style::Squash, Style::Rebase, Style::RebaseMerge];
+
+/// Asks in a clone of its own, which has nothing of the pull requests yet.
+fn fresh(repo: &Repo, approved: Option<Oid>, pr: Option<u64>, adopt: &[Oid]) -> Result<(u64, Style), String> {
+    let dir = repo.path("fresh");
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+    repo.git_in(".", &["clone", "-q", "--single-branch", "--branch", "main", "remote.git", "fresh"]);
+    let git = Git::open(&dir, "origin", &repo.env()).unwrap();
+    let remote = GitRemote::new(dir.join(".git"), "origin", "main", &repo.env()).unwrap();
+    let refs = remote.refs(true).unwrap();
+    remote.fetch(&[Want::Base]).unwrap();
+    let base = refs.base.unwrap();
+    let forge = Forge { source: &git, remote: Some(&remote), refs: &refs, base, styles: STYLES, adopt };
+    match approve(&forge, &Request { approved: approved.map(|id| id.to_string()), pr }) {
+        Ok(approved) => Ok((approved.pr(), approved.relation().style)),
+        Err(Stop::Refused(refusals)) => Err(refusals
+            .iter()
+            .map(|refusal| format!("{}: {}", refusal.code.slug(), refusal.fact))
+            .collect::<Vec<_>>()
+            .join("; ")),
+        Err(Stop::World(error)) => Err(format!("world: {error}")),
+    }
+}
+
+fn refused(found: Result<(u64, Style), String>) -> String {
+    found.unwrap_err()
+}
+
+/// Rebases the commits between main and a branch onto main, as a forge does, without a word of the pull request.
+fn rebase(repo: &Repo, branch: &str) -> Oid {
+    repo.git(&["checkout", "-q", "-B", "rebased", branch]);
+    repo.git(&["rebase", "-q", "main"]);
+    repo.git(&["checkout", "-q", "main"]);
+    repo.git(&["merge", "-q", "--ff-only", "rebased"]);
+    repo.publish()
+}
+
+#[test]
+fn a_rebase_is_found_in_a_fresh_clone() {
+    let repo = Repo::new();
+    let head = repo.pull(1, "a", "1\n");
+    repo.pull(2, "b", "1\n");
+    repo.merge(2, "pr2");
+    let merge = rebase(&repo, "pr1");
+    assert_ne!(head, merge, "replayed");
+    assert_eq!(fresh(&repo, Some(merge), None, &[]), Ok((1, Style::Rebase)));
+    assert_eq!(fresh(&repo, None, Some(1), &[]), Ok((1, Style::Rebase)));
+    assert_eq!(fresh(&repo, Some(head), None, &[]), Ok((1, Style::Rebase)));
+}
+
+#[test]
+fn a_rebase_from_which_git_dropped_a_duplicate_is_proven() {
+    for last in [false, true] {
+        let repo = Repo::new();
+        repo.branch("pr1", "main");
+        let (first, second) = if last { ("own", "same") } else { ("same", "own") };
+        repo.write(first, "1\n");
+        repo.commit(&format!("write {first}"));
+        repo.write(second, "1\n");
+        repo.commit(&format!("write {second}"));
+        let head = repo.propose(1);
+        // The base gets one of the two changes by another pull request.
+        repo.pull(2, "same", "1\n");
+        repo.merge(2, "pr2");
+        let merge = rebase(&repo, "pr1");
+        assert_eq!(repo.git(&["rev-list", "--count", "--first-parent", "main"]), "3", "one of two was left out");
+        assert_eq!(fresh(&repo, Some(merge), None, &[]), Ok((1, Style::Rebase)), "{last}");
+        assert_eq!(fresh(&repo, Some(head), None, &[]), Ok((1, Style::Rebase)), "{last}");
+    }
+}
+
+/// Attack: after a rebase of two commits, somebody leaves one of them out and pushes the rest as if git had dropped it.
+/// Defence: what is left out must change nothing at its place.
+#[test]
+fn a_rebase_that_leaves_out_a_change_is_refused() {
+    let repo = Repo::new();
+    repo.branch("pr1", "main");
+    repo.write("a", "1\n");
+    repo.commit("write a");
+    repo.write("b", "1\n");
+    repo.commit("write b");
+    repo.propose(1);
+    repo.pull(2, "c", "1\n");
+    repo.merge(2, "pr2");
+    repo.git(&["cherry-pick", "pr1"]);
+    let merge = repo.publish();
+    let why = refused(fresh(&repo, Some(merge), None, &[]));
+    assert!(why.starts_with("no_pull_ref") || why.starts_with("evil_merge"), "{why}");
+}
+
+#[test]
+fn a_rebase_whose_last_commit_is_about_something_else_covers_the_module() {
+    let site = Site::new();
+    site.says(&ask(1));
+    let put = |n: u64, page: &str| {
+        site.repo.branch(&format!("pr{n}"), "main");
+        site.repo.write("modules/site/public/index.html", page);
+        site.repo.commit(&format!("page of {n}"));
+        site.repo.write(&format!("notes/{n}"), "x\n");
+        site.repo.commit(&format!("notes of {n}"));
+        site.repo.propose(n);
+    };
+    put(2, "two\n");
+    site.repo.pull(3, "other", "x\n");
+    site.repo.merge(3, "pr3");
+    rebase(&site.repo, "pr2");
+    site.change(4, "four\n");
+    assert_eq!(site.says(&ask(4)), "ok, 1 files, covers [2, 4], recorded: Some(true)");
+    put(5, "five\n");
+    site.repo.pull(6, "other", "y\n");
+    site.repo.merge(6, "pr6");
+    rebase(&site.repo, "pr5");
+    assert_eq!(site.says(&ask(5)), "ok, 1 files, covers [5], recorded: Some(true)");
+    assert_eq!(site.live(), "five\n");
+}
+
+/// Attack: a pull request was reverted by another one, and somebody pushes its squash again, directly.
+/// Defence: a pull request is proven at one place of the base, the first; a second one is a direct push.
+#[test]
+fn a_squash_that_was_reverted_is_not_proven_a_second_time() {
+    let site = Site::new();
+    site.says(&ask(1));
+    let squash = |n: u64, message: &str| {
+        site.repo.git(&["checkout", "-q", "main"]);
+        site.repo.git(&["merge", "-q", "--squash", &format!("pr{n}")]);
+        site.repo.git(&["commit", "-q", "-m", message]);
+        site.repo.publish()
+    };
+    site.repo.branch("pr2", "main");
+    site.repo.write("modules/site/public/index.html", "bad\n");
+    site.repo.commit("bad page");
+    site.repo.propose(2);
+    let first = squash(2, "bad page (#2)");
+    assert_eq!(site.says(&ask(2)), "ok, 1 files, covers [2], recorded: Some(true)");
+    site.repo.branch("pr3", "main");
+    site.repo.git(&["revert", "--no-edit", "main"]);
+    site.repo.propose(3);
+    site.repo.merge(3, "pr3");
+    assert_eq!(site.says(&ask(3)), "ok, 1 files, covers [3], recorded: Some(true)");
+    // Pushed again: the very tree that pull request 2 gives on this base.
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.write("modules/site/public/index.html", "bad\n");
+    site.repo.git(&["add", "-A"]);
+    site.repo.git(&["commit", "-q", "-m", "bad page (#2)"]);
+    let again = site.repo.publish();
+    let why = refused(fresh(&site.repo, Some(again), None, &[]));
+    assert!(why.contains("unreviewed_change") || why.contains("evil_merge"), "{why}");
+    site.change(4, "four\n");
+    assert_eq!(site.says(&ask(4)), "unreviewed_change");
+    assert_eq!(fresh(&site.repo, None, Some(2), &[]), Ok((2, Style::Squash)));
+    assert_eq!(fresh(&site.repo, Some(first), None, &[]), Ok((2, Style::Squash)));
+}
+
+#[test]
+fn what_has_nothing_to_apply_is_said_in_its_own_words() {
+    // An empty pull request.
+    let repo = Repo::new();
+    repo.branch("pr1", "main");
+    repo.commit("nothing");
+    let head = repo.propose(1);
+    let merge = repo.merge(1, "pr1");
+    for id in [head, merge] {
+        let why = refused(fresh(&repo, Some(id), None, &[]));
+        assert!(why.starts_with("never_changed_by_pr: ") && why.contains("changes no file"), "{why}");
+    }
+    // A head that is the tip of the base.
+    repo.git(&["push", "-q", "origin", "main:refs/pull/2/head"]);
+    let why = refused(fresh(&repo, None, Some(2), &[]));
+    assert!(
+        why.contains("head_not_merged") && why.contains("is the merge result of PR #1")
+            || why.contains("had nothing to merge"),
+        "{why}"
+    );
+    // A head that is another one's merge result: that one is meant.
+    let repo = Repo::new();
+    repo.pull(4, "a", "1\n");
+    let merge = repo.merge(4, "pr4");
+    repo.git(&["push", "-q", "origin", "main:refs/pull/5/head"]);
+    assert_eq!(fresh(&repo, Some(merge), None, &[]), Ok((4, Style::Merge)));
+    let why = refused(fresh(&repo, None, Some(5), &[]));
+    assert!(why.starts_with("head_not_merged: PR #5 has no commit of its own") && why.contains("PR #4"), "{why}");
+}
+
+#[test]
+fn a_fast_forward_has_a_way_on() {
+    let site = Site::new();
+    site.says(&ask(1));
+    // An up-to-date branch, merged with "Rebase then fast-forward": the base moves to the head.
+    site.repo.branch("pr2", "main");
+    site.repo.write("modules/site/public/index.html", "two\n");
+    let head = site.repo.commit("two");
+    site.repo.propose(2);
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.git(&["merge", "-q", "--ff-only", "pr2"]);
+    site.repo.publish();
+    assert_eq!(site.says(&ask(2)), "style_not_allowed");
+    let policy = std::fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
+    site.repo.pull(3, "platform.yaml", &format!("{policy}approval: {{adopt: [{head}]}}\n"));
+    site.repo.merge(3, "pr3");
+    assert_eq!(site.says(&ask(2)), "ok, 1 files, covers [2], recorded: Some(true)", "that very pull request");
+    // And the next one covers it.
+    let site = Site::new();
+    site.says(&ask(1));
+    site.repo.branch("pr2", "main");
+    site.repo.write("modules/site/public/index.html", "two\n");
+    let head = site.repo.commit("two");
+    site.repo.propose(2);
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.git(&["merge", "-q", "--ff-only", "pr2"]);
+    site.repo.publish();
+    site.change(3, "three\n");
+    assert_eq!(site.says(&ask(3)), "unreviewed_change");
+    let policy = std::fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
+    site.repo.pull(4, "platform.yaml", &format!("{policy}approval: {{adopt: [{head}]}}\n"));
+    site.repo.merge(4, "pr4");
+    assert_eq!(site.says(&ask(3)), "ok, 1 files, covers [3], recorded: Some(true)");
+}
+
+/// Attack: one side of a merge renames a folder and the other adds a file to it, which git calls a conflict and someone resolves by hand.
+/// Defence: where a change follows a renamed folder, only git's own clean verdict counts.
+#[test]
+fn a_directory_rename_that_git_calls_a_conflict_is_refused() {
+    let repo = Repo::new();
+    for name in ["a", "b", "c"] {
+        repo.write(&format!("old/{name}"), &format!("{name}\n").repeat(20));
+    }
+    repo.commit("a folder");
+    repo.publish();
+    repo.branch("pr1", "main");
+    repo.write("old/new-file", "added\n");
+    repo.commit("add a file");
+    repo.propose(1);
+    repo.branch("pr2", "main");
+    repo.git(&["mv", "old", "renamed"]);
+    repo.commit("rename the folder");
+    repo.propose(2);
+    repo.merge(2, "pr2");
+    repo.git(&["checkout", "-q", "main"]);
+    assert!(
+        !repo.try_git(&["merge", "-q", "--no-ff", "-m", "Merge (#1)", "pr1"]).status.success(),
+        "git calls it a conflict"
+    );
+    repo.git(&["add", "-A"]);
+    repo.git(&["commit", "-q", "-m", "Merge (#1)"]);
+    let merge = repo.publish();
+    let why = refused(fresh(&repo, Some(merge), None, &[]));
+    assert!(why.starts_with("evil_merge"), "{why}");
+}
