@@ -126,7 +126,7 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_
             Err(stop) => break Err(stop),
         }
     };
-    if let Ok(checked) = refresh::newest(world) {
+    if let Ok(checked) = refresh::newest_record(world) {
         fresh.checked = checked;
     }
     let mut report = match applied {

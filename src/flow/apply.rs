@@ -11,8 +11,9 @@ use crate::{
         observe,
         open::{self, Opened},
         plan::{self, Plan},
+        policy::InForce,
         record::Record,
-        refresh::{Fresh, World, newest, record},
+        refresh::{Fresh, World, newest_record, record},
         request::Request,
         stage::{Stage, Stop, refuse},
     },
@@ -231,8 +232,9 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
     if let Some(claim) = &ask.claim {
         ours(world, ask, claim)?;
     }
+    let in_force = fresh.acting()?.clone();
     // What this command itself recorded since, for other modules.
-    fresh.checked = newest(world)?;
+    fresh.checked = newest_record(world)?;
     let record = record(world, &fresh.policy.policy);
     let mut before: Option<Intention> = None;
     for _ in 0..ROUNDS {
@@ -247,10 +249,10 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
             None => None,
         };
         if plan.is_done() && !ask.again {
-            match noop(&record, fresh, &plan, status)? {
+            match noop(&record, &in_force, &plan, status)? {
                 Some(done) => return Ok(done),
                 None => {
-                    fresh.checked = newest(world)?;
+                    fresh.checked = newest_record(world)?;
                     continue;
                 }
             }
@@ -271,13 +273,13 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
         };
         let summary = Summary::of(permit.plan());
         let checks = permit.checks.clone();
-        if let Some(intent) = opened(&record, fresh, permit, status)? {
+        if let Some(intent) = opened(&record, &in_force, permit, status)? {
             (world.tell)(Step::Intent(intent.seq()));
             let carried = carry_out(&intent, &record, host.as_ref(), world.tell);
             let (run, intent) = (intent.run().clone(), intent.commit());
             return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried })));
         }
-        fresh.checked = newest(world)?;
+        fresh.checked = newest_record(world)?;
     }
     refuse(Code::Contention, "the record of this module kept moving", "run the same command again")
 }
@@ -307,15 +309,20 @@ fn ours(world: &World<'_>, ask: &Ask, claim: &Claim) -> Stage<()> {
     }
 }
 
-fn opened(record: &Record<'_>, fresh: &Fresh, permit: Permit, status: Option<Oid>) -> Stage<Option<Box<open::Intent>>> {
-    record.ready(&fresh.policy, fresh.p)?;
+fn opened(
+    record: &Record<'_>,
+    in_force: &InForce,
+    permit: Permit,
+    status: Option<Oid>,
+) -> Stage<Option<Box<open::Intent>>> {
+    record.ready(in_force)?;
     match open::open(record, permit, status)? {
         Opened::Intent(intent) => Ok(Some(intent)),
         Opened::Moved(_) => Ok(None),
     }
 }
 
-fn noop(record: &Record<'_>, fresh: &Fresh, plan: &Plan, status: Option<Oid>) -> Stage<Option<Applied>> {
+fn noop(record: &Record<'_>, in_force: &InForce, plan: &Plan, status: Option<Oid>) -> Stage<Option<Applied>> {
     let since = plan.bound().last().cloned();
     let summary = Summary::of(plan);
     let noop = |record| Applied::Noop(Box::new(Noop { summary, since: since.clone(), record }));
@@ -323,7 +330,7 @@ fn noop(record: &Record<'_>, fresh: &Fresh, plan: &Plan, status: Option<Oid>) ->
     if since.as_ref().and_then(|since| since.last_apply_sha) == Some(merge) {
         return Ok(Some(noop(None)));
     }
-    record.ready(&fresh.policy, fresh.p)?;
+    record.ready(in_force)?;
     let (event, _) = record.about(Kind::ApplyNoop, plan)?;
     let preconditions = record.preconditions(plan.bound().manifest(), status)?;
     Ok(match record.append(&event, Some(&preconditions))? {

@@ -16,6 +16,7 @@ pub mod observe;
 pub mod open;
 pub mod pending;
 pub mod plan;
+pub mod policy;
 pub mod prepush;
 pub mod preview;
 pub mod proposal;

@@ -5,8 +5,8 @@ use crate::{
         append::{Append, Preconditions},
         gate::Permit,
         plan::Plan,
+        policy::{InForce, Why},
         record::Record,
-        repository::PolicyAt,
     },
     ledger::{
         event::{Event, Kind, Lock},
@@ -96,11 +96,12 @@ pub fn holder(state: &State<'_>, scope: &str) -> Answer<Option<OpenRun>> {
 }
 
 impl Record<'_> {
-    /// Sees to it that there is a record and that the policy in force in it is P's.
+    /// Sees to it that there is a record, and that it has the policy in force.
     ///
     /// # Errors
     /// The record cannot be written.
-    pub fn ready(&self, policy: &PolicyAt, p: Oid) -> Answer<()> {
+    pub fn ready(&self, in_force: &InForce) -> Answer<()> {
+        let policy = in_force.at();
         if self.ledger.tip()?.is_none() {
             let begun = self.append(&self.draft(Kind::Genesis)?, None);
             // Somebody else may have begun it at the same moment: theirs is as good.
@@ -116,7 +117,19 @@ impl Record<'_> {
         let mut event = self.draft(Kind::Policy)?;
         event.policy = Some(policy.blob);
         event.signers = policy.signers;
-        event.policy_commit = Some(p);
+        event.policy_commit = Some(in_force.commit());
+        match in_force.why() {
+            Why::Proven { approval, adopted } => {
+                event.approved = approval.as_deref().cloned();
+                if approval.is_none() {
+                    let ids: Vec<String> = adopted.iter().map(ToString::to_string).collect();
+                    event.reason = Some(format!("adopted by the policy before it: {}", ids.join(" ")));
+                }
+            }
+            Why::Baseline | Why::Recorded => {
+                event.reason = Some("the baseline: nobody's review of this policy is proven".to_owned());
+            }
+        }
         self.append(&event, None)?;
         Ok(())
     }

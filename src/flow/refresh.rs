@@ -2,14 +2,19 @@
 
 use crate::{
     flow::{
+        candidates::Forge,
         close::Tell,
         content::Content,
+        policy::{self, InForce, Recorded, Verdict, Why},
         record::Record,
         repository::{self, PolicyAt},
         request::Request,
         stage::{Stage, Stop, refuse, unless},
     },
-    ledger::chain::{self, Checked},
+    ledger::{
+        chain::{self, Checked},
+        state::State,
+    },
     model::{
         ids::Oid,
         policy::{ApprovalSource, HostPolicy, Policy, SignPolicy},
@@ -49,8 +54,10 @@ pub struct Fresh {
     pub refs: RemoteRefs,
     /// P.
     pub p: Oid,
-    /// The policy at P.
+    /// The policy that is in force: P's where it is proven, else the recorded one.
     pub policy: PolicyAt,
+    /// P's policy as what is in force, or why it is not: then only reading goes on.
+    in_force: Result<InForce, Vec<Refusal>>,
     /// The newest record, verified.
     pub checked: Option<Checked>,
     /// How many records were delivered that had waited in the spool.
@@ -88,17 +95,109 @@ pub fn refresh(world: &World<'_>, request: &Request) -> Stage<Fresh> {
     }
     world.remote.fetch(&wants)?;
     world.ledger.set_note("fetched-at", Some(format!("{} {}", world.clock.now(), world.base).as_bytes()))?;
-    let policy = policy_at(world, p)?;
-    let record = record(world, &policy.policy);
+    // What this clone knows to be in force says where the record is; P's own word counts only where nothing is recorded.
+    let known = recorded(world, world.ledger.tip()?)?.and_then(|recorded| recorded.at);
+    let newest = policy_at(world, p);
+    let (settings, newest) = match (&known, newest) {
+        (Some(known), newest) => (known.policy.clone(), newest),
+        (None, newest) => newest.map(|newest| (newest.policy.clone(), Ok(newest)))?,
+    };
+    let mut record = record(world, &settings);
+    if known.is_none() && refs.state.is_some() {
+        // A pin that nobody proved is compared below, once it is known who wrote it.
+        record.pinned = None;
+    }
     if record.remote.is_none() {
         alone(world, &refs)?;
     }
     let mut checked = record.sync(&refs)?;
+    let (policy, in_force) = decided(world, &refs, (p, newest), checked.as_ref(), known.is_some())?;
+    pinned(&policy.policy, checked.as_ref())?;
     let delivered = record.deliver()? + record.settle()?;
     if delivered > 0 {
-        checked = newest(world)?;
+        checked = newest_record(world)?;
     }
-    Ok(Fresh { refs, p, policy, checked, delivered })
+    Ok(Fresh { refs, p, policy, in_force, checked, delivered })
+}
+
+impl Fresh {
+    /// The policy for what acts.
+    ///
+    /// # Errors
+    /// Every reason why P's policy is not in force: what only reads goes on with the recorded one.
+    pub fn acting(&self) -> Stage<&InForce> {
+        self.in_force.as_ref().map_err(|refusals| Stop::Refused(refusals.clone()))
+    }
+
+    /// What a reader must know of the policy in force.
+    pub fn notes(&self) -> Vec<String> {
+        match &self.in_force {
+            Ok(in_force) if *in_force.why() == Why::Baseline => {
+                vec![
+                    "this is the first policy: no review of it is proven; the first apply records it as the baseline"
+                        .to_owned(),
+                ]
+            }
+            Ok(_) => Vec::new(),
+            Err(refusals) => {
+                let first = |fact: &str| fact.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
+                let reasons = refusals.iter().map(|refusal| first(&refusal.fact));
+                let mut notes: Vec<String> = reasons.collect();
+                notes.push("the recorded policy is used here; apply refuses until that is cured".to_owned());
+                notes
+            }
+        }
+    }
+}
+
+fn recorded(world: &World<'_>, tip: Option<Oid>) -> Answer<Option<Recorded>> {
+    match tip {
+        Some(tip) => policy::recorded(&State::at(world.source, tip)?),
+        None => Ok(None),
+    }
+}
+
+/// The policy to go on with, and whether what acts may. `trusted`: this clone knew the record before it asked.
+fn decided(
+    world: &World<'_>,
+    refs: &RemoteRefs,
+    (p, newest): (Oid, Stage<PolicyAt>),
+    checked: Option<&Checked>,
+    trusted: bool,
+) -> Stage<(PolicyAt, Result<InForce, Vec<Refusal>>)> {
+    let before = recorded(world, checked.map(|checked| checked.id))?;
+    let forge = Forge { source: world.source, remote: Some(world.remote), refs, base: p, styles: &[], adopt: &[] };
+    let refusals = match newest.and_then(|newest| policy::judge(&forge, before.as_ref(), newest)) {
+        Ok(Verdict::InForce(in_force)) => return Ok((in_force.at().clone(), Ok(*in_force))),
+        // A record whose policy this base never had may be anybody's: not even a host is asked by what it says.
+        Ok(Verdict::Foreign(_)) if !trusted => {
+            return refuse(
+                Code::StateForked,
+                "the record on the remote has a policy that was never on this base branch: it may be a forged one",
+                "find out who replaced the record or rewrote the base branch; platformctl help recovery says how to go on",
+            );
+        }
+        Ok(Verdict::Foreign(refusal)) => vec![refusal],
+        Ok(Verdict::Unproven(refusals)) | Err(Stop::Refused(refusals)) => refusals,
+        Err(Stop::World(error)) => return Err(error.into()),
+    };
+    match before.and_then(|before| before.at) {
+        Some(before) => Ok((before, Err(refusals))),
+        None => Err(Stop::Refused(refusals)),
+    }
+}
+
+/// Holds the record to the first record that the policy in force pins.
+fn pinned(policy: &Policy, checked: Option<&Checked>) -> Stage<()> {
+    let pin: Option<Oid> = policy.state.genesis.parse().ok();
+    match (pin, checked) {
+        (Some(pin), Some(checked)) if pin != checked.genesis => refuse(
+            Code::StateForked,
+            format!("the record begins with {}, platform.yaml pins {pin}", checked.genesis),
+            "this is another record than the reviewed one; platformctl help recovery says how to go on",
+        ),
+        (Some(_) | None, _) => Ok(()),
+    }
 }
 
 /// P, by what the remote said.
@@ -182,6 +281,6 @@ pub fn policy_at(world: &World<'_>, p: Oid) -> Stage<PolicyAt> {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn newest(world: &World<'_>) -> Answer<Option<Checked>> {
+pub fn newest_record(world: &World<'_>) -> Answer<Option<Checked>> {
     world.ledger.tip()?.map(|tip| chain::trusted(world.source, tip)).transpose()
 }

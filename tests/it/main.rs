@@ -22,6 +22,7 @@ mod host;
 mod layers;
 mod ledger;
 mod modules;
+mod policy;
 mod repository;
 mod reviews;
 mod runs;

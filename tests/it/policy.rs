@@ -1,0 +1,245 @@
+//! The policy is proven like everything else: what merely lies on the base decides nothing.
+
+use std::fs;
+
+use platformctl::{flow::stage::Stop, model::ids::Oid};
+
+use crate::support::site::{Site, ask, said};
+
+/// A site whose policy is recorded, with module `site` applied by pull request 1.
+fn recorded() -> Site {
+    let site = Site::new();
+    assert_eq!(site.says(&ask(1)), "ok, 1 files, covers [1], recorded: Some(true)");
+    site
+}
+
+fn policy(site: &Site) -> String {
+    fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap()
+}
+
+/// Pushes another policy straight to the base.
+fn push(site: &Site, change: impl Fn(&str) -> String) -> Oid {
+    site.repo.git(&["checkout", "-q", "main"]);
+    let changed = change(&policy(site));
+    site.repo.write("platform.yaml", &changed);
+    site.repo.commit("a direct push");
+    site.repo.publish()
+}
+
+/// Brings another policy by pull request `n`, merged with a merge commit.
+fn merge(site: &Site, n: u64, change: impl Fn(&str) -> String) -> Oid {
+    site.repo.branch(&format!("pr{n}"), "main");
+    let changed = change(&policy(site));
+    site.repo.write("platform.yaml", &changed);
+    site.repo.commit(&format!("policy for {n}"));
+    site.repo.propose(n);
+    site.repo.merge(n, &format!("pr{n}"))
+}
+
+fn more(lines: &'static str) -> impl Fn(&str) -> String {
+    move |policy| format!("{policy}{lines}\n")
+}
+
+/// Attack: a direct push to the base opens the engine's socket, enables fast-forward or moves the root of a host.
+/// Defence: the recorded policy stays in force until every change of its files is proven under the rules before it.
+#[test]
+fn a_policy_that_was_pushed_directly_decides_nothing() {
+    for lines in [
+        "sacred: {allow: [{module: site, path: /var/run/docker.sock, mode: rw, reason: x}]}",
+        "approval: {styles: [fast-forward]}",
+        "state: {genesis: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}",
+        "signers: {evil@example.org: [genesis]}",
+    ] {
+        let site = recorded();
+        push(&site, more(lines));
+        site.change(2, "two\n");
+        assert_eq!(site.says(&ask(2)), "unreviewed_policy", "{lines}");
+        assert_eq!(site.live(), "hello\n");
+    }
+    let site = recorded();
+    push(&site, |policy| policy.replace("mutations: enabled", "mutations: disabled"));
+    assert_eq!(site.says(&ask(1)), "unreviewed_policy");
+    let site = recorded();
+    let elsewhere = site.repo.path("elsewhere").display().to_string();
+    let root = site.repo.path("root").display().to_string();
+    push(&site, |policy| policy.replace(&root, &elsewhere));
+    site.change(2, "two\n");
+    assert_eq!(site.says(&ask(2)), "unreviewed_policy");
+    assert!(!site.repo.path("elsewhere").exists());
+}
+
+/// Attack: a direct push replaces allowed_signers.
+/// Defence: both files of the policy are proven.
+#[test]
+fn signers_that_were_pushed_directly_decide_nothing() {
+    let site = recorded();
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.write("allowed_signers", "evil@example.org ssh-ed25519 AAAA\n");
+    site.repo.commit("signers");
+    site.repo.publish();
+    assert_eq!(site.says(&ask(1)), "unreviewed_policy");
+}
+
+/// Attack: a commit that was pushed directly adopts itself, by the commit that is pushed after it.
+/// Defence: only a policy that is itself proven adopts.
+#[test]
+fn a_pushed_policy_adopts_nothing() {
+    let site = recorded();
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.write("modules/site/public/index.html", "evil\n");
+    let evil = site.repo.commit("evil");
+    site.repo.publish();
+    push(&site, |policy| format!("{policy}approval: {{adopt: [{evil}]}}\n"));
+    site.change(2, "two\n");
+    let stop = site.apply(&ask(2)).unwrap_err();
+    let Stop::Refused(refusals) = &stop else { panic!("{stop:?}") };
+    assert_eq!(refusals[0].code.slug(), "unreviewed_policy");
+    assert!(refusals[0].fact.contains(&format!("+approval: {{adopt: [{evil}]}}")), "{}", refusals[0].fact);
+    assert_eq!(said(Err(stop)), "unreviewed_policy");
+}
+
+#[test]
+fn a_policy_by_pull_request_comes_into_force_and_is_recorded() {
+    let site = recorded();
+    merge(&site, 2, more("approval: {styles: [merge, fast-forward]}"));
+    merge(&site, 3, |policy| policy.replace("[merge, fast-forward]", "[merge]"));
+    site.change(4, "four\n");
+    assert_eq!(site.says(&ask(4)), "ok, 1 files, covers [4], recorded: Some(true)");
+    let log = site.repo.git_in("remote.git", &["log", "--format=%s%n%b", "refs/platform/state"]);
+    let events: Vec<&str> = log.lines().filter(|line| line.starts_with("policy")).collect();
+    assert_eq!(events.len(), 2, "{log}");
+    assert!(log.contains("the baseline: nobody's review of this policy is proven"), "{log}");
+    let newest = &log[log.find("policy").unwrap()..];
+    assert!(newest.contains("Platform-PR: 3"), "{newest}");
+    let event = site.repo.git_in("remote.git", &["log", "--format=%H", "--grep=^policy", "-1", "refs/platform/state"]);
+    let event = site.repo.git_in("remote.git", &["show", &format!("{event}:event.json")]);
+    assert!(event.contains("\"covers\":[2,3]"), "{event}");
+}
+
+/// Attack: a pull request enables fast-forward, and a push that looks like one follows at once.
+/// Defence: each change is proven under the rules in force before it, not under those that it brings itself.
+#[test]
+fn a_change_is_proven_under_the_rules_before_it() {
+    // A fast-forward that brings the permission for fast-forwards.
+    let site = recorded();
+    site.repo.branch("pr2", "main");
+    let changed = more("approval: {styles: [merge, fast-forward]}")(&policy(&site));
+    site.repo.write("platform.yaml", &changed);
+    let moved = site.repo.commit("policy");
+    site.repo.propose(2);
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.git(&["merge", "-q", "--ff-only", "pr2"]);
+    site.repo.publish();
+    assert_eq!(site.says(&ask(1)), "unreviewed_policy");
+    // A pull request on top that is fine by itself does not make it so.
+    merge(&site, 3, more("notify: {}"));
+    assert_eq!(site.says(&ask(1)), "unreviewed_policy");
+    // One that adopts it does.
+    merge(&site, 4, |policy| policy.replace("approval: {", &format!("approval: {{adopt: [{moved}], ")));
+    site.change(5, "five\n");
+    assert_eq!(site.says(&ask(5)), "ok, 1 files, covers [5], recorded: Some(true)");
+}
+
+#[test]
+fn a_direct_push_is_cured_by_adopting_it_or_by_reverting_it() {
+    let site = recorded();
+    let pushed = push(&site, more("notify: {}"));
+    site.change(2, "two\n");
+    assert_eq!(site.says(&ask(2)), "unreviewed_policy");
+    // What is printed as the cure works.
+    let Err(Stop::Refused(refusals)) = site.apply(&ask(2)) else { panic!() };
+    let line = refusals[0].fix.split(": ").last().unwrap().to_owned();
+    assert_eq!(line, format!("[{pushed}]"));
+    merge(&site, 3, |policy| format!("{policy}approval: {{adopt: {line}}}\n"));
+    assert_eq!(site.says(&ask(2)), "ok, 1 files, covers [2], recorded: Some(true)");
+    // Reverted: the content in force is there again, and nothing is to be proven.
+    let site = recorded();
+    let before = policy(&site);
+    push(&site, more("approval: {styles: [fast-forward]}"));
+    merge(&site, 2, |_| before.clone());
+    site.change(3, "three\n");
+    assert_eq!(site.says(&ask(3)), "ok, 1 files, covers [3], recorded: Some(true)");
+}
+
+#[test]
+fn a_policy_may_come_by_every_style_of_merging() {
+    // A squash, and a rebase whose last commit is about something else.
+    let site = recorded();
+    site.repo.branch("pr2", "main");
+    let changed = more("notify: {}")(&policy(&site));
+    site.repo.write("platform.yaml", &changed);
+    site.repo.commit("policy");
+    site.repo.write("README", "two\n");
+    site.repo.commit("readme");
+    site.repo.propose(2);
+    site.repo.pull(3, "other", "x\n");
+    site.repo.merge(3, "pr3");
+    site.repo.git(&["cherry-pick", "pr2~1", "pr2"]);
+    site.repo.publish();
+    assert_eq!(site.says(&ask(1)), "noop, recorded: false");
+    site.repo.branch("pr4", "main");
+    let changed = more("signers: {}")(&policy(&site));
+    site.repo.write("platform.yaml", &changed);
+    site.repo.commit("policy");
+    site.repo.propose(4);
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.git(&["merge", "-q", "--squash", "pr4"]);
+    site.repo.git(&["commit", "-q", "-m", "policy (#4)"]);
+    site.repo.publish();
+    site.change(5, "five\n");
+    assert_eq!(site.says(&ask(5)), "ok, 1 files, covers [5], recorded: Some(true)");
+}
+
+/// Attack: a policy that is no YAML, or that this version does not understand, is pushed to the base.
+/// Defence: acting stops with the place of the fault; reading goes on with the recorded policy.
+#[test]
+fn reading_goes_on_with_the_recorded_policy() {
+    let site = recorded();
+    push(&site, |_| "schema: platform/1\nhosts: [".to_owned());
+    assert_eq!(site.says(&ask(1)), "policy_invalid");
+    let plan = site.run(1, "plan site --pr 1");
+    assert!(plan.starts_with("exit 0\n"), "{plan}");
+    assert!(plan.contains("the recorded policy is used here"), "{plan}");
+    let site = recorded();
+    push(&site, more("approval: {styles: [fast-forward]}"));
+    let plan = site.run(1, "plan site --pr 1");
+    assert!(plan.starts_with("exit 0\n"), "{plan}");
+    assert!(plan.contains("the recorded policy is used here"), "{plan}");
+    assert!(site.run(1, "apply site --pr 1").starts_with("exit 6\n"));
+}
+
+/// Attack: the record is replaced by a forged one with a policy of the attacker's, and a fresh clone meets it.
+/// Defence: a record whose policy was never on the base is refused, and no host is asked by what it says.
+#[test]
+fn a_record_with_a_policy_that_the_base_never_had_is_refused_in_a_fresh_clone() {
+    let site = recorded();
+    let other = Site::new();
+    other.repo.git(&["checkout", "-q", "main"]);
+    other.repo.write(
+        "platform.yaml",
+        &policy(&other).replace("mutations: enabled", "mutations: enabled\n    networks: [evil]"),
+    );
+    other.repo.commit("the attacker's");
+    other.repo.publish();
+    other.says(&ask(1));
+    let remote = other.repo.path("remote.git").display().to_string();
+    site.repo.git_in("remote.git", &["fetch", "-q", &remote, "+refs/platform/state:refs/platform/state"]);
+    let says = || site.says(&ask(1));
+    assert!(says().starts_with("world: state_forked"), "this clone knows better: {}", says());
+    fs::remove_dir_all(site.repo.work()).unwrap();
+    site.repo.git_in(".", &["clone", "-q", "remote.git", "work"]);
+    assert_eq!(says(), "state_forked");
+}
+
+/// Attack: a reviewed policy pins another record than the one that it is recorded in.
+/// Defence: the first record is what the chain begins with; a pin that differs stops everything.
+#[test]
+fn a_pin_that_is_not_the_records_first_commit_stops_everything() {
+    let site = recorded();
+    merge(&site, 2, more("state: {genesis: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}"));
+    assert_eq!(site.says(&ask(1)), "state_forked");
+    let site = recorded();
+    let genesis = site.repo.git_in("remote.git", &["rev-list", "--max-parents=0", "refs/platform/state"]);
+    merge(&site, 2, |policy| format!("{policy}state: {{genesis: '{genesis}'}}\n"));
+    assert_eq!(site.says(&ask(1)), "noop, recorded: false");
+}
