@@ -35,6 +35,14 @@ pub struct Globals {
     pub json: bool,
 }
 
+/// What is pending.
+#[derive(Debug, Args)]
+pub struct Pending {
+    /// Ask nobody: show what was fetched last
+    #[arg(long)]
+    pub offline: bool,
+}
+
 /// A verb.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -52,8 +60,8 @@ pub enum Command {
     Abandon(Abandon),
     /// What is applied, and how it ended; reads git alone
     Status(Status),
-    /// What is merged but not applied, and which command applies it
-    Pending,
+    /// What is merged but not applied, and which command applies it; asks the remote and no host
+    Pending(Pending),
     /// The record, newest first
     Log(Log),
     /// One module, run or record in full

@@ -129,11 +129,15 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_
     if let Ok(checked) = refresh::newest_record(world) {
         fresh.checked = checked;
     }
+    let began = fresh.is_baseline() && matches!(applied, Ok(Applied::Run(_)));
     let mut report = match applied {
         Ok(Applied::Noop(noop)) => nothing(&noop, ask),
         Ok(Applied::Run(run)) => ran(&run, ask, session.clock.ticks_ms().saturating_sub(begun)),
         Err(stop) => Report::failed("apply", &stop.into()).with("module", &ask.module),
     };
+    if began {
+        report.warn("this policy was recorded as the first one, the baseline: no review of it is proven");
+    }
     warn(&mut report, fresh);
     report
 }

@@ -158,7 +158,10 @@ fn report(proposal: &Proposal) -> Report {
     lines.push(if proposal.done { "nothing to change".to_owned() } else { plural(intent.changes.len(), "change") });
     let next = match (proposal.done, intent.merge, intent.pr) {
         (false, Some(merge), Some(pr)) => format!("platformctl apply {} --approved {merge} --pr {pr}", intent.module),
-        (false, None, Some(pr)) => format!("review and merge PR #{pr}"),
+        (false, None, Some(pr)) => {
+            let styles: Vec<&str> = proposal.styles.iter().map(|style| style.as_str()).collect();
+            format!("review PR #{pr} and merge it by one of: {}", styles.join(", "))
+        }
         (true, _, _) | (false, _, None) => format!("platformctl status {}", intent.module),
     };
     let fields = json!({"intent": intent, "digest": proposal.digest});
@@ -175,4 +178,5 @@ fn report(proposal: &Proposal) -> Report {
         .with("changes", &intent.changes)
         .with("gate", &proposal.checks)
         .with("plan", fields)
+        .with("styles", &proposal.styles)
 }

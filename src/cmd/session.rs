@@ -140,9 +140,7 @@ pub(super) fn warn(report: &mut Report, fresh: &Fresh) {
     if fresh.delivered > 0 {
         report.warn(format!("{} delivered that had waited here", crate::ui::plural(fresh.delivered, "record")));
     }
-    for note in fresh.notes() {
-        report.warn(note);
-    }
+    fresh.notes().into_iter().for_each(|note| report.warn(note));
     pin(report, fresh, fresh.checked.as_ref().map(|checked| checked.genesis));
 }
 

@@ -1,9 +1,24 @@
 //! Pending: what is merged but not applied. Reads git alone: the base as it was last fetched, and the record.
 
 use crate::{
-    flow::{content::Content, repository, request, scope::Standings},
+    flow::{
+        apply,
+        approve::{Approved, Forge},
+        content::Content,
+        refresh::{Fresh, World},
+        repository, request, resume,
+        scope::{self, Standings},
+        stage::{Stage, Stop},
+        validate,
+    },
     ledger::state::State,
-    model::ids::{HostName, ModuleId, Oid},
+    model::{
+        ids::{HostName, ModuleId, Oid},
+        policy::Mutations,
+        problem::Problem,
+        refusal::{Code, Refusal},
+        status::OpenRun,
+    },
     port::{Answer, Source},
 };
 
@@ -91,4 +106,91 @@ pub fn newest(
         at = parent;
     }
     Ok(None)
+}
+
+/// How a pending module comes to be applied.
+#[derive(Debug)]
+pub enum Way {
+    /// By this pull request, which is proven; git alone knows of nothing that speaks against it.
+    Apply {
+        /// The pull request.
+        pr: u64,
+        /// Its merge result.
+        merge: Oid,
+    },
+    /// Not yet: a run of the module is open.
+    Open(Box<OpenRun>),
+    /// Not before each of these is cured.
+    Refused(Vec<Refusal>),
+}
+
+/// Finds how a pending module comes to be applied, as far as that can be said without asking its host.
+///
+/// # Errors
+/// Objects that cannot be read, or a remote that gave no answer.
+pub fn way(world: &World<'_>, fresh: &Fresh, one: &Pending) -> Stage<Way> {
+    if let Some(open) = resume::open_runs(world, fresh)?.into_iter().find(|open| open.module == one.module) {
+        return Ok(Way::Open(Box::new(open)));
+    }
+    match checked(world, fresh, one) {
+        Ok(approved) => Ok(Way::Apply { pr: approved.pr(), merge: approved.relation().merge }),
+        Err(Stop::Refused(refusals)) => Ok(Way::Refused(refusals)),
+        Err(world) => Err(world),
+    }
+}
+
+fn checked(world: &World<'_>, fresh: &Fresh, one: &Pending) -> Stage<Approved> {
+    fresh.acting()?;
+    let forge = apply::forge(world, fresh);
+    let approved = approval(&forge, one)?;
+    let mut refusals = Vec::new();
+    let content = Content::lazy(world.source, approved.relation().tree);
+    if let Some(Ok(module)) = repository::module(&content, &one.module)? {
+        refusals.extend(validate::reaches(&module, &fresh.policy).into_iter().map(Problem::into_refusal));
+    }
+    match fresh.policy.policy.hosts.get(&one.host) {
+        Some(host) if host.mutations == Mutations::Enabled => {}
+        Some(_) => refusals.push(Refusal::new(
+            Code::MutationsDisabled,
+            format!("host {} has `mutations: disabled` in platform.yaml", one.host),
+            format!("merge a pull request that sets `mutations: enabled` for {}", one.host),
+        )),
+        None => refusals.push(Refusal::new(
+            Code::UnknownHost,
+            format!("platform.yaml has no host `{}`", one.host),
+            "merge a pull request that adds it",
+        )),
+    }
+    match scope::scope(&forge, &approved, &Standings::new(world.source, &one.module, &one.host), one.last) {
+        Err(Stop::Refused(found)) => refusals.extend(found),
+        Err(world) => return Err(world),
+        Ok(_) => {}
+    }
+    if refusals.is_empty() { Ok(approved) } else { Err(Stop::Refused(refusals)) }
+}
+
+/// The pull request that brings a module's newest change.
+fn approval(forge: &Forge<'_>, one: &Pending) -> Stage<Approved> {
+    let Some(commit) = one.commit else {
+        return Err(Refusal::new(
+            Code::NoPullRef,
+            format!("the newest change of {} lies too far back to look for", one.module),
+            format!("name its pull request: platformctl plan {} --pr N", one.module),
+        )
+        .into());
+    };
+    let refusals = match forge.brought_by(commit, forge.base) {
+        Err(Stop::Refused(refusals)) => refusals,
+        found => return found,
+    };
+    if forge.adopt.contains(&commit) {
+        // What is adopted has no pull request of its own: the next one above it brings it.
+        for above in forge.source.first_parents(forge.base, Some(commit))?.into_iter().rev() {
+            match forge.brought_by(above, forge.base) {
+                Err(Stop::Refused(_)) => {}
+                found => return found,
+            }
+        }
+    }
+    Err(Stop::Refused(refusals))
 }

@@ -10,13 +10,13 @@ use crate::{
         pending,
         preview::{Version, preview},
         refresh::{Fresh, World},
-        repository,
+        relation, repository,
         request::Request,
         stage::{Stage, Stop, refuse},
     },
     ledger::state::State,
     model::{
-        approval::Approval,
+        approval::{Approval, Style},
         digest::Digest,
         ids::{ModuleId, Oid},
         json,
@@ -25,7 +25,7 @@ use crate::{
         refusal::{Code, Refusal},
         text::shown,
     },
-    port::{Merge, Merger, PortError},
+    port::{Answer, Merge, PortError},
 };
 
 /// Which version of a module is planned.
@@ -58,6 +58,8 @@ pub struct Proposal {
     pub done: bool,
     /// What a reader must know, besides.
     pub warnings: Vec<String>,
+    /// Of a pull request that is not merged: the ways of merging it that will be accepted.
+    pub styles: Vec<Style>,
 }
 
 /// Plans a module.
@@ -85,7 +87,10 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
                 Some(pr) => {
                     let version = merged(world, fresh, pr)?;
                     let warning = format!("PR #{pr} is not merged: this is what merging it now would change");
-                    previewed(world, fresh, state.as_ref(), &version, &ask.module, warning)
+                    let mut proposal = previewed(world, fresh, state.as_ref(), &version, &ask.module, warning)?;
+                    proposal.warnings.extend(trap(world, fresh, &version)?);
+                    proposal.styles.clone_from(&fresh.policy.policy.approval.styles);
+                    Ok(proposal)
                 }
                 None => Err(Stop::Refused(refusals)),
             };
@@ -109,7 +114,8 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
         refusals.into_iter().filter(|refusal| !done && refusal.code != Code::ImageMissing).collect();
     let warnings =
         images.iter().map(|image| format!("the host does not have the image {}: apply pulls it", shown(image)));
-    Ok(Proposal { intention, digest, refusals, checks, approval, observed, done, warnings: warnings.collect() })
+    let (warnings, styles) = (warnings.collect(), Vec::new());
+    Ok(Proposal { intention, digest, refusals, checks, approval, observed, done, warnings, styles })
 }
 
 fn previewed(
@@ -142,6 +148,7 @@ fn previewed(
         approval: None,
         observed: Value::Null,
         warnings,
+        styles: Vec::new(),
     })
 }
 
@@ -169,13 +176,24 @@ fn newest(world: &World<'_>, fresh: &Fresh, id: &ModuleId) -> Stage<Request> {
     }
 }
 
+/// A way of merging that looks harmless and will not be accepted: what cannot be cured after a merge is said before it.
+fn trap(world: &World<'_>, fresh: &Fresh, version: &Version) -> Answer<Option<String>> {
+    let moved = fresh.policy.policy.approval.styles.contains(&Style::FastForward);
+    let Some(head) = version.head.filter(|_| !moved) else { return Ok(None) };
+    let up_to_date = world.source.is_ancestor(fresh.p, head)?;
+    Ok(up_to_date.then(|| {
+        "do not merge it with \"rebase then fast-forward\": its branch is up to date, so git could not tell that from a direct push"
+            .to_owned()
+    }))
+}
+
 /// What merging a pull request into the base now would give.
 fn merged(world: &World<'_>, fresh: &Fresh, pr: u64) -> Stage<Version> {
     let head = fresh.refs.pulls.iter().find(|(n, _)| *n == pr).map(|(_, head)| *head);
     let Some(head) = head else {
         return refuse(Code::UnknownId, format!("the remote has no pull request {pr}"), "see that the number is right");
     };
-    match world.source.merge(fresh.p, head, Merger::Gix)? {
+    match relation::merged_now(world.source, fresh.p, head)? {
         Merge::Clean(tree) => Ok(Version { tree, pr: Some(pr), head: Some(head), merge: None }),
         Merge::Conflict(paths) => refuse(
             Code::HeadNotMerged,

@@ -129,24 +129,18 @@ impl Fresh {
         self.in_force.as_ref().map_err(|refusals| Stop::Refused(refusals.clone()))
     }
 
-    /// What a reader must know of the policy in force.
+    /// Why the recorded policy is used although the base has another one, for a reader.
     pub fn notes(&self) -> Vec<String> {
-        match &self.in_force {
-            Ok(in_force) if *in_force.why() == Why::Baseline => {
-                vec![
-                    "this is the first policy: no review of it is proven; the first apply records it as the baseline"
-                        .to_owned(),
-                ]
-            }
-            Ok(_) => Vec::new(),
-            Err(refusals) => {
-                let first = |fact: &str| fact.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
-                let reasons = refusals.iter().map(|refusal| first(&refusal.fact));
-                let mut notes: Vec<String> = reasons.collect();
-                notes.push("the recorded policy is used here; apply refuses until that is cured".to_owned());
-                notes
-            }
-        }
+        let Err(refusals) = &self.in_force else { return Vec::new() };
+        let first = |fact: &str| fact.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
+        let mut notes: Vec<String> = refusals.iter().map(|refusal| first(&refusal.fact)).collect();
+        notes.push("the recorded policy is used here; apply refuses until that is cured".to_owned());
+        notes
+    }
+
+    /// Whether the policy is the first one, which nothing proves.
+    pub fn is_baseline(&self) -> bool {
+        self.in_force.as_ref().is_ok_and(|in_force| *in_force.why() == Why::Baseline)
     }
 }
 

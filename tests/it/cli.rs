@@ -70,6 +70,8 @@ exit 0
 ✓ healthy   there as planned; no probes
 ✓ recorded  seq 3
 done <s>
+warning: this policy was recorded as the first one, the
+baseline: no review of it is proven
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
 next: platformctl status site
@@ -168,6 +170,8 @@ next: platformctl log
         str![[r#"
 exit 0
 ✓ everything merged is applied (main as of 0 s ago)
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
 next: platformctl status
 
 "#]]
@@ -327,7 +331,10 @@ warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
 warning: PR #2 is not merged: this is what merging it now
 would change
-next: review and merge PR #2
+warning: do not merge it with "rebase then fast-forward":
+its branch is up to date, so git could not tell that from a
+direct push
+next: review PR #2 and merge it by one of: merge, squash, rebase, rebase-merge
 
 "#]]
     );
@@ -507,7 +514,9 @@ fn one_object_for_scripts() {
     assert_eq!(site.json(1, "resume")["runs"], serde_json::json!([]));
     assert_eq!(site.json(1, "schema module")["json_schema"]["title"], "module.yaml");
     assert_eq!(site.json(1, "status nothing")["code"], "usage");
-    assert_eq!(site.json(1, "pending --base other")["code"], "no_state", "what was fetched is of another branch");
+    assert_eq!(site.json(1, "pending --base other")["code"], "unknown_id");
+    let offline = site.json(1, "pending --offline --base other");
+    assert_eq!(offline["code"], "no_state", "what was fetched is of another branch");
 }
 
 #[test]
@@ -720,8 +729,10 @@ fn a_release_that_failed_stays_in_sight_until_another_is_applied() {
         site.run(2, "pending"),
         str![[r#"
 exit 0
-1 module merged, not applied (main as of 1 min ago)
+1 module merged, not applied (main as of 0 s ago)
  #2  site  box  HELD: it failed there; merge a fix, or apply --retry
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
 next: platformctl plan site --pr 2
 
 "#]]
@@ -734,7 +745,7 @@ exit 0
   the last that went well is #1; what failed may be what runs
   last good merged as <40>
   last good release   <64>
-  the remote was last asked 1 min ago
+  the remote was last asked 0 s ago
 next: platformctl show site
 
 "#]]
@@ -754,7 +765,10 @@ warning: PR #3 is not merged: this is what merging it now
 would change
 warning: PR #2 failed on the host and may be what runs
 there: this compares with the last release that went well
-next: review and merge PR #3
+warning: do not merge it with "rebase then fast-forward":
+its branch is up to date, so git could not tell that from a
+direct push
+next: review PR #3 and merge it by one of: merge, squash, rebase, rebase-merge
 
 "#]]
     );
@@ -766,6 +780,8 @@ next: review and merge PR #3
 exit 0
 1 module merged, not applied (main as of 0 s ago)
  #3  site  box  not what failed there: HELD until it is applied
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
 next: platformctl plan site --pr 3
 
 "#]]
@@ -807,7 +823,10 @@ plan for web on box, PR #1
 1 change
 warning: PR #1 is not merged: this is what merging it now
 would change
-next: review and merge PR #1
+warning: do not merge it with "rebase then fast-forward":
+its branch is up to date, so git could not tell that from a
+direct push
+next: review PR #1 and merge it by one of: merge, squash, rebase, rebase-merge
 
 "#]]
     );
@@ -829,6 +848,9 @@ plan for web on box, PR #2
 1 change
 warning: PR #2 is not merged: this is what merging it now
 would change
+warning: do not merge it with "rebase then fast-forward":
+its branch is up to date, so git could not tell that from a
+direct push
 fix: allow it in platform.yaml by a reviewed change: - {module: web, capability: "privileged:true", reason: "…"}
 
 "#]]

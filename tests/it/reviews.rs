@@ -266,3 +266,60 @@ fn a_directory_rename_that_git_calls_a_conflict_is_refused() {
     let why = refused(fresh(&repo, Some(merge), None, &[]));
     assert!(why.starts_with("evil_merge"), "{why}");
 }
+
+#[test]
+fn pending_names_the_pull_request_of_every_style_and_no_command_that_is_refused() {
+    let site = Site::new();
+    site.run(0, "apply site --pr 1");
+    let entry = |minutes| site.json(minutes, "pending")["pending"][0].clone();
+    // A rebase leaves no word of its pull request.
+    site.repo.branch("pr2", "main");
+    site.repo.write("modules/site/public/index.html", "two\n");
+    site.repo.commit("two");
+    site.repo.propose(2);
+    site.repo.pull(3, "other", "x\n");
+    site.repo.merge(3, "pr3");
+    rebase(&site.repo, "pr2");
+    assert_eq!(entry(1)["pr"], 2);
+    assert!(site.run(1, "pending").ends_with("next: platformctl plan site --pr 2\n"));
+    site.run(2, "apply site --pr 2");
+    // A direct push: the cure, and no command that would be refused.
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.write("modules/site/public/index.html", "direct\n");
+    let direct = site.repo.commit("direct");
+    site.repo.publish();
+    assert_eq!((&entry(3)["pr"], &entry(3)["refusals"][0]["code"]), (&serde_json::Value::Null, &"no_pull_ref".into()));
+    let said = site.run(3, "pending");
+    assert!(said.contains("STOP: no_pull_ref") && said.contains(&"approval.adopt: [<40>]".to_owned()), "{said}");
+    // Adopted: the pull request that adopts it brings it.
+    let policy = std::fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
+    site.repo.pull(4, "platform.yaml", &format!("{policy}approval: {{adopt: [{direct}]}}\n"));
+    site.repo.merge(4, "pr4");
+    assert_eq!(entry(4)["pr"], 4);
+    assert!(site.run(4, "apply site --pr 4").starts_with("exit 0\n"));
+    assert_eq!(site.live(), "direct\n");
+    assert!(site.run(5, "pending").contains("everything merged is applied"));
+    assert!(site.run(5, "pending --offline").contains("everything merged is applied"));
+}
+
+#[test]
+fn a_preview_says_which_ways_of_merging_will_be_accepted() {
+    let site = Site::new();
+    site.run(0, "apply site --pr 1");
+    site.repo.branch("pr2", "main");
+    site.repo.write("modules/site/public/index.html", "two\n");
+    site.repo.commit("two");
+    site.repo.propose(2);
+    let plan = site.json(1, "plan site --pr 2");
+    assert_eq!(plan["styles"], serde_json::json!(["merge", "squash", "rebase", "rebase-merge"]));
+    assert!(plan["warnings"].to_string().contains("git could not tell that from a direct push"), "{plan}");
+    let said = site.run(1, "plan site --pr 2");
+    assert!(
+        said.ends_with("next: review PR #2 and merge it by one of: merge, squash, rebase, rebase-merge\n"),
+        "{said}"
+    );
+    site.repo.pull(3, "other", "x\n");
+    site.repo.merge(3, "pr3");
+    let plan = site.json(1, "plan site --pr 2");
+    assert!(!plan["warnings"].to_string().contains("direct push"), "a real rebase is proven: {plan}");
+}
