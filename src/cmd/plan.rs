@@ -111,10 +111,14 @@ fn plan_file(planned: &Result<(Proposal, Report), Failure>, now: crate::model::t
     }
 }
 
+/// Most changes that are shown to a person; `--json` has all of them.
+const SHOWN_MAX: usize = 60;
+
 /// One line a change: what, on what, why, and what it costs.
 pub(super) fn changes(changes: &[Change]) -> Vec<String> {
     let rows: Vec<Vec<String>> = changes
         .iter()
+        .take(SHOWN_MAX)
         .map(|change| {
             let action = match change.action {
                 Action::Create => "create",
@@ -133,7 +137,11 @@ pub(super) fn changes(changes: &[Change]) -> Vec<String> {
             vec![format!("  {action}"), change.service.clone(), change.reasons.join(" "), cost.to_owned()]
         })
         .collect();
-    table(&rows)
+    let mut lines = table(&rows);
+    if changes.len() > SHOWN_MAX {
+        lines.push(format!("  … and {} more", changes.len() - SHOWN_MAX));
+    }
+    lines
 }
 
 fn report(proposal: &Proposal) -> Report {

@@ -151,6 +151,7 @@ fn lines(id: Oid, event: &Event) -> Vec<String> {
     let mut lines = vec![format!("seq {}  {}", event.seq, event.kind.as_str())];
     lines.extend(table(&rows));
     lines.extend(changes(&event.changes));
+    lines.extend(event.changed.as_ref().map(|many| format!("  {} changes, {}", many.count, many.digest)));
     lines.extend(table(&containers.collect::<Vec<_>>()));
     let why = event.evidence.as_ref().and_then(|evidence| evidence.why.as_deref());
     for text in [event.reason.as_deref(), why].into_iter().flatten() {

@@ -6,7 +6,7 @@ use crate::{
         gate::Permit,
         plan::Plan,
         policy::{InForce, Why},
-        record::Record,
+        record::{Record, bug},
     },
     ledger::{
         event::{Event, Kind, Lock},
@@ -178,7 +178,7 @@ pub fn open(record: &Record<'_>, permit: Permit, status: Option<Oid>) -> Answer<
     let intention = plan.intention();
     let (mut event, run) = record.about(Kind::ApplyIntent, plan)?;
     let nonce = hex(&record.clock.chance());
-    event.changes = intention.changes.clone();
+    event.tell_changes(&intention.changes).map_err(|error| bug("the list of changes").because(error))?;
     event.waived.extend(permit.checks.iter().filter(|check| check.result == "waived").map(|check| check.id.to_owned()));
     event.lock = Some(Lock {
         project: plan.bound().manifest().runtime.project.clone(),

@@ -8,6 +8,7 @@ use crate::model::{
     approval::Approval,
     digest::Digest,
     ids::{HostName, ModuleId, Oid, RunId},
+    json::{self, CanonicalError},
     plan::Change,
     time::Timestamp,
 };
@@ -171,9 +172,12 @@ pub struct Event {
     /// Kind `policy`: P, the commit of the base branch it was read at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_commit: Option<Oid>,
-    /// What changes.
+    /// What changes, where that is at most [`CHANGES_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
+    /// What changes, where it is more than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Many>,
     /// Intents: what is locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
@@ -218,6 +222,7 @@ impl Event {
             signers: None,
             policy_commit: None,
             changes: Vec::new(),
+            changed: None,
             lock: None,
             checkout: None,
             waived: Vec::new(),
@@ -243,8 +248,41 @@ impl Event {
         self.plan = opened.plan;
         self.policy = opened.policy;
         self.changes.clone_from(&opened.changes);
+        self.changed.clone_from(&opened.changed);
         self.checkout.clone_from(&opened.checkout);
         self
+    }
+}
+
+/// Most changes that an event lists. A record is at most 256 KiB, however many files a pull request has.
+pub const CHANGES_MAX: usize = 200;
+
+/// Changes that are too many to be listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Many {
+    /// How many.
+    pub count: u64,
+    /// Of the list in canonical form, as the plan has it.
+    pub digest: Digest,
+}
+
+impl Event {
+    /// Says what changes: all of it, or how much.
+    ///
+    /// # Errors
+    /// The changes have no canonical form, which their types rule out.
+    pub fn tell_changes(&mut self, changes: &[Change]) -> Result<(), CanonicalError> {
+        if changes.len() <= CHANGES_MAX {
+            self.changes = changes.to_vec();
+        } else {
+            self.changed = Some(Many { count: changes.len() as u64, digest: json::digest(&changes)? });
+        }
+        Ok(())
+    }
+
+    /// How many things change.
+    pub fn change_count(&self) -> u64 {
+        self.changed.as_ref().map_or(self.changes.len() as u64, |changed| changed.count)
     }
 }
 

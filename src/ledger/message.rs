@@ -75,7 +75,7 @@ fn subject(event: &Event) -> String {
     let host = event.host.as_ref().map(ToString::to_string).unwrap_or_default();
     let place = format!("{module} on {host}");
     let pr = event.approved.as_ref().map(|approval| format!(", PR #{}", approval.pr)).unwrap_or_default();
-    let changes = match event.changes.len() {
+    let changes = match event.change_count() {
         0 => String::new(),
         1 => " (1 change)".to_owned(),
         n => format!(" ({n} changes)"),

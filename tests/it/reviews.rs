@@ -323,3 +323,24 @@ fn a_preview_says_which_ways_of_merging_will_be_accepted() {
     let plan = site.json(1, "plan site --pr 2");
     assert!(!plan["warnings"].to_string().contains("direct push"), "a real rebase is proven: {plan}");
 }
+
+#[test]
+fn a_pull_request_of_three_thousand_files_is_applied() {
+    let site = Site::new();
+    site.repo.branch("pr2", "main");
+    for n in 0..3_000 {
+        site.repo.write(
+            &format!("modules/site/public/a-folder-with-a-long-name/and-another-one-{}/{n}.html", n % 50),
+            "x\n",
+        );
+    }
+    site.repo.commit("many files");
+    site.repo.propose(2);
+    site.repo.merge(2, "pr2");
+    assert_eq!(site.says(&ask(2)), "ok, 3001 files, covers [2], recorded: Some(true)");
+    let event = site.repo.git_in("remote.git", &["show", "refs/platform/state:event.json"]);
+    assert!(event.len() < 4_000 && event.contains("\"changed\":{\"count\":3001,"), "{event}");
+    assert!(site.log()[0].contains("3001 changes"), "{:?}", site.log());
+    let plan = site.run(0, "show site");
+    assert!(plan.starts_with("exit 0\n"), "{plan}");
+}
