@@ -1,6 +1,10 @@
 //! Pages that the code writes: compared here, rewritten with `UPDATE=1`.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use platformctl::{
     error::Class,
@@ -55,4 +59,92 @@ fn exit_codes_are_as_documented() {
 #[test]
 fn commands_are_as_documented() {
     page("docs/cli.md", &platformctl::cli::reference());
+}
+
+/// An attack that a test carries out, as its comment has it: `Attack:` and `Defence:`, each until the other, an attribute or the function.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Attack {
+    attack: String,
+    defence: String,
+    test: String,
+}
+
+/// The attacks of one test file; panics at a comment that has only one of the two, or no test below it.
+fn attacks(module: &str, text: &str) -> Vec<Attack> {
+    let mut found = Vec::new();
+    let mut words: [Option<String>; 2] = [None, None];
+    let mut at = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(comment) = line.strip_prefix("///") {
+            let comment = comment.trim();
+            let begun = ["Attack: ", "Defence: "].iter().position(|word| comment.starts_with(word));
+            if let Some(begun) = begun {
+                at = Some(begun);
+                let text = comment.split_once(": ").unwrap().1;
+                assert!(words[begun].replace(text.to_owned()).is_none(), "{module}: twice in one comment: {text}");
+            } else if let Some(text) = at.and_then(|at| words[at].as_mut()) {
+                *text += &format!(" {comment}");
+            }
+        } else if let Some(rest) = line.strip_prefix("fn ") {
+            match std::mem::take(&mut words) {
+                [Some(attack), Some(defence)] => {
+                    let name = rest.split('(').next().unwrap();
+                    found.push(Attack { attack, defence, test: format!("{module}::{name}") });
+                }
+                [None, None] => {}
+                one => panic!("{module}: an attack without a defence, or the other way round: {one:?}"),
+            }
+            at = None;
+        } else if !line.starts_with("#[") {
+            at = None;
+        }
+    }
+    assert_eq!(words, [None, None], "{module}: no test below the comment");
+    found
+}
+
+/// Every Rust file below a folder.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn attacks_are_as_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for (folder, prefix) in [("tests/it", ""), ("src", "src::")] {
+        for path in rust_files(&root.join(folder)) {
+            let name = path.strip_prefix(root.join(folder)).unwrap().with_extension("").display().to_string();
+            let module = format!("{prefix}{}", name.replace('/', "::"));
+            if module != "generated" {
+                found.extend(attacks(&module, &fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() >= 10, "the tests were read");
+    let mut text = "| attack or accident | defence | test |\n| --- | --- | --- |\n".to_owned();
+    for Attack { attack, defence, test } in &found {
+        let cell = |text: &str| text.trim_end_matches('.').replace('|', "\\|");
+        writeln!(text, "| {} | {} | `{test}` |", cell(attack), cell(defence)).unwrap();
+    }
+    section("docs/threat-model.md", "attacks", &text);
+}
+
+#[test]
+fn an_attack_is_read_from_the_comment_of_its_test() {
+    let text = "/// Attack: a | b\n/// goes on.\n/// Defence: c.\n#[test]\nfn x() {\n}\n/// Plain.\nfn y() {}\n";
+    let one = Attack { attack: "a | b goes on.".into(), defence: "c.".into(), test: "m::x".into() };
+    assert_eq!(attacks("m", text), [one]);
+    let half = std::panic::catch_unwind(|| attacks("m", "/// Attack: a\nfn x() {}\n"));
+    assert!(half.is_err(), "an attack without a defence is no row");
 }
