@@ -242,7 +242,6 @@ pub fn policy_at(world: &World<'_>, p: Oid) -> Stage<PolicyAt> {
         .map_err(|problems| Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect()))?;
     let approval = &policy.policy.approval;
     let mut refusals = Vec::new();
-    let names = [("remote", &approval.remote, world.remote.name()), ("base", &approval.base, world.base)];
     if approval.remote.as_deref() == Some("none") {
         refusals.push(Refusal::new(
             Code::DriverNotYet,
@@ -250,13 +249,19 @@ pub fn policy_at(world: &World<'_>, p: Oid) -> Stage<PolicyAt> {
             "name the remote whose pull requests approve, or leave it out",
         ));
     }
-    for (key, named, used) in names {
-        let none = key == "remote" && named.as_deref() == Some("none");
+    let names = [
+        ("remote", "approval.remote", &approval.remote, world.remote.name()),
+        ("base", "approval.base", &approval.base, world.base),
+        // A record that is kept elsewhere than the policy says would be nobody's.
+        ("remote", "state.remote", &policy.policy.state.remote, world.remote.name()),
+    ];
+    for (option, key, named, used) in names {
+        let none = option == "remote" && named.as_deref() == Some("none");
         if let Some(named) = named.as_deref().filter(|named| *named != used && !none) {
             refusals.push(Refusal::new(
                 Code::PolicyInvalid,
-                format!("platform.yaml says approval.{key}: {}, in use is {}", shown(named), shown(used)),
-                format!("say --{key} {}, or correct platform.yaml by a pull request", shown(named)),
+                format!("platform.yaml says {key}: {}, in use is {}", shown(named), shown(used)),
+                format!("say --{option} {}, or correct platform.yaml by a pull request", shown(named)),
             ));
         }
     }

@@ -243,3 +243,13 @@ fn a_pin_that_is_not_the_records_first_commit_stops_everything() {
     merge(&site, 2, |policy| format!("{policy}state: {{genesis: '{genesis}'}}\n"));
     assert_eq!(site.says(&ask(1)), "noop, recorded: false");
 }
+
+#[test]
+fn a_record_is_kept_where_the_policy_says_or_nowhere() {
+    let site = recorded();
+    merge(&site, 2, more("state: {remote: backup}"));
+    assert_eq!(site.says(&ask(1)), "policy_invalid");
+    let site = recorded();
+    merge(&site, 2, more("state: {remote: origin}"));
+    assert_eq!(site.says(&ask(1)), "noop, recorded: false");
+}
