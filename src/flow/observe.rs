@@ -93,7 +93,7 @@ fn unfit(script: &Script, cause: impl Into<Box<dyn std::error::Error + Send + Sy
 
 /// Refuses a root that could not stand in a path as it is.
 pub(super) fn plain_root(target: Target<'_>) -> Option<Refusal> {
-    (!compose::root_is_plain(&target.host.root)).then(|| {
+    (!target.host.root.is_plain()).then(|| {
         Refusal::new(
             Code::PolicyInvalid,
             format!("the root {} has characters that compose modules cannot have in it", target.host.root),
@@ -107,7 +107,7 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
         return Err(PortError::new(refusal.code, refusal.fact, refusal.fix));
     }
     let (manifest, closure) = (&target.module.manifest, &target.module.closure);
-    let own: BTreeSet<String> = target.module.rendering.services.iter().cloned().collect();
+    let own: BTreeSet<String> = target.module.rendering.services.iter().map(ToString::to_string).collect();
     let args = compose::args(manifest, target.host, &closure.digest.hex());
     let mut members = to_render(target, source, Vec::new());
     let reply = asked(host, &compose::RENDER, &args, Input::Tar(&mut members))?;

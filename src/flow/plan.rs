@@ -10,6 +10,7 @@ use crate::{
     model::{
         digest::Digest,
         json::{self, CanonicalError},
+        names::ComposeName,
         plan::{Action, Change, Intention},
         projection::{Follow, Projection},
     },
@@ -186,7 +187,7 @@ pub(super) fn expected_of(bound: &Bound, compose: &Compose) -> Vec<Expected> {
 }
 
 /// The same for a run that is looked at later.
-pub(super) fn expected(jobs: &[String], compose: &Compose) -> Vec<Expected> {
+pub(super) fn expected(jobs: &[ComposeName], compose: &Compose) -> Vec<Expected> {
     let Some((_, looked)) = &compose.seen else { return Vec::new() };
     let Some(model) = &looked.model else { return Vec::new() };
     let of = |(name, service): (&String, &crate::model::projection::Service)| {
@@ -196,7 +197,7 @@ pub(super) fn expected(jobs: &[String], compose: &Compose) -> Vec<Expected> {
             image: compose.rendered.images.get(&rendered.image)?.clone()?,
             hash: Some(looked.hashes.get(name)?.clone()),
             replicas: service.replicas,
-            job: jobs.contains(name),
+            job: jobs.iter().any(|job| job == name),
             binds: service.binds.clone(),
             volumes: service
                 .volumes

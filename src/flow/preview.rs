@@ -114,7 +114,7 @@ fn services(module: &Module) -> Stage<Services> {
             service.files.iter().any(|named| file.path.is_within(&named.path))
         };
         let files = module.closure.files.iter().filter(concerned).map(|file| (file.path.to_string(), file.sha256));
-        found.insert(service.name.clone(), (json::digest(&service.written).map_err(unfit)?, files.collect()));
+        found.insert(service.name.to_string(), (json::digest(&service.written).map_err(unfit)?, files.collect()));
     }
     Ok(found)
 }

@@ -162,14 +162,11 @@ fn claims(content: &Content<'_>, modules: &BTreeMap<ModuleId, Module>, problems:
         if manifest.runtime.driver != Driver::Compose {
             continue;
         }
-        let project = manifest.runtime.project.clone().unwrap_or_default();
+        let project = manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default();
         for (_, service) in &module.services {
-            let key = (manifest.host.to_string(), project.clone(), service.name.clone());
+            let key = (manifest.host.to_string(), project.clone(), service.name.to_string());
             if let Some(other) = claimed.insert(key, id).filter(|other| *other != id) {
-                let message = format!(
-                    "the service `{}` of project {project} is claimed by {other} too",
-                    crate::model::text::shown(&service.name)
-                );
+                let message = format!("the service `{}` of project {project} is claimed by {other} too", service.name);
                 problems.push(say(content, id, &["runtime", "services"], message, "list the services of each module")?);
             }
         }

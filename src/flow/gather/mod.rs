@@ -17,6 +17,7 @@ use crate::{
         digest::Digest,
         json,
         module::Manifest,
+        names::ComposeName,
         path::RepoPath,
         problem::Problem,
         refusal::Code,
@@ -35,7 +36,7 @@ pub(super) struct Gathering<'a> {
     services: Vec<(RepoPath, compose::Service)>,
     rendering: Rendering,
     /// Services of profiles that are not active: they run only if they are named.
-    inactive: BTreeSet<String>,
+    inactive: BTreeSet<ComposeName>,
     problems: Vec<Problem>,
 }
 
@@ -209,7 +210,7 @@ impl<'a> Gathering<'a> {
         scan: Scan,
         manifest: &Manifest,
         (listed, defines): (bool, bool),
-        defined: &mut BTreeSet<String>,
+        defined: &mut BTreeSet<ComposeName>,
     ) -> Answer<()> {
         let wanted = &manifest.runtime.services;
         let whole = scan.whole.is_some() || !listed;
@@ -231,7 +232,9 @@ impl<'a> Gathering<'a> {
                 if defines {
                     defined.insert(service.name.clone());
                 }
-                let active = |profile: &String| *profile == "*" || manifest.runtime.profiles.contains(profile);
+                let active = |profile: &String| {
+                    *profile == "*" || manifest.runtime.profiles.iter().any(|active| active == profile)
+                };
                 if !service.profiles.is_empty() && !service.profiles.iter().any(active) {
                     self.inactive.insert(service.name.clone());
                 }

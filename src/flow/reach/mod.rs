@@ -167,7 +167,7 @@ impl Reach<'_> {
         });
         let mut refusals: Vec<Refusal> = unknown.collect();
         let wanted = &self.plan.bound.module.rendering.services;
-        for name in wanted.iter().filter(|name| !self.model.services.contains_key(*name)) {
+        for name in wanted.iter().filter(|name| !self.model.services.contains_key(name.as_str())) {
             refusals.push(Refusal::new(
                 Code::ComposeInvalid,
                 format!("Compose renders no service `{}`", shown(name)),
@@ -226,7 +226,7 @@ impl Reach<'_> {
             let there = self.looked.network(&network.name);
             if !network.external {
                 refusals.extend(there.and_then(|there| self.others_network(key, there)));
-            } else if !host.networks.contains(&network.name) {
+            } else if !host.networks.iter().any(|allowed| *allowed == network.name) {
                 refusals.push(Refusal::new(
                     Code::Capability,
                     format!(

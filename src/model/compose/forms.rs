@@ -12,7 +12,7 @@ const SECRETS: &str = "${PLATFORM_SECRETS}/";
 pub(super) fn inherit(services: &mut [Service]) {
     let all = services.to_vec();
     for service in services {
-        let mut seen = BTreeSet::from([service.name.clone()]);
+        let mut seen = BTreeSet::from([service.name.to_string()]);
         let mut next = service.extends.clone();
         while let Some(base) = next.filter(|name| seen.insert(name.clone())) {
             let Some(base) = all.iter().find(|each| each.name == base) else { break };

@@ -3,6 +3,7 @@
 //! Words and forms are those of the Compose Specification; paths are taken relative to the project's folder, as compose does.
 
 mod forms;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use self::forms::{below_secrets, inherit, names, one_or_many, short, variables, words};
 use super::{
     doors::doors,
+    names::ComposeName,
     path::RepoPath,
     problem::Problem,
     refusal::Code,
@@ -46,7 +48,7 @@ pub struct Named {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// Its name.
-    pub name: String,
+    pub name: ComposeName,
     /// Where it is written: line and column.
     pub at: (usize, usize),
     /// Whether it names an image, or what it extends may.
@@ -108,11 +110,12 @@ pub fn scan(file: &RepoPath, project: Option<&RepoPath>, node: &Node) -> Scan {
         }
     }
     reader.include(node);
+    reader.definition_names(node);
     let mut services = Vec::new();
     for (key, service) in node.get("services").map(Node::entries).unwrap_or_default() {
-        services.push(reader.service(key, service, node));
+        services.extend(reader.service(key, service, node));
     }
-    if services.is_empty() {
+    if node.get("services").is_none_or(|services| services.entries().is_empty()) {
         reader.problem(Code::ComposeInvalid, (node.line, node.column), "no services are defined", "define `services:`");
     }
     inherit(&mut services);
@@ -220,9 +223,11 @@ impl Reader<'_> {
         }
     }
 
-    fn service(&mut self, key: &Key, node: &Node, top: &Node) -> Service {
+    fn service(&mut self, key: &Key, node: &Node, top: &Node) -> Option<Service> {
+        let name = self.service_name(key)?;
+        self.service_names(node);
         let mut service = Service {
-            name: key.name.clone(),
+            name,
             at: place(key),
             has_image: node.get("image").is_some() || node.get("extends").is_some(),
             profiles: node.get("profiles").map(Node::items).unwrap_or_default().iter().filter_map(words).collect(),
@@ -235,7 +240,7 @@ impl Reader<'_> {
             env_secrets: BTreeSet::new(),
             variables: Vec::new(),
         };
-        let name = shown(&key.name);
+        let name = service.name.clone();
         variables(node, &mut service.variables);
         for (key, value) in node.entries() {
             for one in one_or_many(value) {
@@ -274,7 +279,7 @@ impl Reader<'_> {
         self.volumes(node, &mut service);
         let uses = self.named(node, top, &mut service);
         service.written = json!({"service": node.to_json(), "uses": uses});
-        service
+        Some(service)
     }
 
     fn volumes(&mut self, node: &Node, service: &mut Service) {
