@@ -7,6 +7,7 @@ use crate::{
     model::{
         digest::hex,
         module::Driver,
+        names::ComposeName,
         path::RepoPath,
         refusal::{Code, Refusal},
         sacred,
@@ -135,11 +136,7 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
         let socket = target.host.docker_host.strip_prefix("unix://").map(str::to_owned);
         let root = socket.into_iter().chain([target.host.root.to_string()]);
         compose.sacred = sacred::SACRED.iter().map(|path| (*path).to_owned()).chain(listed).chain(root).collect();
-        let networks = model
-            .networks
-            .values()
-            .map(|network| &network.name)
-            .filter(|name| !name.contains('\n') && !name.starts_with('-'));
+        let networks = model.networks.values().filter_map(|network| network.name.parse::<ComposeName>().ok());
         let more = vec![
             Member { path: "p/override.json".to_owned(), mode: 0o600, bytes: overlay.bytes.clone() },
             compose::text("p/salt", format!("{}\n", compose.salt)),

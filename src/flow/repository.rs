@@ -39,6 +39,8 @@ pub struct Module {
 pub struct Rendering {
     /// The services that are the module's own.
     pub services: Vec<ComposeName>,
+    /// Every service that one of its files defines, its own or not.
+    pub defined: BTreeSet<ComposeName>,
     /// Tracked files that are read: compose, env and label files.
     pub reads: BTreeSet<RepoPath>,
     /// Secret files that any service names, below `<root>/secrets/`. What leaves the host is rendered with files of that name that

@@ -219,6 +219,7 @@ impl<'a> Gathering<'a> {
             self.own.insert(file.clone());
         }
         for service in scan.services {
+            self.rendering.defined.insert(service.name.clone());
             let own = !listed || wanted.is_empty() || wanted.contains(&service.name);
             for named in &service.files {
                 self.named(file, named, own)?;

@@ -3,6 +3,7 @@
 
 mod binds;
 mod elsewhere;
+mod model;
 
 use std::collections::BTreeSet;
 
@@ -154,60 +155,6 @@ impl Reach<'_> {
 
     fn services(&self) -> impl Iterator<Item = (&String, &Service)> {
         self.model.services.iter()
-    }
-
-    /// Everything is understood, every service is there, and nothing of the release is mounted but by content.
-    fn model(&self) -> Answered {
-        let unknown = self.model.unknown.iter().map(|key| {
-            Refusal::new(
-                Code::UnknownComposeKey,
-                format!("`{key}` of the rendered model is not understood: it cannot be judged"),
-                "remove it from the compose file",
-            )
-        });
-        let mut refusals: Vec<Refusal> = unknown.collect();
-        let wanted = &self.plan.bound.module.rendering.services;
-        for name in wanted.iter().filter(|name| !self.model.services.contains_key(name.as_str())) {
-            refusals.push(Refusal::new(
-                Code::ComposeInvalid,
-                format!("Compose renders no service `{}`", shown(name)),
-                "look at its profiles, and at what the file includes",
-            ));
-        }
-        if self.compose.rendered.missing_images().is_empty() && self.plan.expected.len() != self.model.services.len() {
-            refusals.push(Refusal::new(
-                Code::ComposeInvalid,
-                "Compose told no hash of a service's configuration",
-                "look at the host by hand: docker compose config --hash '*'",
-            ));
-        }
-        for ((kind, name), file) in &self.model.files {
-            let own = file.as_deref().is_none_or(|file| self.is_content(file) || self.is_secret(file));
-            if !own {
-                refusals.push(Refusal::new(
-                    Code::ClosureIncomplete,
-                    format!(
-                        "{kind}.{} reads {}, which is not tracked",
-                        shown(name),
-                        shown(file.as_deref().unwrap_or_default())
-                    ),
-                    "commit the file, or put it below ${PLATFORM_SECRETS}/ and declare it",
-                ));
-            }
-        }
-        ("model", json!({"rendered": true, "digest": self.model.digest, "override": self.overlay.digest}), refusals)
-    }
-
-    /// A content of this release at its place.
-    fn is_content(&self, path: &str) -> bool {
-        self.overlay.contents.iter().any(|content| content.place(&self.plan.bound.host.root) == path)
-    }
-
-    /// A declared secret at its place.
-    fn is_secret(&self, path: &str) -> bool {
-        let root = &self.plan.bound.host.root;
-        let secrets = &self.plan.bound.module.manifest.secrets;
-        secrets.iter().any(|secret| format!("{root}/secrets/{}", secret.file) == path)
     }
 
     fn doors(&self) -> Answered {

@@ -119,8 +119,10 @@ pub struct Network {
 /// The rendered model. Definitions that none of its services uses are not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Projection {
-    /// Its services, of which the module's own are judged.
+    /// The module's own services.
     pub services: BTreeMap<String, Service>,
+    /// Names of the other services that were rendered along with them: those that they depend on.
+    pub others: BTreeSet<String>,
     /// Its volumes.
     pub volumes: BTreeMap<String, Volume>,
     /// Its networks.

@@ -1,6 +1,9 @@
 //! Reading a rendered model.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use serde_json::{Map, Value};
 
@@ -10,6 +13,7 @@ use crate::model::{
     digest::Digest,
     doors::doors,
     json::{self, CanonicalError},
+    names::{ComposeName, ImageName},
     text::shown,
 };
 
@@ -56,7 +60,9 @@ pub fn read(bytes: &[u8], own: &BTreeSet<String>) -> Result<Projection, Projecti
     let mut model: Value = serde_json::from_slice(bytes)?;
     let top = model.as_object_mut().ok_or_else(|| ProjectionError::Form("no mapping".to_owned()))?;
     top.retain(|key, _| !key.starts_with("x-"));
+    let mut others = BTreeSet::new();
     if let Some(Value::Object(services)) = top.get_mut("services") {
+        others.extend(services.keys().filter(|name| !own.contains(*name)).cloned());
         services.retain(|name, _| own.contains(name));
         services.values_mut().for_each(drop_values);
     }
@@ -70,6 +76,12 @@ pub fn read(bytes: &[u8], own: &BTreeSet<String>) -> Result<Projection, Projecti
     let digest = json::digest(&plain(model.clone()))?;
     let mut reader = Reader { unknown: Vec::new() };
     reader.keys("", &model, TOP_KEYS);
+    for kind in ["services", "volumes", "networks", "configs", "secrets"] {
+        for (name, value) in section(&model, kind) {
+            reader.name::<ComposeName>(kind, Some(name));
+            reader.name::<ComposeName>(&format!("{kind}.{name}.name"), value.get("name").and_then(Value::as_str));
+        }
+    }
     let mut services = BTreeMap::new();
     for (name, service) in section(&model, "services") {
         services.insert(name.clone(), reader.service(name, service)?);
@@ -87,7 +99,7 @@ pub fn read(bytes: &[u8], own: &BTreeSet<String>) -> Result<Projection, Projecti
             }
         }
     }
-    Ok(Projection { services, volumes, networks, files, contents, unknown: reader.unknown, digest })
+    Ok(Projection { services, others, volumes, networks, files, contents, unknown: reader.unknown, digest })
 }
 
 /// The definitions of a kind that the services use.
@@ -156,6 +168,13 @@ impl Reader {
         self.unknown.extend(strange.map(|key| shown(&format!("{at}.{key}"))));
     }
 
+    /// Notes a name that could be more than a word to a program that it is handed to.
+    fn name<T: FromStr>(&mut self, at: &str, name: Option<&str>) {
+        if let Some(name) = name.filter(|name| name.parse::<T>().is_err()) {
+            self.unknown.push(shown(&format!("{at}: {name}")));
+        }
+    }
+
     fn service(&mut self, name: &str, value: &Value) -> Result<Service, ProjectionError> {
         let at = format!("services.{name}");
         let known: Vec<&str> = SERVICE_KEYS.split_whitespace().filter(|key| !NEVER_KEYS.contains(key)).collect();
@@ -167,6 +186,8 @@ impl Reader {
             restart: text(value, "restart").unwrap_or_default(),
             ..Service::default()
         };
+        self.name::<ImageName>(&format!("{at}.image"), Some(&service.image));
+        self.name::<ComposeName>(&format!("{at}.container_name"), service.container_name.as_deref());
         for mount in items(value, "volumes") {
             self.mount(&at, mount, &mut service).ok_or_else(|| form("a mount"))?;
         }

@@ -184,7 +184,8 @@ impl Wanted<'_> {
         let Some(first) = there.first() else {
             return (service.replicas > 0).then(|| (Action::Create, reason("new")));
         };
-        let image = self.images.get(&self.named[name]).cloned().flatten();
+        let named = self.named.get(name);
+        let image = named.and_then(|named| self.images.get(named)).cloned().flatten();
         let hash = seen.hashes.get(name);
         let other_image = there.iter().any(|container| image.as_ref() != Some(&container.image));
         let other_hash = there.iter().any(|container| hash != Some(&container.hash));
@@ -270,7 +271,8 @@ impl Wanted<'_> {
         }
         let stateful = service.binds.iter().any(|bind| bind.writable) || !service.volumes.is_empty();
         let before = if first.named.is_empty() { &first.image_name } else { &first.named };
-        let majors = (major(before), major(&self.named[name]));
+        let named = self.named.get(name).map(String::as_str).unwrap_or_default();
+        let majors = (major(before), major(named));
         if let ((Some(repository), Some(old)), (Some(same), Some(new))) = majors
             && stateful
             && repository == same

@@ -1,0 +1,415 @@
+//! Words of a repository and of a host: none becomes an option, a file or a command. What they open has a door.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use platformctl::{
+    error::Failure,
+    flow::{
+        apply::{Ask, apply},
+        close::Step,
+        content::Content,
+        refresh::{World, refresh},
+        validate::validate,
+    },
+    io::{local::Local, ssh::Ssh},
+    model::digest::Digest,
+    port::{Answer, Host, Input, Member, Reply, Script},
+    runtime::{compose, doctor, files},
+};
+use proptest::prelude::*;
+
+use crate::support::{
+    repo::Repo,
+    site::{ask, said},
+    stack::{Stack, docker, lab},
+};
+
+const POLICY: &str = "schema: platform/1\nhosts:\n  box: {transport: local, root: /opt/platform, mutations: enabled}\n";
+
+/// A repository with a compose module `app`: lines of `runtime:`, more of the manifest, and the compose file.
+fn described(runtime: &str, more: &str, compose: &str) -> Repo {
+    let repo = Repo::new();
+    repo.write("platform.yaml", POLICY);
+    repo.write(
+        "modules/app/module.yaml",
+        &format!(
+            "schema: module/2\nid: app\ntitle: App\nowner: ola\nhost: box\nruntime:\n  driver: compose\n  \
+             compose_files: [compose/app.yaml]\n{runtime}{more}"
+        ),
+    );
+    repo.write("compose/app.yaml", compose);
+    repo
+}
+
+/// What `validate` says, one line a problem.
+fn problems(repo: &Repo) -> Vec<String> {
+    let git = repo.open();
+    let content = Content::whole(&git, git.snapshot().unwrap()).unwrap();
+    let report = validate(&content, &[]).unwrap();
+    report.problems.iter().map(|p| format!("{} {} {}", p.place(), p.code.slug(), p.message)).collect()
+}
+
+/// Attack: a merged compose file names a service, network, volume, config, secret, profile, container or image like an option.
+/// Defence: names are parsed with the grammar of their field when the file is read, and refused with file and line otherwise.
+#[test]
+fn a_name_that_is_an_option_is_refused_at_its_place() {
+    let project = "  project: apps\n";
+    let ok = "services:\n  web: {image: 'redis:7.2'}\n";
+    assert_eq!(problems(&described(project, "", ok)), [] as [String; 0]);
+    for (place, compose) in [
+        ("compose/app.yaml:3:3", "services:\n  web: {image: x}\n  -o.bashrc: {image: x}\n"),
+        ("compose/app.yaml:3:3", "services:\n  web: {image: x}\n  --no-interpolate: {image: x, pid: '${X:-host}'}\n"),
+        ("compose/app.yaml:3:3", "services:\n  web: {image: x}\n  'a b': {image: x}\n"),
+        ("compose/app.yaml:3:3", "services:\n  web: {image: x}\n  \"a\\nb\": {image: x}\n"),
+        ("compose/app.yaml:2:16", "services:\n  web: {image: '--help'}\n"),
+        ("compose/app.yaml:3:21", "services:\n  web: {image: x,\n    container_name: '-x'}\n"),
+        ("compose/app.yaml:4:19", "services:\n  web: {image: x}\n  b: {image: x,\n    profiles: [a, '-x']}\n"),
+        ("compose/app.yaml:3:12", "services:\n  web: {image: x}\nnetworks: {'-x': {}}\n"),
+        ("compose/app.yaml:3:22", "services:\n  web: {image: x}\nnetworks: {n: {name: '--x'}}\n"),
+        ("compose/app.yaml:3:33", "services:\n  web: {image: x}\nnetworks: {n: {external: {name: '--x'}}}\n"),
+        ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nvolumes: {'-x': {}}\n"),
+        ("compose/app.yaml:3:21", "services:\n  web: {image: x}\nvolumes: {v: {name: '$(id)', driver: local}}\n"),
+        ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nconfigs: {'-x': {content: a}}\n"),
+        ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nsecrets: {'-x': {file: a}}\n"),
+    ] {
+        let found = problems(&described(project, "", compose));
+        // What holds a variable is judged once it is rendered.
+        if compose.contains("$(id)") {
+            assert_eq!(found, [] as [String; 0]);
+            continue;
+        }
+        assert_eq!(found.len(), 1, "{compose}: {found:?}");
+        assert!(found[0].starts_with(&format!("{place} compose_invalid ")), "{compose}: {found:?}");
+    }
+    for (line, runtime, more) in [
+        (9, "  project: '-p'\n", ""),
+        (9, "  project: Apps\n", ""),
+        (10, "  project: apps\n  services: ['--no-interpolate']\n", ""),
+        (10, "  project: apps\n  profiles: ['-x']\n", ""),
+        (10, "  project: apps\n", "secrets: [{file: a.env, keys: ['A B']}]\n"),
+        (10, "  project: apps\n", "secrets: [{file: a.env, keys: [\"A\\nB\"]}]\n"),
+        (10, "  project: apps\n", "jobs: ['-x']\n"),
+        (10, "  project: apps\n", "health: {probes: [{exec: [x], service: '-x'}]}\n"),
+    ] {
+        let found = problems(&described(runtime, more, ok));
+        assert!(found[0].starts_with(&format!("modules/app/module.yaml:{line}:")), "{runtime}{more}: {found:?}");
+    }
+}
+
+/// A folder of programs that write down how they were called and then call the real one; `docker` alone is none.
+struct Recorder {
+    dir: tempfile::TempDir,
+}
+
+const PROGRAMS: &[&str] =
+    &["find", "stat", "sha256sum", "realpath", "dirname", "xargs", "curl", "cp", "mkdir", "ln", "grep"];
+/// What the recorded docker answers when it is to render: nothing of it is ours, and it has a word of the attacker's in it.
+const MODEL: &str = "{\n  \"services\": {\n    \"a\": {\n      \"image\": \"-fzq7\",\n      \"network_mode\": \"service:-zq7\"\n    }\n  }\n}\n";
+const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+impl Recorder {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let programs = dir.path().join("bin");
+        fs::create_dir(&programs).unwrap();
+        let log = dir.path().join("log").display().to_string();
+        let put = |name: &str, body: &str| {
+            let path = programs.join(name);
+            // One write a call: calls that run at the same time do not mix.
+            let text = format!(
+                "#!/bin/sh\n{{ printf '%s\\0' {name} \"$@\"; printf '\\1\\0'; }} | dd bs=64k iflag=fullblock oflag=append conv=notrunc of={log} 2>/dev/null\n{body}"
+            );
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        for name in PROGRAMS {
+            put(name, &format!("PATH=/usr/bin:/bin; exec {name} \"$@\"\n"));
+        }
+        put(
+            "docker",
+            &format!(
+                "case \" $* \" in\n*' config --format=json '*|*' config --format json '*) cat {0}/model ;;\n\
+                 *' version '*|*' info '*) printf '20.10\\n\"/d\"\\n2.40.3\\n' ;;\n\
+                 *' volume ls '*) printf '%s\\n' -fzq7 --zq7 ;;\n*' --format '*'{{{{.ID}}}} {{{{.Names}}}}'*) printf '%s\\n' '-fzq7 0123456789ab_x' ;;\n\
+                 *' ps '*) printf '%s\\n' {ID} -zq7 ;;\nesac\nexit 0\n",
+                dir.path().display()
+            ),
+        );
+        fs::write(dir.path().join("model"), MODEL).unwrap();
+        fs::create_dir_all(dir.path().join("root/runs")).unwrap();
+        for folder in ["root/locks", "root/secrets", "root/tmp", "root/live", "root/data"] {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        Self { dir }
+    }
+
+    fn root(&self) -> String {
+        self.dir.path().join("root").display().to_string()
+    }
+
+    fn run(&self, script: &Script, args: &[String], members: Vec<Member>) -> Reply {
+        let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", self.dir.path().join("bin").display());
+        let host = Local::new(path, Some(self.dir.path().display().to_string()));
+        let mut members = members.into_iter().map(Ok);
+        let input = if members.len() == 0 { Input::Nothing } else { Input::Tar(&mut members) };
+        host.run(script, args, input).unwrap()
+    }
+
+    /// How programs were called.
+    fn calls(&self) -> Vec<Vec<String>> {
+        let log = fs::read(self.dir.path().join("log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&log).into_owned();
+        text.split("\0\u{1}\0")
+            .filter(|call| !call.is_empty())
+            .map(|call| call.split('\0').map(str::to_owned).collect())
+            .collect()
+    }
+}
+
+fn list(path: &str, words: &[String]) -> Member {
+    compose::lines(path, words)
+}
+
+/// Everything that scripts are sent, with hostile words wherever a word of a repository or of a host may stand.
+fn hostile(words: &[String]) -> Vec<Member> {
+    let keys: Vec<String> = words.iter().map(|word| format!("{word} {word}")).collect();
+    let mut members = vec![
+        list("p/files", words),
+        list("p/env_files", words),
+        list("p/profiles", words),
+        list("p/services", words),
+        list("p/secrets", words),
+        list("p/env_secrets", words),
+        list("p/keys", &keys),
+        list("p/networks", words),
+        list("p/binds", words),
+        list("p/sacred", words),
+        list("p/contents", words),
+        list("p/changed", words),
+        list("p/remove", words),
+        list("p/reals", &[]),
+        compose::text("p/vars", ""),
+        compose::text("p/override.json", "{}"),
+        compose::text("p/salt", "s\n"),
+        compose::text("p/final", format!("{}\n", Digest::of(format!("s\n{MODEL}").as_bytes()).hex())),
+        compose::text("p/genesis", "0\n"),
+        compose::text("p/witness", "{}\n"),
+        compose::library(),
+    ];
+    let line = |member: &Member| format!("{}  {}\n", Digest::of(&member.bytes).hex(), &member.path[2..]);
+    let listing: String = members.iter().map(line).collect();
+    members.push(compose::text("p/orders", listing));
+    members.push(compose::text("p/end", ""));
+    members
+}
+
+/// Options that hold their value in the same word.
+const HOLDS: &[&str] = &["--project-name=", "--project-directory=", "--env-file=", "--profile=", "--file="];
+
+/// Calls in which a word from outside could be taken for an option.
+fn loose(calls: &[Vec<String>]) -> Vec<&Vec<String>> {
+    let is_loose = |call: &&Vec<String>| {
+        let end = call.iter().position(|arg| arg == "--").unwrap_or(call.len());
+        (1..end).any(|at| {
+            let (before, arg) = (call[at - 1].as_str(), &call[at]);
+            let held = before == "-e" || HOLDS.iter().any(|option| arg.starts_with(option));
+            arg.starts_with('-') && arg.contains("zq7") && !held
+        })
+    };
+    calls.iter().filter(is_loose).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Attack: a word that is an option, a pattern or a command reaches a script on the host in any of its lists or arguments.
+    /// Defence: every program is called with `--` before such words, or with the word behind a `=`; where a program has no `--`, a
+    /// word that begins with a dash ends the script.
+    #[test]
+    fn no_program_on_the_host_is_given_an_option_from_outside(
+        begins in prop::collection::vec("(-|--|-o|-f|--file=|--no-interpolate|--output=|-exec|-delete|\\$\\(touch |`touch |'|;touch )", 3..5),
+    ) {
+        let recorder = Recorder::new();
+        let words: Vec<String> = begins.iter().enumerate().map(|(n, begin)| format!("{begin}zq7{n}")).collect();
+        let (root, word) = (recorder.root(), &words[0]);
+        for word in words.iter().filter(|word| !word.contains('/')) {
+            fs::write(Path::new(&root).join("secrets").join(word), "A=1\n").unwrap();
+        }
+        let text = |text: &str| text.to_owned();
+        let args = [root.clone(), text("app"), ID.to_owned(), word.clone(), word.clone(), text("unix:///nowhere")];
+        recorder.run(&compose::RENDER, &args, hostile(&words));
+        recorder.run(&compose::LOOK, &args, hostile(&words));
+        let pull: Vec<String> = [root.clone(), text("unix:///nowhere")].into_iter().chain(words.iter().cloned()).collect();
+        recorder.run(&compose::PULL, &pull, Vec::new());
+        let kept = vec![list("m/kept", &words), list("m/sums", &[]), list("m/modes", &[]), list("m/kept-sums", &[]), list("m/kept-modes", &[]),
+            list("m/data", &[]), list("m/copies", &[]), compose::text("m/end", "")];
+        let ship = [root.clone(), text("app"), ID.to_owned(), text("n")];
+        let shipped = recorder.run(&compose::SHIP, &ship, kept);
+        if words.iter().any(|word| word.starts_with('-')) {
+            prop_assert_eq!(shipped.rc, 3);
+        }
+        let orders = hostile(&words);
+        let digest = orders.iter().find(|member| member.path == "p/orders").map(|member| Digest::of(&member.bytes).hex()).unwrap();
+        let run = [root.clone(), text("app"), text("compose.x"), text("r1"), text("n"), text("1"), ID.to_owned(), word.clone(), word.clone(),
+            text("unix:///nowhere"), digest];
+        let ran = recorder.run(&compose::RUN, &run, orders);
+        prop_assert!(String::from_utf8_lossy(&ran.stdout).contains("\"step\":\"done\""), "{}", String::from_utf8_lossy(&ran.stdout));
+        recorder.run(&files::LOOK, &[root.clone(), text("app")], Vec::new());
+        let lists = words.join("\n");
+        let keys: Vec<String> = words.iter().map(|word| format!("{word} {word}")).collect();
+        recorder.run(&doctor::LOOK, &[root, text("unix:///nowhere"), lists.clone(), keys.join("\n"), lists], Vec::new());
+        let calls = recorder.calls();
+        let upped = |call: &&Vec<String>| call.iter().any(|arg| arg == "up") && call.ends_with(&words);
+        prop_assert!(calls.iter().any(|call| upped(&call)), "the change was made");
+        for program in ["docker", "find", "realpath", "dirname"] {
+            prop_assert!(calls.iter().any(|call| call[0] == program), "{program} was called");
+        }
+        let loose = loose(&calls);
+        prop_assert!(loose.is_empty(), "{loose:#?}");
+        // Nothing was run or written by a word.
+        let strange = everything(recorder.dir.path()).into_iter().find(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("zq7"))
+        });
+        prop_assert_eq!(strange, None::<PathBuf>);
+    }
+}
+
+fn everything(dir: &Path) -> Vec<PathBuf> {
+    let output = Command::new("find").arg(dir).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect()
+}
+
+/// Attack: a word that is an option of Compose reaches `docker compose config` on the host although every check before it failed.
+/// Defence: the real Compose takes what stands behind `--` for the name of a service.
+#[test]
+fn compose_takes_no_word_for_an_option() {
+    lab();
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().display().to_string();
+    let written = dir.path().join("written");
+    let host = Local::new(std::env::var("PATH").unwrap(), Some(root.clone()));
+    let mut answers = Vec::new();
+    for word in ["app".to_owned(), format!("-o{}", written.display()), "--no-interpolate".to_owned()] {
+        let list = |path: &str, words: &[&str]| compose::lines(path, words);
+        let compose = "services: {app: {image: 'local/busybox:1', pid: '${X:-host}'}}\n";
+        let members = vec![
+            Member { path: "t/compose.yaml".to_owned(), mode: 0o644, bytes: compose.into() },
+            list("p/files", &["compose.yaml"]),
+            list("p/env_files", &[]),
+            list("p/profiles", &[]),
+            list("p/services", &[word.as_str()]),
+            list("p/secrets", &[]),
+            list("p/env_secrets", &[]),
+            list("p/keys", &[]),
+            compose::text("p/vars", ""),
+            compose::text("p/end", ""),
+        ];
+        let args = [&root, "app", ID, "words", ".", "unix:///var/run/docker.sock"].map(|arg| (*arg).to_owned());
+        let reply = host.run(&compose::RENDER, &args, Input::Tar(&mut members.into_iter().map(Ok))).unwrap();
+        answers.push(String::from_utf8(reply.stdout).unwrap());
+    }
+    assert!(answers[0].contains("\"pid\": \"host\""), "{}", answers[0]);
+    for answer in &answers[1..] {
+        assert!(answer.contains("error no such service: -"), "{answer}");
+    }
+    assert!(!written.exists());
+}
+
+type Edit = fn(&str) -> String;
+
+/// A host that says something else in answer to one script.
+struct Lying {
+    host: Ssh,
+    script: &'static str,
+    edit: Edit,
+}
+
+impl Host for Lying {
+    fn run(&self, script: &Script, args: &[String], input: Input<'_>) -> Answer<Reply> {
+        let mut reply = self.host.run(script, args, input)?;
+        if script.name == self.script {
+            reply.stdout = (self.edit)(&String::from_utf8_lossy(&reply.stdout)).into_bytes();
+        }
+        Ok(reply)
+    }
+}
+
+/// Attack: a render on the host shows other services to the gate than the source defines, or than the render before it.
+/// Defence: the gate compares the services of both renders with each other and with the source, and refuses.
+#[test]
+fn other_services_than_those_of_the_source_are_refused() {
+    let stack = Stack::new();
+    stack.change(1, |stack| stack.compose(&[("app", "depends_on: [db]"), ("db", ""), ("idle", "")]));
+    fn evil(text: &str) -> String {
+        text.replacen("\"services\": {", "\"services\": {\"evil\": {\"image\": \"local/busybox:1\"},", 1)
+    }
+    fn without(text: &str) -> String {
+        text.replacen("\n    \"db\": {", "\n    \"x-db\": {", 1)
+    }
+    fn renamed(text: &str) -> String {
+        text.replacen("\n    \"idle\": {", "\n    \"idle2\": {", 1)
+    }
+    let cases: [(&str, Edit, &str); 6] = [
+        ("compose-look", evil, "a service `evil` that no file defines"),
+        ("compose-render", evil, "the service `evil` one time and not the other"),
+        ("compose-look", without, "no service `db`"),
+        ("compose-render", without, "the service `db` one time and not the other"),
+        ("compose-look", renamed, "a service `idle2` that no file defines"),
+        ("compose-render", renamed, "the service `idle` one time and not the other"),
+    ];
+    for (script, edit, says) in cases {
+        let ports = stack.site.ports();
+        let env = stack.site.repo.env();
+        let reach =
+            |_: &_| -> Answer<Box<dyn Host>> { Ok(Box::new(Lying { host: Ssh::new("lab", &[], &env), script, edit })) };
+        let tell = |_: Step| {};
+        let world = World { host: &reach, ..ports.world(&tell) };
+        let ask = Ask { module: "app".parse().unwrap(), ..ask(1) };
+        let mut fresh = refresh(&world, &ask.request).map_err(|stop| Failure::from(stop).refusals).unwrap();
+        let told = match apply(&world, &mut fresh, &ask) {
+            Ok(applied) => panic!("{script} {says}: {}", said(Ok(applied))),
+            Err(stop) => Failure::from(stop).refusals,
+        };
+        let facts: Vec<String> =
+            told.iter().map(|refusal| format!("{} {}", refusal.code.slug(), refusal.fact)).collect();
+        assert!(facts.iter().any(|fact| fact.starts_with("compose_invalid") && fact.contains(says)), "{facts:#?}");
+        assert_eq!(stack.ids("app"), [] as [String; 0]);
+    }
+}
+
+#[test]
+fn names_that_compose_accepts_go_on_working() {
+    let stack = Stack::new();
+    let network = format!("{}.Net_x-1", stack.project);
+    stack.change(1, |stack| {
+        stack.compose(&[
+            ("A.b_c-D", "networks: [n.1]\nprofiles: [p.1_X]\ncontainer_name: PROJECT.A_b-1"),
+            ("Axb_c-D", "networks: [n.1]"),
+            ("1", "network_mode: 'service:A.b_c-D'\nvolumes: ['V.1:/v']\nconfigs: [c.1]"),
+        ]);
+        let path = stack.site.repo.work().join("compose/app.yaml");
+        let text = fs::read_to_string(&path).unwrap().replace("PROJECT", &stack.project).replace("  1:", "  '1':");
+        let more = format!(
+            "networks: {{n.1: {{name: {network}}}}}\nvolumes: {{V.1: {{}}}}\nconfigs: {{c.1: {{content: x}}}}\n"
+        );
+        fs::write(&path, text + &more).unwrap();
+        let manifest = stack.site.repo.work().join("modules/app/module.yaml");
+        let text = fs::read_to_string(&manifest).unwrap().replace("health:", "  profiles: [p.1_X]\nhealth:");
+        fs::write(manifest, text).unwrap();
+    });
+    let said = stack.run(0, "apply app --pr 1");
+    let up = || Command::new("sh").arg("-c").arg(format!("cat {}/runs/*/up", stack.root().display())).output().unwrap();
+    assert!(said.starts_with("exit 0\n"), "{said}{}", String::from_utf8_lossy(&up().stdout));
+    assert!(stack.run(1, "apply app --pr 1").contains("nothing to change"));
+    let shared = stack.inspect("1", "{{.HostConfig.NetworkMode}}");
+    assert_eq!(shared, format!("container:{}", stack.inspect("A.b_c-D", "{{.Id}}")));
+    for service in ["1", "A.b_c-D", "Axb_c-D"] {
+        docker(&["rm", "-fv", &stack.ids(service)[0]]);
+    }
+    docker(&["volume", "rm", &format!("{}_V.1", stack.project)]);
+}
