@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use platformctl::{
@@ -25,7 +25,7 @@ use proptest::prelude::*;
 
 use crate::support::{
     repo::Repo,
-    site::{ask, said},
+    site::{Site, ask, said},
     stack::{Stack, docker, lab},
 };
 
@@ -412,4 +412,62 @@ fn names_that_compose_accepts_go_on_working() {
         docker(&["rm", "-fv", &stack.ids(service)[0]]);
     }
     docker(&["volume", "rm", &format!("{}_V.1", stack.project)]);
+}
+
+fn sh(dir: &Path, script: &str) -> String {
+    let output = Command::new("sh").arg("-c").arg(script).current_dir(dir).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    said.trim_end().to_owned()
+}
+
+/// Attack: somebody leaves a link, a FIFO or a device where a plan file is to be written.
+/// Defence: what is no regular file is written through or refused, and never replaced.
+#[test]
+fn a_plan_file_replaces_nothing_but_a_file() {
+    let site = Site::new();
+    let work = site.repo.work();
+    let plan = |to: &str| site.run(0, &format!("plan site --pr 1 -o {to}"));
+    assert!(plan("plan.json").starts_with("exit 0\n"));
+    assert!(plan("plan.json").starts_with("exit 0\n"), "a file is replaced");
+    let whole = fs::read_to_string(work.join("plan.json")).unwrap();
+    assert!(whole.contains("platformctl.plan/1"));
+    // A link stays a link, and what it leads to stays what it is.
+    sh(&work, "echo kept >target; ln -s target link; ln -s nowhere dangling; mkdir folder");
+    for (to, says) in [
+        ("link", "is a link to target, and is not replaced"),
+        ("dangling", "is a link to nowhere, and is not replaced"),
+        ("folder", "is a folder, and is not replaced"),
+    ] {
+        let said = plan(to).replace('\n', " ");
+        assert!(said.starts_with("exit 2 ") && said.contains(says), "{to}: {said}");
+    }
+    assert_eq!(sh(&work, "cat target; readlink link dangling; test -d folder"), "kept\ntarget\nnowhere");
+    // A FIFO is written to if somebody reads.
+    sh(&work, "mkfifo pipe");
+    assert!(plan("pipe").contains("nobody reads from"));
+    let reader =
+        Command::new("timeout").args(["20", "cat", "pipe"]).current_dir(&work).stdout(Stdio::piped()).spawn().unwrap();
+    let said = (0..100).map(|_| plan("pipe")).find(|said| !said.contains("nobody reads from")).unwrap();
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    let read = reader.wait_with_output().unwrap().stdout;
+    assert!(String::from_utf8_lossy(&read).contains("platformctl.plan/1"));
+    assert_eq!(sh(&work, "test -p pipe && echo pipe"), "pipe");
+    // Standard output by its name, wherever that leads.
+    let said = plan("/dev/stdout");
+    assert!(said.starts_with("exit 0\n{\n") && said.contains("plan for site"), "{said}");
+}
+
+/// Attack: an operator who is root writes a plan to a device.
+/// Defence: a character device is written to, a block device is refused, and neither node is replaced.
+#[test]
+fn a_device_stays_a_device() {
+    lab();
+    let site = Site::new();
+    let work = site.repo.work();
+    // A null device, and a block device that no driver has.
+    assert_eq!(sh(&work, "mknod null c 1 3 && mknod block b 255 255"), "");
+    assert!(site.run(0, "plan site --pr 1 -o null").starts_with("exit 0\n"));
+    let said = site.run(0, "plan site --pr 1 -o block");
+    assert!(said.starts_with("exit 2\n") && said.contains("is no regular file"), "{said}");
+    assert_eq!(sh(&work, "stat -c %F null block"), "character special file\nblock special file");
 }
