@@ -135,7 +135,7 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
         let listed = target.sacred.paths.iter().map(|path| path.strip_suffix("/**").unwrap_or(path).to_owned());
         let socket = target.host.docker_host.strip_prefix("unix://").map(str::to_owned);
         let root = socket.into_iter().chain([target.host.root.to_string()]);
-        compose.sacred = sacred::SACRED.iter().map(|path| (*path).to_owned()).chain(listed).chain(root).collect();
+        compose.sacred = sacred::SACRED.iter().map(|(path, _)| (*path).to_owned()).chain(listed).chain(root).collect();
         let networks = model.networks.values().filter_map(|network| network.name.parse::<ComposeName>().ok());
         let more = vec![
             Member { path: "p/override.json".to_owned(), mode: 0o600, bytes: overlay.bytes.clone() },

@@ -12,7 +12,7 @@ use crate::{
         json::{self, CanonicalError},
         names::ComposeName,
         plan::{Action, Change, Intention},
-        projection::{Follow, Projection},
+        projection::Follow,
     },
     runtime::{
         compose::{
@@ -114,7 +114,7 @@ pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, Canon
             if let Some((overlay, looked)) = &compose.seen {
                 override_ = Some(overlay.digest);
                 model = looked.model.as_ref().map(|model| model.digest);
-                let opened = looked.model.iter().flat_map(Projection::opened).map(|(door, _)| door);
+                let opened = looked.model.iter().flat_map(|model| model.opened(&bound.host.root)).map(|(door, _)| door);
                 exceptions = opened.collect::<BTreeSet<String>>().into_iter().collect();
             }
         }

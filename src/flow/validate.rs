@@ -7,7 +7,7 @@ use crate::{
         content::Content,
         repository::{self, Module, PolicyAt},
     },
-    model::{ids::ModuleId, module::Driver, policy, problem::Problem, refusal::Code, sacred},
+    model::{doors::is_own, ids::ModuleId, module::Driver, policy, problem::Problem, refusal::Code, sacred},
     port::Answer,
 };
 
@@ -119,7 +119,8 @@ pub fn reaches(module: &Module, policy: &PolicyAt) -> Vec<Problem> {
         for (path, writable, at) in &service.binds {
             note(sacred::bind(id, path, *writable, sacred_policy, host, &service.name), *at);
         }
-        for (door, at) in &service.doors {
+        let own = |name: &str| module.rendering.services.iter().any(|own| own.as_str() == name);
+        for (door, at) in service.doors.iter().filter(|(door, _)| !is_own(door, own)) {
             note(sacred::door(id, door, sacred_policy, &service.name), *at);
         }
     }

@@ -36,8 +36,9 @@ impl Policy {
             host_entry(name.as_str(), host, &mut c);
         }
         for (at, path) in policy.sacred.paths.iter().enumerate() {
-            let folder = path.strip_suffix("/**").unwrap_or(path);
-            let fits = folder.parse::<HostPath>().is_ok() && !has_wildcard(folder);
+            // With a wildcard it would be taken as it is written, and protect nothing.
+            let folder = path.strip_suffix("/**").unwrap_or(path).parse::<HostPath>();
+            let fits = folder.is_ok_and(|folder| !folder.has_wildcard());
             let text = format!("`{}` is not an absolute path without wildcards but a /** at its end", shown(path));
             c.must(fits, &["sacred", "paths", &at.to_string()], text, "write for instance /srv/data/**");
         }
@@ -115,11 +116,6 @@ fn is_plain_path(text: &str) -> bool {
     text.parse::<HostPath>().is_ok_and(|path| path.is_plain())
 }
 
-/// A path with a wildcard would be taken as it is written and protect, or open, nothing.
-fn has_wildcard(path: &str) -> bool {
-    path.contains(['*', '?', '['])
-}
-
 fn allow_entry(at: usize, allow: &Allow, c: &mut Collector<'_>) {
     let at = at.to_string();
     let path = ["sacred", "allow", &at];
@@ -136,7 +132,7 @@ fn allow_entry(at: usize, allow: &Allow, c: &mut Collector<'_>) {
         "write `mode: ro` or `mode: rw` beside `path`",
     );
     c.must(
-        !allow.path.as_ref().is_some_and(|path| has_wildcard(path.as_str())),
+        !allow.path.as_ref().is_some_and(HostPath::has_wildcard),
         &["sacred", "allow", &at, "path"],
         "has a wildcard; an entry opens a path and what lies below it",
         "write the path of the folder",

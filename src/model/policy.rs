@@ -9,6 +9,7 @@ use super::{
     ids::{HostName, ModuleId, Oid},
     names::{ComposeName, Destination, GitName, KnownHost},
     path::HostPath,
+    text::{yaml_quoted, yaml_scalar},
 };
 
 /// Where the policy lies in the repository.
@@ -243,6 +244,20 @@ pub struct Allow {
     pub capability: Option<String>,
     /// Why.
     pub reason: String,
+}
+
+impl Allow {
+    /// The line of `sacred.allow` that opens a path to a module, for a person to add; `None` where no entry can name the path.
+    pub fn path_line(module: &ModuleId, path: &str, writable: bool) -> Option<String> {
+        let path = path.parse::<HostPath>().ok().filter(|path| !path.has_wildcard())?;
+        let mode = if writable { "rw" } else { "ro" };
+        Some(format!("- {{module: {module}, path: {}, mode: {mode}, reason: \"…\"}}", yaml_scalar(path.as_str())))
+    }
+
+    /// The line of `sacred.allow` that opens a door to a module.
+    pub fn door_line(module: &ModuleId, door: &str) -> String {
+        format!("- {{module: {module}, capability: {}, reason: \"…\"}}", yaml_quoted(door))
+    }
 }
 
 /// How a path is open.

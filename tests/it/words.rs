@@ -471,3 +471,162 @@ fn a_device_stays_a_device() {
     assert!(said.starts_with("exit 2\n") && said.contains("is no regular file"), "{said}");
     assert_eq!(sh(&work, "stat -c %F null block"), "character special file\nblock special file");
 }
+
+/// The entries that fixes print for `sacred.allow`.
+fn entries<'f>(fixes: impl Iterator<Item = &'f str>) -> Vec<String> {
+    let line = |fix: &str| fix.split_once("by a reviewed change: ").map(|(_, line)| line.to_owned());
+    fixes.filter_map(line).collect()
+}
+
+/// A policy with these entries.
+fn opened(policy: &str, entries: &[String]) -> String {
+    let entries: String = entries.iter().map(|entry| format!("    {entry}\n")).collect();
+    format!("{policy}sacred:\n  allow:\n{entries}")
+}
+
+/// Doors and paths of a service, as written, each with the door that it opens.
+const OPENS: &[(&str, &str)] = &[
+    ("privileged: true", "privileged:true"),
+    ("cap_add: [NET_ADMIN]", "cap_add:NET_ADMIN"),
+    ("pid: 'service:other'", "pid:service:other"),
+    ("ipc: 'service:other'", "ipc:service:other"),
+    ("network_mode: 'service:other'", "network_mode:service:other"),
+    ("annotations: {run.oci.keep_original_groups: '1'}", "annotations:run.oci.keep_original_groups"),
+    ("annotations: {'say: \"x\", \\y': '1'}", "annotations:say: \"x\", \\y"),
+    ("oom_score_adj: -5", "oom_score_adj:-5"),
+    ("oom_kill_disable: true", "oom_kill_disable:true"),
+    ("external_links: ['their-db:db']", "external_links:their-db"),
+    ("security_opt: ['label=type:x, y']", "security_opt:label=type:x, y"),
+    ("networks: {outside: {aliases: [db]}}", "aliases:out:db"),
+    ("networks: {outside: {ipv4_address: 10.77.3.9}}", "ipv4_address:out:10.77.3.9"),
+    ("networks: {outside: {mac_address: '02:42:0a:4d:03:09'}}", "mac_address:out:02:42:0a:4d:03:09"),
+    (
+        "networks: {outside: {driver_opts: {com.docker.network.endpoint.sysctls: x}}}",
+        "driver_opts:out:com.docker.network.endpoint.sysctls",
+    ),
+    ("volumes: ['/srv/x:/x:ro,Z']", "selinux:Z:/srv/x"),
+    ("volumes: [{type: bind, source: /srv/x, target: /x, bind: {selinux: z}}]", "selinux:z:/srv/x"),
+];
+
+/// Attack: a merged module joins the namespaces of another module, takes a name or an address on a network of others, changes how
+/// the host kills or labels, and nobody reviewed that.
+/// Defence: each is a door that takes an entry, named before the merge; the printed entry is accepted and opens exactly that.
+#[test]
+fn a_door_is_named_before_the_merge_and_its_entry_is_accepted() {
+    let more = "  other: {image: x}\nnetworks: {outside: {external: true, name: out}}\n";
+    for (lines, door) in OPENS {
+        let repo = described(
+            "  project: apps\n  services: [app]\n",
+            "",
+            &format!("services:\n  app:\n    image: x\n    {lines}\n{more}"),
+        );
+        let said = |repo: &Repo| {
+            let git = repo.open();
+            validate(&Content::whole(&git, git.snapshot().unwrap()).unwrap(), &[]).unwrap().problems
+        };
+        let found = said(&repo);
+        let facts: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
+        assert!(facts.iter().any(|fact| fact.contains(&format!("opens the door {door} "))), "{lines}: {facts:?}");
+        let lines = entries(found.iter().map(|problem| problem.fix.as_str()));
+        assert_eq!(lines.len(), found.len(), "{found:?}");
+        repo.write("platform.yaml", &opened(POLICY, &lines));
+        assert_eq!(said(&repo), [], "{lines:?}");
+    }
+    // What is the module's own is no door.
+    for lines in [
+        "pid: 'service:other'",
+        "networks: {default: {aliases: [db]}}",
+        "oom_score_adj: 5",
+        "privileged: false",
+        "oom_kill_disable: false",
+        "volumes: ['${PLATFORM_DATA}/x:/x:Z']",
+        "volumes: ['/srv/x:/x:ro']",
+    ] {
+        let compose = format!("services:\n  app:\n    image: x\n    {lines}\n{more}");
+        assert_eq!(problems(&described("  project: apps\n", "", &compose)), [] as [String; 0], "{lines}");
+    }
+}
+
+/// Attack: doors stand in the rendered model that the source hides behind variables, or that only the host can see.
+/// Defence: the gate judges the rendered model by the same table, and every entry that it prints is accepted when it is fed back.
+#[test]
+fn what_is_rendered_opens_the_same_doors() {
+    let stack = Stack::on("    transport: ssh\n    destination: lab\n    networks: []\n", "");
+    let network = format!("{}out", stack.project);
+    docker(&["network", "create", "--subnet", "10.77.3.0/24", &network]);
+    let folder = stack.site.repo.path("sac, red: \"x\"");
+    fs::create_dir_all(folder.join("in")).unwrap();
+    fs::create_dir_all(stack.site.repo.path("lab")).unwrap();
+    let link = stack.site.repo.path("leads");
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let policy = fs::read_to_string(stack.site.repo.work().join("platform.yaml")).unwrap();
+    let sacred = format!("  paths: ['{}/**']\n", folder.display());
+    let policy_with = |entries: &[String], networks: &str| {
+        opened(&policy.replace("networks: []", networks), entries).replace("sacred:\n", &format!("sacred:\n{sacred}"))
+    };
+    stack.change(1, |stack| {
+        stack.site.repo.write("platform.yaml", &policy_with(&[], "networks: []").replace("  allow:\n", ""));
+        stack.compose(&[
+            (
+                "app",
+                &format!(
+                    "pid: '${{P:-service:other}}'\noom_score_adj: ${{O:--5}}\nannotations: {{'a, \"b': x}}\n\
+                     networks: {{outside: {{aliases: ['${{A:-db}}'], ipv4_address: 10.77.3.9, mac_address: '02:42:0a:4d:03:09'}}, \
+                     default: {{driver_opts: {{o: '1'}}}}}}\n\
+                     volumes: ['./conf:/conf:ro,z', '{0}/in:/in:ro', '{0}/lab:/lab:Z', '{0}/leads:/leads:ro', \
+                     '${{PLATFORM_DATA}}/d:/d:Z']",
+                    stack.site.repo.path("").display().to_string().trim_end_matches('/')
+                )
+                .replace("/in:/in", "/leads/in:/in"),
+            ),
+            ("other", ""),
+        ]);
+        stack.site.repo.write("compose/conf", "c\n");
+        let path = stack.site.repo.work().join("compose/app.yaml");
+        let text = fs::read_to_string(&path).unwrap();
+        let networks = format!(
+            "networks: {{outside: {{external: true, name: '${{N:-{network}}}'}}, default: {{ipam: {{config: [{{subnet: 10.77.4.0/24, gateway: 10.77.4.9}}]}}}}}}\n"
+        );
+        fs::write(path, text + &networks).unwrap();
+        let manifest = stack.site.repo.work().join("modules/app/module.yaml");
+        let text = fs::read_to_string(&manifest).unwrap().replace("health:", "  services: [app]\nhealth:");
+        fs::write(manifest, text).unwrap();
+    });
+    let (mut lines, mut networks, mut seen) = (Vec::new(), "networks: []".to_owned(), String::new());
+    for n in 2..6 {
+        let planned = stack.json(n, "plan app");
+        let refusals = planned["refusals"].as_array().unwrap();
+        seen += &format!("{refusals:#?}");
+        let fixes: Vec<&str> = refusals.iter().map(|refusal| refusal["fix"].as_str().unwrap()).collect();
+        if fixes.is_empty() {
+            break;
+        }
+        let more = entries(fixes.iter().copied());
+        let joins = fixes.iter().find_map(|fix| fix.split_once("adds it there: ")).map(|(_, line)| line.to_owned());
+        assert_eq!(more.len() + usize::from(joins.is_some()), fixes.len(), "{refusals:#?}");
+        assert!(more.iter().all(|line| !lines.contains(line)), "an entry did not do: {refusals:#?}");
+        lines.extend(more);
+        networks = joins.unwrap_or(networks);
+        let text = policy_with(&lines, &networks);
+        stack.change(n as u64, |stack| stack.site.repo.write("platform.yaml", &text));
+    }
+    let planned = stack.json(9, "plan app");
+    assert_eq!(planned["refusals"], serde_json::json!([]), "{lines:#?}");
+    let opened = planned["intent"]["exceptions"].to_string() + &planned["plan"]["intent"]["exceptions"].to_string();
+    for door in [
+        "pid:service:other",
+        "oom_score_adj:-5",
+        "annotations:a, \\\"b",
+        &format!("aliases:{network}:db"),
+        &format!("ipv4_address:{network}:10.77.3.9"),
+        &format!("mac_address:{network}:02:42:0a:4d:03:09"),
+        &format!("driver_opts:{}_default:o", stack.project),
+        &format!("network_ipam:{}_default", stack.project),
+        &format!("selinux:Z:{}", stack.site.repo.path("lab").display()),
+    ] {
+        assert!(opened.contains(door), "{door}: {opened}");
+    }
+    assert_eq!(opened.matches("selinux").count(), 1, "{opened}");
+    assert!(seen.contains("is sacred"), "{seen}");
+    docker(&["network", "rm", &network]);
+}

@@ -13,10 +13,11 @@ use crate::{
     flow::{observe::Compose, plan::Plan, repository},
     model::{
         module::DataAction,
+        names::ComposeName,
         projection::{Projection, Service},
         refusal::{Code, Refusal},
         sacred,
-        text::shown,
+        text::{shown, yaml_scalar},
     },
     runtime::compose::{
         self,
@@ -159,8 +160,16 @@ impl Reach<'_> {
 
     fn doors(&self) -> Answered {
         let (module, policy) = (&self.plan.intention.module, &self.plan.bound.sacred);
-        let opened = self.model.opened();
-        let refusals = opened.iter().filter_map(|(door, by)| sacred::door(module, door, policy, by)).collect();
+        let opened = self.model.opened(&self.plan.bound.host.root);
+        let judge = |(door, by): &(String, String)| {
+            // The next release has it at another place: no entry would do.
+            if door.strip_prefix("selinux:Z:").is_some_and(|path| self.is_content(path)) {
+                let fact = format!("{by}: `:Z` would label tracked content for this container alone");
+                return Some(Refusal::new(Code::Capability, fact, "write :z, with which every container may read it"));
+            }
+            sacred::door(module, door, policy, by)
+        };
+        let refusals = opened.iter().filter_map(judge).collect();
         let opened: BTreeSet<String> = opened.into_iter().map(|(door, _)| door).collect();
         ("doors", json!({"opened": opened}), refusals)
     }
@@ -173,6 +182,8 @@ impl Reach<'_> {
             let there = self.looked.network(&network.name);
             if !network.external {
                 refusals.extend(there.and_then(|there| self.others_network(key, there)));
+            } else if network.name.parse::<ComposeName>().is_err() {
+                // The model says so: no policy can name it.
             } else if !host.networks.iter().any(|allowed| *allowed == network.name) {
                 refusals.push(Refusal::new(
                     Code::Capability,
@@ -240,6 +251,7 @@ impl Reach<'_> {
                 DataAction::Upgrade => "upgrade",
                 DataAction::Leave => "leave",
             };
+            let scalar = yaml_scalar(data);
             let (data, service) = (shown(data), shown(service));
             let what = match action {
                 DataAction::Drop => format!("{service} would no longer have {data}"),
@@ -250,7 +262,7 @@ impl Reach<'_> {
             Refusal::new(
                 Code::DataAtRisk,
                 what,
-                format!("if that is meant, a pull request adds to module.yaml: acknowledge: [{{data: {data}, action: {word}, reason: …}}]"),
+                format!("if that is meant, a pull request adds to module.yaml: acknowledge: [{{data: {scalar}, action: {word}, reason: …}}]"),
             )
         });
         let refusals = refusals.chain(self.volumes()).collect();

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use self::forms::{below_secrets, inherit, names, one_or_many, short, variables, words};
+use self::forms::{below_secrets, inherit, names, one_or_many, relabels, short, variables, words};
 use super::{
     doors::doors,
     names::ComposeName,
@@ -260,6 +260,7 @@ impl Reader<'_> {
                 self.problem(Code::UnknownComposeKey, place(key), text, "remove it");
             }
         }
+        self.joins(node, top, &mut service);
         let extends = node.get("extends");
         match extends.and_then(|extends| extends.get("file")) {
             Some(file) => self.follow(file, "the extended file", false),
@@ -313,7 +314,12 @@ impl Reader<'_> {
                     let as_ = if writable { Use::Written } else { Use::Mounted };
                     service.files.insert(Named { path, as_, at });
                 }
-                Some(Path::Host(path)) => service.binds.push((path, writable, at)),
+                Some(Path::Host(path)) => {
+                    service
+                        .doors
+                        .extend(relabels(item).into_iter().map(|label| (format!("selinux:{label}:{path}"), at)));
+                    service.binds.push((path, writable, at));
+                }
                 None => {}
             }
         }

@@ -1,8 +1,9 @@
 //! Names in a compose file that become words of command lines on a host. What is written with a variable is judged once it is
 //! rendered.
 
-use super::Reader;
+use super::{Reader, Service};
 use crate::model::{
+    doors::joined,
     names::{ComposeName, ImageName, NameError},
     refusal::Code,
     yaml::{Key, Node},
@@ -35,6 +36,20 @@ impl Reader<'_> {
         for profile in profiles.iter().filter(|profile| profile.text() != Some("*")) {
             self.literal::<ComposeName>(Some(profile));
         }
+    }
+
+    /// Doors to networks of others that are external as they are written.
+    pub(super) fn joins(&mut self, node: &Node, top: &Node, service: &mut Service) {
+        let Some(networks) = node.get("networks") else { return };
+        let external = |key: &str| {
+            let definition = top.get("networks")?.get(key)?;
+            let external = definition.get("external").filter(|external| external.text() != Some("false"))?;
+            let name = definition.get("name").or_else(|| external.get("name"));
+            Some((name.and_then(Node::text).unwrap_or(key).to_owned(), true))
+        };
+        let mac = node.get("mac_address").and_then(Node::text);
+        let at = (networks.line, networks.column);
+        service.doors.extend(joined(&networks.to_json(), mac, external).into_iter().map(|door| (door, at)));
     }
 
     fn literal<T: std::str::FromStr<Err = NameError>>(&mut self, node: Option<&Node>) {

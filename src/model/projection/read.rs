@@ -11,7 +11,7 @@ use super::{Bind, Follow, Mounted, Network, Port, Projection, Service, Volume};
 use crate::model::{
     compose::SERVICE_KEYS,
     digest::Digest,
-    doors::doors,
+    doors::{doors, is_beyond_subnet, is_own, joined},
     json::{self, CanonicalError},
     names::{ComposeName, ImageName},
     text::shown,
@@ -48,6 +48,19 @@ const NETWORK_KEYS: &[&str] = &[
 const FILE_KEYS: &[&str] = &["name", "file", "content", "labels"];
 const MOUNT_KEYS: &[&str] = &["type", "source", "target", "read_only", "bind", "volume", "tmpfs", "consistency"];
 const BIND_KEYS: &[&str] = &["create_host_path", "selinux"];
+const VOLUME_MOUNT_KEYS: &[&str] = &["nocopy", "subpath", "labels"];
+const TMPFS_KEYS: &[&str] = &["size", "mode"];
+const JOIN_KEYS: &[&str] = &[
+    "aliases",
+    "driver_opts",
+    "gw_priority",
+    "interface_name",
+    "ipv4_address",
+    "ipv6_address",
+    "link_local_ips",
+    "mac_address",
+    "priority",
+];
 const PORT_KEYS: &[&str] = &["mode", "host_ip", "target", "published", "protocol", "name", "app_protocol"];
 /// Keys of a service that must not be left once it is rendered.
 const NEVER_KEYS: &[&str] = &["extends", "env_file", "label_file", "provider"];
@@ -74,7 +87,13 @@ pub fn read(bytes: &[u8], own: &BTreeSet<String>) -> Result<Projection, Projecti
         }
     }
     let digest = json::digest(&plain(model.clone()))?;
-    let mut reader = Reader { unknown: Vec::new() };
+    let networks: BTreeMap<String, (String, bool)> = section(&model, "networks")
+        .map(|(key, value)| {
+            let name = text(value, "name").unwrap_or_else(|| key.clone());
+            (key.clone(), (name, is_true(value, "external")))
+        })
+        .collect();
+    let mut reader = Reader { unknown: Vec::new(), own, networks };
     reader.keys("", &model, TOP_KEYS);
     for kind in ["services", "volumes", "networks", "configs", "secrets"] {
         for (name, value) in section(&model, kind) {
@@ -157,11 +176,14 @@ fn is_true(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool) == Some(true)
 }
 
-struct Reader {
+struct Reader<'a> {
     unknown: Vec<String>,
+    own: &'a BTreeSet<String>,
+    /// Names on the host by key, and whether they are external.
+    networks: BTreeMap<String, (String, bool)>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn keys(&mut self, at: &str, value: &Value, known: &[&str]) {
         let found = value.as_object().into_iter().flat_map(Map::keys);
         let strange = found.filter(|key| !known.contains(&key.as_str()) && !key.starts_with("x-"));
@@ -212,7 +234,13 @@ impl Reader {
         service.networks = keys("networks").collect();
         service.environment = keys("environment").collect();
         let opened = value.as_object().into_iter().flatten().flat_map(|(key, value)| doors(key, value));
-        service.doors.extend(opened);
+        service.doors.extend(opened.filter(|door| !is_own(door, |name| self.own.contains(name))));
+        for (network, options) in section(value, "networks") {
+            self.keys(&format!("{at}.networks.{network}"), options, JOIN_KEYS);
+        }
+        let networks = value.get("networks").unwrap_or(&Value::Null);
+        let mac = value.get("mac_address").and_then(Value::as_str).filter(|mac| !mac.is_empty());
+        service.doors.extend(joined(networks, mac, |key| self.networks.get(key).cloned()));
         let scale = value.get("scale").or_else(|| value.pointer("/deploy/replicas"));
         service.replicas = scale.map_or(Some(1), Value::as_u64).ok_or_else(|| form("replicas"))?;
         service.has_healthcheck = value
@@ -228,13 +256,20 @@ impl Reader {
         let at = format!("{at}.volumes");
         self.keys(&at, mount, MOUNT_KEYS);
         let target = cleaned(&text(mount, "target")?);
+        for (kind, known) in [("volume", VOLUME_MOUNT_KEYS), ("tmpfs", TMPFS_KEYS)] {
+            if let Some(options) = mount.get(kind) {
+                self.keys(&format!("{at}.{kind}"), options, known);
+            }
+        }
         match mount.get("type").and_then(Value::as_str)? {
             "bind" => {
+                let source = cleaned(&text(mount, "source")?);
                 if let Some(options) = mount.get("bind") {
                     self.keys(&format!("{at}.bind"), options, BIND_KEYS);
+                    service.doors.extend(text(options, "selinux").map(|label| format!("selinux:{label}:{source}")));
                 }
                 let writable = !is_true(mount, "read_only");
-                service.binds.push(Bind { source: cleaned(&text(mount, "source")?), target, writable });
+                service.binds.push(Bind { source, target, writable });
             }
             "volume" => service.volumes.push(Mounted { volume: text(mount, "source").unwrap_or_default(), target }),
             "tmpfs" => {}
@@ -270,6 +305,7 @@ impl Reader {
                 .iter()
                 .filter_map(|config| text(config, "subnet"))
                 .collect(),
+            is_planned: value.get("ipam").is_some_and(is_beyond_subnet),
             labels: texts(value, "labels"),
         }
     }
