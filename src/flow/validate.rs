@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     flow::{
         content::Content,
+        leaks,
         repository::{self, Module, PolicyAt},
     },
     model::{doors::is_own, ids::ModuleId, module::Driver, policy, problem::Problem, refusal::Code, sacred},
@@ -18,6 +19,8 @@ pub struct Report {
     pub modules: Vec<ModuleId>,
     /// Everything that is wrong, sorted by place.
     pub problems: Vec<Problem>,
+    /// Secrets that stand in the repository, with the lines that move them.
+    pub warnings: Vec<String>,
 }
 
 /// Validates the modules `only` (all if empty) and the policy.
@@ -25,7 +28,7 @@ pub struct Report {
 /// # Errors
 /// Objects that cannot be read.
 pub fn validate(content: &Content<'_>, only: &[ModuleId]) -> Answer<Report> {
-    let mut problems = Vec::new();
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let policy = match repository::policy(content)? {
         Ok(policy) => Some(policy),
         Err(found) => {
@@ -52,6 +55,8 @@ pub fn validate(content: &Content<'_>, only: &[ModuleId]) -> Answer<Report> {
         if let Some(policy) = &policy {
             problems.extend(reaches(module, policy));
         }
+        let host = policy.as_ref().and_then(|policy| policy.policy.hosts.get(&module.manifest.host));
+        warnings.extend(leaks::warnings(content, module, host.map_or("<root>", |host| host.root.as_str()))?);
     }
     if only.is_empty() {
         cycles(content, &modules, &mut problems)?;
@@ -59,7 +64,7 @@ pub fn validate(content: &Content<'_>, only: &[ModuleId]) -> Answer<Report> {
     }
     problems.sort();
     problems.dedup();
-    Ok(Report { modules: ids.into_iter().filter(chosen).collect(), problems })
+    Ok(Report { modules: ids.into_iter().filter(chosen).collect(), problems, warnings })
 }
 
 fn say(content: &Content<'_>, id: &ModuleId, path: &[&str], message: String, fix: &str) -> Answer<Problem> {

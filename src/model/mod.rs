@@ -11,6 +11,7 @@ pub mod doors;
 pub mod frame;
 pub mod ids;
 pub mod json;
+pub mod leaks;
 pub mod module;
 pub mod names;
 pub mod path;

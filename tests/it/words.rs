@@ -630,3 +630,149 @@ fn what_is_rendered_opens_the_same_doors() {
     assert!(seen.contains("is sacred"), "{seen}");
     docker(&["network", "rm", &network]);
 }
+
+/// What `validate` warns of.
+fn warnings(repo: &Repo) -> Vec<String> {
+    let git = repo.open();
+    let report = validate(&Content::whole(&git, git.snapshot().unwrap()).unwrap(), &[]).unwrap();
+    assert_eq!(report.problems, [] as [platformctl::model::problem::Problem; 0]);
+    report.warnings
+}
+
+/// Attack: somebody commits a password, in an env file, a manifest or a compose file.
+/// Defence: `validate` and `plan` warn before the merge, with the lines that move it to the host and never with its value.
+#[test]
+fn a_secret_in_the_repository_is_noticed_and_can_be_moved() {
+    let project = "  project: apps\n";
+    let compose = "services:\n  app:\n    image: x\n    environment:\n      USER: me\n      DB_PASSWORD: canary\n      OTHER_TOKEN: ${TOKEN}\n      PASSWORD_FILE: /x\n";
+    let repo = described("  project: apps\n  vars: {TOKEN: '', TAG: '1'}\n", "", compose);
+    let said = warnings(&repo);
+    snapbox::assert_data_eq!(
+        said.join("\n---\n"),
+        snapbox::str![[r#"
+compose/app.yaml:6:7: DB_PASSWORD has a value under `environment`: whoever reads the repository has it. Move it to the host:
+  (umask 077 && install -D -m 600 /dev/stdin /opt/platform/secrets/app.env)
+and type there, with Ctrl-D at the end:
+  DB_PASSWORD='…'
+in its module.yaml, under secrets:
+  - {file: app.env, keys: [DB_PASSWORD]}
+in the compose file, in the service's `env_file`:
+  env_file: ["${PLATFORM_SECRETS}/app.env"]
+and give it a new value: git keeps the old one
+"#]]
+    );
+    // What it says does: then nothing is left to warn of.
+    repo.write(
+        "compose/app.yaml",
+        &compose
+            .replace("      DB_PASSWORD: canary\n", "")
+            .replace("image: x\n", "image: x\n    env_file: [\"${PLATFORM_SECRETS}/app.env\"]\n"),
+    );
+    let manifest = fs::read_to_string(repo.work().join("modules/app/module.yaml")).unwrap();
+    repo.write("modules/app/module.yaml", &format!("{manifest}secrets:\n  - {{file: app.env, keys: [DB_PASSWORD]}}\n"));
+    assert_eq!(warnings(&repo), [] as [String; 0]);
+
+    // Every other place.
+    let ok = "services:\n  app: {image: x}\n";
+    for (name, place, runtime, compose, file) in [
+        ("X_SECRET", "modules/app/module.yaml:10:10", "  project: apps\n  vars: {X_SECRET: canary}\n", ok, ""),
+        ("A_TOKEN", "compose/a.env:2", project, "services:\n  app: {image: x, env_file: [a.env]}\n", "compose/a.env"),
+        ("A_TOKEN", "compose/a.env:2", "  project: apps\n  env_files: [compose/a.env]\n", ok, "compose/a.env"),
+        ("A_TOKEN", "compose/.env:2", project, ok, "compose/.env"),
+        (
+            "pw",
+            "compose/app.yaml:3:22",
+            project,
+            "services:\n  app: {image: x, secrets: [pw]}\nsecrets: {pw: {file: pw.txt}}\n",
+            "compose/pw.txt",
+        ),
+        (
+            "pw",
+            "compose/app.yaml:3:25",
+            project,
+            "services:\n  app: {image: x, secrets: [pw]}\nsecrets: {pw: {content: canary}}\n",
+            "",
+        ),
+        (
+            "SSH_KEY",
+            "compose/app.yaml:2:33",
+            project,
+            "services:\n  app: {image: x, environment: ['SSH_KEY=canary']}\n",
+            "",
+        ),
+        (
+            "SSH_KEY",
+            "compose/app.yaml:2:33",
+            project,
+            "services:\n  app: {image: x, environment: ['SSH_KEY=${X:-canary}']}\n",
+            "",
+        ),
+    ] {
+        let repo = described(runtime, "", compose);
+        if !file.is_empty() {
+            repo.write(file, "TAG=1\nA_TOKEN=canary\nB_TOKEN=\n");
+        }
+        let said = warnings(&repo).join("\n");
+        assert!(said.starts_with(&format!("{place}: ")) && said.contains(name), "{place}: {said}");
+        assert!(said.contains("/opt/platform/secrets/") && said.contains("${PLATFORM_SECRETS}/"), "{said}");
+        assert!(!said.contains("canary") && !said.contains("commit it"), "{said}");
+    }
+    let repo = described(project, "", ok);
+    repo.write("compose/.env", "TAG=1\n");
+    assert!(warnings(&repo)[0].starts_with("compose/.env is in the repository: if it holds secrets, move them"));
+
+    // What is not there yet is not to be committed.
+    for compose in [
+        "services:\n  app: {image: x, env_file: [.env]}\n",
+        "services:\n  app: {image: x, secrets: [pw]}\nsecrets: {pw: {file: pw.txt}}\n",
+        "services:\n  app: {image: x, secrets: [pw]}\nsecrets: {pw: {file: /srv/pw.txt}}\n",
+        "services:\n  app: {image: x, env_file: [/srv/app.env]}\n",
+    ] {
+        let repo = described(project, "", compose);
+        let git = repo.open();
+        let found = validate(&Content::whole(&git, git.snapshot().unwrap()).unwrap(), &[]).unwrap().problems;
+        let fix = &found[0].fix;
+        assert!(!fix.contains("commit") && fix.contains("${PLATFORM_SECRETS}/"), "{compose}: {found:?}");
+    }
+}
+
+#[test]
+fn a_plan_before_the_merge_says_how_to_move_a_secret() {
+    let repo = Repo::new();
+    repo.write("platform.yaml", POLICY);
+    repo.commit("policy");
+    repo.publish();
+    repo.branch("pr1", "main");
+    let compose = "services:\n  app: {image: x, environment: {API_TOKEN: canary}}\n";
+    let other = described("  project: apps\n", "", compose);
+    for file in ["modules/app/module.yaml", "compose/app.yaml"] {
+        repo.write(file, &fs::read_to_string(other.work().join(file)).unwrap());
+    }
+    repo.commit("module");
+    repo.propose(1);
+    snapbox::assert_data_eq!(
+        Site::of(repo).run(0, "plan app --pr 1"),
+        snapbox::str![[r#"
+exit 0
+plan for app on box, PR #1
+  not merged, head <40>
+  create  app  new
+1 change
+warning: PR #1 is not merged: this is what merging it now
+would change
+warning: compose/app.yaml:2:33: API_TOKEN has a value under
+`environment`: whoever reads the repository has it. Move it
+to the host:
+  (umask 077 && install -D -m 600 /dev/stdin /opt/platform/secrets/app.env)
+and type there, with Ctrl-D at the end:
+  API_TOKEN='…'
+in its module.yaml, under secrets:
+  - {file: app.env, keys: [API_TOKEN]}
+in the compose file, in the service's `env_file`:
+  env_file: ["${PLATFORM_SECRETS}/app.env"]
+and give it a new value: git keeps the old one
+next: review and merge PR #1
+
+"#]]
+    );
+}

@@ -43,7 +43,11 @@ impl Reach<'_> {
                         shown(name),
                         shown(file.as_deref().unwrap_or_default())
                     ),
-                    "commit the file, or put it below ${PLATFORM_SECRETS}/ and declare it",
+                    if *kind == "secrets" {
+                        "put it on the host below <root>/secrets/, declare it, and begin its path with ${PLATFORM_SECRETS}/"
+                    } else {
+                        "commit the file, or put it below ${PLATFORM_SECRETS}/ and declare it"
+                    },
                 ));
             }
         }

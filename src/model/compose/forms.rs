@@ -22,6 +22,7 @@ pub(super) fn inherit(services: &mut [Service]) {
             service.doors.extend(base.doors.iter().cloned());
             service.secrets.extend(base.secrets.iter().cloned());
             service.env_secrets.extend(base.env_secrets.iter().cloned());
+            service.exposed.extend(base.exposed.iter().cloned());
             service.variables.extend(base.variables.iter().cloned());
             next = base.extends.clone();
         }

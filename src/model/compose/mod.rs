@@ -3,6 +3,7 @@
 //! Words and forms are those of the Compose Specification; paths are taken relative to the project's folder, as compose does.
 
 mod forms;
+mod leaks;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use self::forms::{below_secrets, inherit, names, one_or_many, relabels, short, variables, words};
+pub use self::leaks::{Exposed, ExposedAt};
 use super::{
     doors::doors,
     names::ComposeName,
@@ -69,6 +71,8 @@ pub struct Service {
     pub secrets: Vec<(RepoPath, (usize, usize))>,
     /// Those of them that Compose reads as environment.
     pub env_secrets: BTreeSet<RepoPath>,
+    /// What it has of secrets that stand in the repository.
+    pub exposed: Vec<ExposedAt>,
     /// Its texts that hold a variable, and where.
     pub variables: Vec<(String, (usize, usize))>,
 }
@@ -181,7 +185,7 @@ impl Reader<'_> {
                 Code::ClosureIncomplete,
                 at,
                 format!("{what} `{}` {why}: what it holds is not what was reviewed", shown(text)),
-                "commit the file and name it by a plain path below the project's folder",
+                leaks::cure(what),
             );
             return None;
         }
@@ -238,6 +242,7 @@ impl Reader<'_> {
             doors: Vec::new(),
             secrets: Vec::new(),
             env_secrets: BTreeSet::new(),
+            exposed: leaks::variables(node),
             variables: Vec::new(),
         };
         let name = service.name.clone();
@@ -376,6 +381,9 @@ impl Reader<'_> {
                 };
                 uses.insert(format!("{kind}/{name}"), definition.to_json());
                 variables(definition, &mut service.variables);
+                if kind == "secrets" {
+                    service.exposed.extend(self.exposed_secret(&name, definition));
+                }
                 let file = definition.get("file").filter(|_| matches!(kind, "configs" | "secrets"));
                 let Some(file) = file else { continue };
                 if let Some(secret) = self.secret(file) {
