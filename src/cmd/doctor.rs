@@ -39,8 +39,9 @@ pub(super) fn run(session: &Session, args: &Doctor) -> Result<Report, Failure> {
     for host in names {
         session.printer.waiting(&format!("looking at {host}"));
         let checks = doctor::examine(&world, &base, &host)?;
-        let destination = hosts.get(&host).and_then(|policy| policy.destination.clone());
-        found.push(Examined { host, destination: destination.unwrap_or_else(|| "this machine".to_owned()), checks });
+        let destination = hosts.get(&host).and_then(|policy| policy.destination.as_deref());
+        let destination = destination.unwrap_or("this machine").to_owned();
+        found.push(Examined { host, destination, checks });
     }
     Ok(report(session, &base, &found))
 }

@@ -79,7 +79,8 @@ impl Session {
     }
 
     fn ssh(&self, policy: &HostPolicy) -> Ssh {
-        Ssh::new(policy.destination.as_deref().unwrap_or_default(), &policy.host_keys, &self.env)
+        let host_keys: Vec<String> = policy.host_keys.iter().map(ToString::to_string).collect();
+        Ssh::new(policy.destination.as_deref().unwrap_or_default(), &host_keys, &self.env)
     }
 
     /// Begins to connect to the host that a module had when the base was fetched last, while the remote is asked for a newer one.

@@ -41,6 +41,14 @@ fn module(text: &str) -> Result<ModuleId, Failure> {
 
 /// What was found, as a report.
 pub(super) fn report(found: &validate::Report) -> Report {
+    let mut report = judged(found);
+    for warning in &found.warnings {
+        report.warn(warning);
+    }
+    report
+}
+
+fn judged(found: &validate::Report) -> Report {
     let problems = &found.problems;
     if problems.is_empty() {
         let next = match found.modules.first() {

@@ -13,7 +13,7 @@ use crate::{
         module::DataAction,
         policy::Mutations,
         refusal::{Code, Refusal},
-        text::shown,
+        text::{shown, yaml_quoted},
     },
     runtime::files::Live,
 };
@@ -253,11 +253,11 @@ fn activate(plan: &Plan, list: &mut List) {
     let wanted = &plan.bound.module.manifest.runtime.activate;
     let foreign: Vec<_> = wanted.iter().filter(|argv| !allowed.contains(argv)).collect();
     let refusal = foreign.first().map(|argv| {
-        let argv = serde_json::to_string(argv).unwrap_or_default();
+        let argv = format!("[{}]", argv.iter().map(|arg| yaml_quoted(arg)).collect::<Vec<_>>().join(","));
         Refusal::new(
             Code::Capability,
             format!("the command {} is not among `activate:` of host {}", shown(&argv), plan.intention.host),
-            format!("merge a pull request that adds `- {}` there", shown(&argv)),
+            format!("merge a pull request that adds `- {argv}` there"),
         )
     });
     list.ask("activate", json!({"commands": wanted.len()}), refusal);

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod doubt;
 pub mod gate;
 pub mod gather;
+pub mod leaks;
 pub mod observe;
 pub mod open;
 pub mod pending;

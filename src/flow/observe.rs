@@ -7,6 +7,7 @@ use crate::{
     model::{
         digest::hex,
         module::Driver,
+        names::ComposeName,
         path::RepoPath,
         refusal::{Code, Refusal},
         sacred,
@@ -93,7 +94,7 @@ fn unfit(script: &Script, cause: impl Into<Box<dyn std::error::Error + Send + Sy
 
 /// Refuses a root that could not stand in a path as it is.
 pub(super) fn plain_root(target: Target<'_>) -> Option<Refusal> {
-    (!compose::root_is_plain(&target.host.root)).then(|| {
+    (!target.host.root.is_plain()).then(|| {
         Refusal::new(
             Code::PolicyInvalid,
             format!("the root {} has characters that compose modules cannot have in it", target.host.root),
@@ -107,7 +108,7 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
         return Err(PortError::new(refusal.code, refusal.fact, refusal.fix));
     }
     let (manifest, closure) = (&target.module.manifest, &target.module.closure);
-    let own: BTreeSet<String> = target.module.rendering.services.iter().cloned().collect();
+    let own: BTreeSet<String> = target.module.rendering.services.iter().map(ToString::to_string).collect();
     let args = compose::args(manifest, target.host, &closure.digest.hex());
     let mut members = to_render(target, source, Vec::new());
     let reply = asked(host, &compose::RENDER, &args, Input::Tar(&mut members))?;
@@ -134,12 +135,8 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
         let listed = target.sacred.paths.iter().map(|path| path.strip_suffix("/**").unwrap_or(path).to_owned());
         let socket = target.host.docker_host.strip_prefix("unix://").map(str::to_owned);
         let root = socket.into_iter().chain([target.host.root.to_string()]);
-        compose.sacred = sacred::SACRED.iter().map(|path| (*path).to_owned()).chain(listed).chain(root).collect();
-        let networks = model
-            .networks
-            .values()
-            .map(|network| &network.name)
-            .filter(|name| !name.contains('\n') && !name.starts_with('-'));
+        compose.sacred = sacred::SACRED.iter().map(|(path, _)| (*path).to_owned()).chain(listed).chain(root).collect();
+        let networks = model.networks.values().filter_map(|network| network.name.parse::<ComposeName>().ok());
         let more = vec![
             Member { path: "p/override.json".to_owned(), mode: 0o600, bytes: overlay.bytes.clone() },
             compose::text("p/salt", format!("{}\n", compose.salt)),

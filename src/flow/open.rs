@@ -181,7 +181,7 @@ pub fn open(record: &Record<'_>, permit: Permit, status: Option<Oid>) -> Answer<
     event.tell_changes(&intention.changes).map_err(|error| bug("the list of changes").because(error))?;
     event.waived.extend(permit.checks.iter().filter(|check| check.result == "waived").map(|check| check.id.to_owned()));
     event.lock = Some(Lock {
-        project: plan.bound().manifest().runtime.project.clone(),
+        project: plan.bound().manifest().runtime.project.as_ref().map(ToString::to_string),
         scope: scope(plan.bound().manifest()),
         expires: event.time.plus_s(EXPIRES_S),
         nonce: nonce.clone(),

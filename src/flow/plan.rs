@@ -10,8 +10,9 @@ use crate::{
     model::{
         digest::Digest,
         json::{self, CanonicalError},
+        names::ComposeName,
         plan::{Action, Change, Intention},
-        projection::{Follow, Projection},
+        projection::Follow,
     },
     runtime::{
         compose::{
@@ -113,7 +114,7 @@ pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, Canon
             if let Some((overlay, looked)) = &compose.seen {
                 override_ = Some(overlay.digest);
                 model = looked.model.as_ref().map(|model| model.digest);
-                let opened = looked.model.iter().flat_map(Projection::opened).map(|(door, _)| door);
+                let opened = looked.model.iter().flat_map(|model| model.opened(&bound.host.root)).map(|(door, _)| door);
                 exceptions = opened.collect::<BTreeSet<String>>().into_iter().collect();
             }
         }
@@ -186,7 +187,7 @@ pub(super) fn expected_of(bound: &Bound, compose: &Compose) -> Vec<Expected> {
 }
 
 /// The same for a run that is looked at later.
-pub(super) fn expected(jobs: &[String], compose: &Compose) -> Vec<Expected> {
+pub(super) fn expected(jobs: &[ComposeName], compose: &Compose) -> Vec<Expected> {
     let Some((_, looked)) = &compose.seen else { return Vec::new() };
     let Some(model) = &looked.model else { return Vec::new() };
     let of = |(name, service): (&String, &crate::model::projection::Service)| {
@@ -196,7 +197,7 @@ pub(super) fn expected(jobs: &[String], compose: &Compose) -> Vec<Expected> {
             image: compose.rendered.images.get(&rendered.image)?.clone()?,
             hash: Some(looked.hashes.get(name)?.clone()),
             replicas: service.replicas,
-            job: jobs.contains(name),
+            job: jobs.iter().any(|job| job == name),
             binds: service.binds.clone(),
             volumes: service
                 .volumes

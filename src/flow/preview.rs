@@ -6,6 +6,7 @@ use crate::{
     flow::{
         bound,
         content::Content,
+        leaks,
         repository::{self, Module, PolicyAt},
         stage::{Stage, Stop, refuse},
         validate,
@@ -37,7 +38,8 @@ pub struct Version {
     pub merge: Option<Oid>,
 }
 
-/// Plans a module of a tree against what the record says is applied; with the reasons why it could not be applied after a merge.
+/// Plans a module of a tree against what the record says is applied; with the reasons why it could not be applied after a merge, and
+/// with what is said of secrets in it.
 ///
 /// # Errors
 /// The module does not hold, or objects cannot be read.
@@ -47,7 +49,7 @@ pub fn preview(
     policy: &PolicyAt,
     version: &Version,
     id: &ModuleId,
-) -> Stage<(Intention, Vec<Refusal>)> {
+) -> Stage<(Intention, Vec<Refusal>, Vec<String>)> {
     let content = Content::lazy(source, version.tree);
     let module = match repository::module(&content, id)? {
         Some(Ok(module)) => module,
@@ -88,7 +90,9 @@ pub fn preview(
         changes,
         exceptions: Vec::new(),
     };
-    Ok((intention, refusals))
+    let root = policy.policy.hosts.get(&module.manifest.host).map_or("<root>", |host| host.root.as_str());
+    let warnings = leaks::warnings(&content, &module, root)?;
+    Ok((intention, refusals, warnings))
 }
 
 fn of_files(module: &Module, applied: Option<&Module>) -> Vec<Change> {
@@ -114,7 +118,7 @@ fn services(module: &Module) -> Stage<Services> {
             service.files.iter().any(|named| file.path.is_within(&named.path))
         };
         let files = module.closure.files.iter().filter(concerned).map(|file| (file.path.to_string(), file.sha256));
-        found.insert(service.name.clone(), (json::digest(&service.written).map_err(unfit)?, files.collect()));
+        found.insert(service.name.to_string(), (json::digest(&service.written).map_err(unfit)?, files.collect()));
     }
     Ok(found)
 }

@@ -7,7 +7,7 @@ use crate::{
         apply::{self, Ask, bound, planned},
         content::Content,
         gate::{Check, gate},
-        pending,
+        leaks, pending,
         preview::{Version, preview},
         refresh::{Fresh, World},
         relation, repository,
@@ -98,6 +98,8 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
         Err(world) => return Err(world),
     };
     let (plan, _) = planned(world, bound, ask.again)?;
+    let content = Content::lazy(world.source, plan.bound().approval().tree);
+    let leaks = leaks::warnings(&content, plan.bound().target().module, plan.bound().target().host.root.as_str())?;
     let images = plan.missing_images();
     let done = plan.is_done();
     let (intention, digest) = (plan.intention().clone(), plan.digest());
@@ -112,10 +114,19 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
     // Where nothing is left to do, nothing is refused either: apply would say so and stop. Images are brought by apply itself.
     let refusals: Vec<Refusal> =
         refusals.into_iter().filter(|refusal| !done && refusal.code != Code::ImageMissing).collect();
-    let warnings =
+    let pulled =
         images.iter().map(|image| format!("the host does not have the image {}: apply pulls it", shown(image)));
-    let (warnings, styles) = (warnings.collect(), Vec::new());
-    Ok(Proposal { intention, digest, refusals, checks, approval, observed, done, warnings, styles })
+    Ok(Proposal {
+        intention,
+        digest,
+        refusals,
+        checks,
+        approval,
+        observed,
+        done,
+        warnings: pulled.chain(leaks).collect(),
+        styles: Vec::new(),
+    })
 }
 
 fn previewed(
@@ -126,7 +137,7 @@ fn previewed(
     module: &ModuleId,
     warning: String,
 ) -> Stage<Proposal> {
-    let (intention, refusals) = preview(world.source, state, &fresh.policy, version, module)?;
+    let (intention, refusals, leaks) = preview(world.source, state, &fresh.policy, version, module)?;
     let mut warnings = vec![warning];
     let held = state.map(|state| state.module(module)).transpose()?.flatten().and_then(|last| last.held);
     if let Some(held) = held {
@@ -138,9 +149,11 @@ fn previewed(
     let digest = json::digest(&intention).map_err(|error| {
         PortError::new(Code::Bug, "the plan has no canonical form", "please report this").because(error)
     })?;
+    // Where a release failed the host is not known to be at the last good one.
+    let done = intention.changes.is_empty() && warnings.len() == 1;
+    warnings.extend(leaks);
     Ok(Proposal {
-        // Where a release failed the host is not known to be at the last good one.
-        done: intention.changes.is_empty() && warnings.len() == 1,
+        done,
         intention,
         digest,
         refusals,

@@ -11,6 +11,7 @@ use crate::{
         compose,
         ids::{ModuleId, Oid},
         module::{Driver, Manifest},
+        names::ComposeName,
         path::RepoPath,
         policy::{self, Policy},
         problem::Problem,
@@ -37,7 +38,9 @@ pub struct Module {
 #[derive(Debug, Clone, Default)]
 pub struct Rendering {
     /// The services that are the module's own.
-    pub services: Vec<String>,
+    pub services: Vec<ComposeName>,
+    /// Every service that one of its files defines, its own or not.
+    pub defined: BTreeSet<ComposeName>,
     /// Tracked files that are read: compose, env and label files.
     pub reads: BTreeSet<RepoPath>,
     /// Secret files that any service names, below `<root>/secrets/`. What leaves the host is rendered with files of that name that
@@ -50,9 +53,8 @@ pub struct Rendering {
 impl Module {
     /// Its own services as they are written, by name.
     pub fn written(&self) -> BTreeMap<String, Value> {
-        let own = |name: &String| self.rendering.services.contains(name);
-        let written = self.services.iter().map(|(_, service)| (service.name.clone(), service.written.clone()));
-        written.filter(|(name, _)| own(name)).collect()
+        let own = self.services.iter().filter(|(_, service)| self.rendering.services.contains(&service.name));
+        own.map(|(_, service)| (service.name.to_string(), service.written.clone())).collect()
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     flow::{
         content::Content,
+        leaks,
         repository::{self, Module, PolicyAt},
     },
-    model::{ids::ModuleId, module::Driver, policy, problem::Problem, refusal::Code, sacred},
+    model::{doors::is_own, ids::ModuleId, module::Driver, policy, problem::Problem, refusal::Code, sacred},
     port::Answer,
 };
 
@@ -18,6 +19,8 @@ pub struct Report {
     pub modules: Vec<ModuleId>,
     /// Everything that is wrong, sorted by place.
     pub problems: Vec<Problem>,
+    /// Secrets that stand in the repository, with the lines that move them.
+    pub warnings: Vec<String>,
 }
 
 /// Validates the modules `only` (all if empty) and the policy.
@@ -25,7 +28,7 @@ pub struct Report {
 /// # Errors
 /// Objects that cannot be read.
 pub fn validate(content: &Content<'_>, only: &[ModuleId]) -> Answer<Report> {
-    let mut problems = Vec::new();
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let policy = match repository::policy(content)? {
         Ok(policy) => Some(policy),
         Err(found) => {
@@ -52,6 +55,8 @@ pub fn validate(content: &Content<'_>, only: &[ModuleId]) -> Answer<Report> {
         if let Some(policy) = &policy {
             problems.extend(reaches(module, policy));
         }
+        let host = policy.as_ref().and_then(|policy| policy.policy.hosts.get(&module.manifest.host));
+        warnings.extend(leaks::warnings(content, module, host.map_or("<root>", |host| host.root.as_str()))?);
     }
     if only.is_empty() {
         cycles(content, &modules, &mut problems)?;
@@ -59,7 +64,7 @@ pub fn validate(content: &Content<'_>, only: &[ModuleId]) -> Answer<Report> {
     }
     problems.sort();
     problems.dedup();
-    Ok(Report { modules: ids.into_iter().filter(chosen).collect(), problems })
+    Ok(Report { modules: ids.into_iter().filter(chosen).collect(), problems, warnings })
 }
 
 fn say(content: &Content<'_>, id: &ModuleId, path: &[&str], message: String, fix: &str) -> Answer<Problem> {
@@ -119,7 +124,8 @@ pub fn reaches(module: &Module, policy: &PolicyAt) -> Vec<Problem> {
         for (path, writable, at) in &service.binds {
             note(sacred::bind(id, path, *writable, sacred_policy, host, &service.name), *at);
         }
-        for (door, at) in &service.doors {
+        let own = |name: &str| module.rendering.services.iter().any(|own| own.as_str() == name);
+        for (door, at) in service.doors.iter().filter(|(door, _)| !is_own(door, own)) {
             note(sacred::door(id, door, sacred_policy, &service.name), *at);
         }
     }
@@ -162,14 +168,11 @@ fn claims(content: &Content<'_>, modules: &BTreeMap<ModuleId, Module>, problems:
         if manifest.runtime.driver != Driver::Compose {
             continue;
         }
-        let project = manifest.runtime.project.clone().unwrap_or_default();
+        let project = manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default();
         for (_, service) in &module.services {
-            let key = (manifest.host.to_string(), project.clone(), service.name.clone());
+            let key = (manifest.host.to_string(), project.clone(), service.name.to_string());
             if let Some(other) = claimed.insert(key, id).filter(|other| *other != id) {
-                let message = format!(
-                    "the service `{}` of project {project} is claimed by {other} too",
-                    crate::model::text::shown(&service.name)
-                );
+                let message = format!("the service `{}` of project {project} is claimed by {other} too", service.name);
                 problems.push(say(content, id, &["runtime", "services"], message, "list the services of each module")?);
             }
         }

@@ -103,7 +103,7 @@ fn look(
     let mut args = vec![
         target.host.root.to_string(),
         manifest.id.to_string(),
-        manifest.runtime.project.clone().unwrap_or_default(),
+        manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default(),
         compose::engine(target.host),
         seen.to_owned(),
         wait_s.to_string(),
@@ -112,7 +112,7 @@ fn look(
     ];
     args.extend(manifest.health.probes.iter().map(|one| match (&one.exec, &one.service) {
         (Some(argv), Some(service)) => {
-            let head = ["exec".to_owned(), service.clone()];
+            let head = ["exec".to_owned(), service.to_string()];
             shell::quoted(&head.into_iter().chain(argv.iter().cloned()).collect::<Vec<_>>())
         }
         (Some(_) | None, _) => shell::quoted(&probe::args(one).unwrap_or_default()),

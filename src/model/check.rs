@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     ids::ModuleId,
     module::{Driver, Health, Manifest, OnFailure, Probe, Runtime},
+    names::{ComposeName, VarName},
     problem::{Collector, Problem},
     refusal::Code,
     text::shown,
@@ -78,11 +79,8 @@ pub(super) fn argv_entry(argv: &[String], path: &[&str], c: &mut Collector<'_>) 
 }
 
 fn compose(runtime: &Runtime, c: &mut Collector<'_>) {
-    let project = runtime.project.as_deref().unwrap_or_default();
-    let fits = project.parse::<ModuleId>().is_ok()
-        || project.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
     c.must(
-        !project.is_empty() && !project.starts_with(['-', '_']) && fits && project.len() <= 63,
+        runtime.project.is_some(),
         &["runtime", "project"],
         "driver compose needs `project`: lower-case letters, digits, - and _",
         "add for instance `project: apps`",
@@ -104,11 +102,8 @@ fn compose(runtime: &Runtime, c: &mut Collector<'_>) {
             "holds a backslash, a line break or another control character",
             "write it into the compose file, or deliver it as a file",
         );
-        let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-            && name.bytes().next().is_some_and(|b| !b.is_ascii_digit())
-            && !name.starts_with("PLATFORM_")
-            && !name.starts_with("COMPOSE_")
-            && !name.starts_with("DOCKER_");
+        let fits = name.parse::<VarName>().is_ok()
+            && !["PLATFORM_", "COMPOSE_", "DOCKER_"].iter().any(|begin| name.starts_with(begin));
         c.must(
             fits,
             &["runtime", "vars", name],
@@ -222,12 +217,13 @@ fn probe(at: &str, probe: &Probe, driver: Driver, c: &mut Collector<'_>) {
 fn lists(manifest: &Manifest, c: &mut Collector<'_>) {
     let runtime = &manifest.runtime;
     let text = |items: &[super::path::RepoPath]| items.iter().map(ToString::to_string).collect();
+    let names = |items: &[ComposeName]| items.iter().map(ToString::to_string).collect();
     let lists: [(&[&str], Vec<String>); 7] = [
         (&["after"], manifest.after.iter().map(ToString::to_string).collect()),
         (&["inputs"], text(&manifest.inputs)),
-        (&["jobs"], manifest.jobs.clone()),
-        (&["runtime", "services"], runtime.services.clone()),
-        (&["runtime", "profiles"], runtime.profiles.clone()),
+        (&["jobs"], names(&manifest.jobs)),
+        (&["runtime", "services"], names(&runtime.services)),
+        (&["runtime", "profiles"], names(&runtime.profiles)),
         (&["runtime", "compose_files"], text(&runtime.compose_files)),
         (&["runtime", "env_files"], text(&runtime.env_files)),
     ];

@@ -36,8 +36,10 @@ impl Policy {
             host_entry(name.as_str(), host, &mut c);
         }
         for (at, path) in policy.sacred.paths.iter().enumerate() {
-            let fits = path.strip_suffix("/**").unwrap_or(path).parse::<HostPath>().is_ok();
-            let text = format!("`{}` is not an absolute path, or one that ends in /**", shown(path));
+            // With a wildcard it would be taken as it is written, and protect nothing.
+            let folder = path.strip_suffix("/**").unwrap_or(path).parse::<HostPath>();
+            let fits = folder.is_ok_and(|folder| !folder.has_wildcard());
+            let text = format!("`{}` is not an absolute path without wildcards but a /** at its end", shown(path));
             c.must(fits, &["sacred", "paths", &at.to_string()], text, "write for instance /srv/data/**");
         }
         for (at, allow) in policy.sacred.allow.iter().enumerate() {
@@ -47,21 +49,8 @@ impl Policy {
     }
 }
 
-fn is_ref_part(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(['-', '/', '.'])
-        && !name.contains("..")
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b))
-}
-
 fn approval(policy: &Policy, c: &mut Collector<'_>) {
     let approval = &policy.approval;
-    for (key, name) in [("remote", &approval.remote), ("base", &approval.base)] {
-        let fits = name.as_deref().is_none_or(is_ref_part);
-        c.must(fits, &["approval", key], "is not a name that git can use", "write a plain name");
-    }
-    let fits = policy.state.remote.as_deref().is_none_or(is_ref_part);
-    c.must(fits, &["state", "remote"], "is not a name that git can use", "write a plain name");
     c.must(
         !approval.styles.is_empty(),
         &["approval", "styles"],
@@ -95,32 +84,23 @@ fn host_entry(name: &str, host: &HostPolicy, c: &mut Collector<'_>) {
             "transport ssh needs `destination`",
             "add for instance `destination: deploy@host`",
         ),
-        (Transport::Ssh, Some(to)) => c.must(
-            !to.is_empty() && !to.starts_with('-') && !to.contains(char::is_whitespace),
-            &at("destination"),
-            "is not something that ssh can go to",
-            "write a name of ssh_config, or user@host",
-        ),
         (Transport::Local, Some(_)) => {
             c.must(false, &at("destination"), "transport local has no destination", "remove it");
         }
-        (Transport::Local, None) => {}
+        (Transport::Ssh, Some(_)) | (Transport::Local, None) => {}
     }
+    c.must(
+        host.root.is_quotable(),
+        &at("root"),
+        "has quotes, wildcards or other characters that a shell would read, or a part that begins with a dash",
+        "use letters, digits and /._-+@",
+    );
     let id = &host.machine_id;
     let fits = id.is_empty() || (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()));
     c.must(fits, &at("machine_id"), "is not 32 hexadecimal digits", "copy it from /etc/machine-id of the host");
-    for (n, line) in host.host_keys.iter().enumerate() {
-        let fits = is_known_hosts_line(line);
-        c.must(
-            fits,
-            &["hosts", name, "host_keys", &n.to_string()],
-            "is not a line of known_hosts",
-            "write `host type key`, as `ssh-keyscan host` prints it",
-        );
-    }
     // Another machine's engine would be asked about paths that are looked at here.
     let engine = &host.docker_host;
-    let fits = engine.is_empty() || engine.strip_prefix("unix://").is_some_and(|path| path.parse::<HostPath>().is_ok());
+    let fits = engine.is_empty() || engine.strip_prefix("unix://").is_some_and(is_plain_path);
     c.must(
         fits,
         &at("docker_host"),
@@ -132,16 +112,8 @@ fn host_entry(name: &str, host: &HostPolicy, c: &mut Collector<'_>) {
     }
 }
 
-/// One line of known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): an optional marker, names, the type, the key.
-fn is_known_hosts_line(line: &str) -> bool {
-    let mut fields = line.split(' ').filter(|field| !field.is_empty()).peekable();
-    fields.next_if(|field| matches!(*field, "@cert-authority" | "@revoked"));
-    let base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
-    let is_type = |text: &str| ["ssh-", "ecdsa-", "sk-"].iter().any(|begin| text.starts_with(begin));
-    !line.contains(char::is_control)
-        && fields.next().is_some_and(|names| !names.starts_with('#'))
-        && fields.next().is_some_and(is_type)
-        && fields.next().is_some_and(|key| key.bytes().all(base64))
+fn is_plain_path(text: &str) -> bool {
+    text.parse::<HostPath>().is_ok_and(|path| path.is_plain())
 }
 
 fn allow_entry(at: usize, allow: &Allow, c: &mut Collector<'_>) {
@@ -158,6 +130,12 @@ fn allow_entry(at: usize, allow: &Allow, c: &mut Collector<'_>) {
         &path,
         "`mode` goes with `path`, and `path` with `mode`",
         "write `mode: ro` or `mode: rw` beside `path`",
+    );
+    c.must(
+        !allow.path.as_ref().is_some_and(HostPath::has_wildcard),
+        &["sacred", "allow", &at, "path"],
+        "has a wildcard; an entry opens a path and what lies below it",
+        "write the path of the folder",
     );
     one_line(&allow.reason, &["sacred", "allow", &at, "reason"], c);
 }
@@ -178,7 +156,7 @@ mod tests {
         for key in [
             "host,10.0.0.1 ssh-ed25519 AAAA",
             "[127.0.0.1]:22 ecdsa-sha2-nistp256 A+/= me",
-            "@cert-authority *.lan ssh-rsa AA",
+            "|1|c2FsdA==|aGFzaA== ssh-rsa AA",
         ] {
             let more = format!("docker_host: 'unix:///run/user/1000/docker.sock', host_keys: ['{key}']");
             assert_eq!(policy(&format!("{POLICY}  two: {{transport: local, root: /a, {more}}}\n")), [], "{key}");
@@ -199,6 +177,25 @@ mod tests {
             (4, "sacred: {allow: [{module: a, reason: x}]}\n"),
             (4, "  two: {transport: ssh, root: /a}\n"),
             (4, "  two: {transport: ssh, root: /a, destination: '-oProxyCommand=x'}\n"),
+            (4, "  two: {transport: ssh, root: /a, destination: 'a@-oProxyCommand=x'}\n"),
+            (4, "  two: {transport: ssh, root: /a, destination: 'a`id`'}\n"),
+            (4, "  two: {transport: ssh, root: /a, destination: \"a'b\"}\n"),
+            (4, "  two: {transport: ssh, root: /a, destination: '*'}\n"),
+            (4, "  two: {transport: local, root: \"/a'b\"}\n"),
+            (4, "  two: {transport: local, root: '/a`id`'}\n"),
+            (4, "  two: {transport: local, root: '/a/*'}\n"),
+            (4, "  two: {transport: local, root: '/a/-b'}\n"),
+            (4, "  two: {transport: local, root: \"/a\\nb\"}\n"),
+            (4, "  two: {transport: local, root: /a, docker_host: 'unix:///run/*.sock'}\n"),
+            (4, "  two: {transport: local, root: /a, docker_host: \"unix:///run/d'.sock\"}\n"),
+            (4, "  two: {transport: local, root: /a, networks: ['-x']}\n"),
+            (4, "  two: {transport: local, root: /a, host_keys: ['@cert-authority a ssh-rsa AA']}\n"),
+            (4, "  two: {transport: local, root: /a, host_keys: ['@cert-authority *.lan ssh-rsa AA']}\n"),
+            (4, "  two: {transport: local, root: /a, host_keys: ['*.lan ssh-rsa AA']}\n"),
+            (4, "sacred: {paths: ['/srv/*/data']}\n"),
+            (4, "sacred: {allow: [{module: a, path: '/srv/*', mode: ro, reason: x}]}\n"),
+            (4, "approval: {base: '--upload-pack=x'}\n"),
+            (4, "state: {remote: 'a b'}\n"),
             (4, "  two: {transport: local, root: /}\n"),
             (4, "  two: {transport: local, root: /a, activate: [[]]}\n"),
             (4, "  two: {transport: local, root: /a, docker_host: 'tcp://other:2375'}\n"),

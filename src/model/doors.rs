@@ -4,23 +4,34 @@ use serde_json::Value;
 
 /// Keys of a service that open a door, and what each is, for the documentation.
 pub const DOORS: &[(&str, &str)] = &[
+    ("aliases", "a name on an external network, which may be another's: `aliases:<network>:<name>`"),
+    ("annotations", "settings of the runtime"),
     ("cap_add", "kernel capabilities beyond Docker's own"),
     ("cgroup", "the host's control groups"),
     ("cgroup_parent", "another control group"),
     ("deploy", "devices that `resources.reservations` asks for"),
     ("device_cgroup_rules", "rules for devices"),
     ("devices", "a device of the host"),
+    ("driver_opts", "settings of the driver where a service joins a network: `driver_opts:<network>:<option>`"),
+    ("external_links", "a container by its name, whoever it belongs to"),
     ("gpus", "graphics processors"),
     ("group_add", "groups of the host"),
-    ("ipc", "the host's or another container's shared memory"),
+    ("ipc", "the host's, another container's or another module's shared memory"),
+    ("ipv4_address", "an address on an external network: `ipv4_address:<network>:<address>`"),
+    ("ipv6_address", "the same"),
+    ("link_local_ips", "the same"),
     ("logging", "a log driver that sends elsewhere than to files of the engine or the journal"),
-    ("network_mode", "the host's, another container's or a network by its name"),
-    ("pid", "the host's or another container's processes"),
+    ("mac_address", "a MAC on an external network: `mac_address:<network>:<MAC>`"),
+    ("network_mode", "the host's, another container's or another module's, or a network by its name"),
+    ("oom_kill_disable", "memory of the host that nobody gets back"),
+    ("oom_score_adj", "below 0: others are killed first where memory runs out"),
+    ("pid", "the host's, another container's or another module's processes"),
     ("post_start", "a command inside the container with all privileges"),
     ("pre_stop", "a command inside the container with all privileges"),
     ("privileged", "everything"),
     ("runtime", "another runtime than Docker's own"),
     ("security_opt", "less confinement (no-new-privileges is more, and no door)"),
+    ("selinux", "`:z` or `:Z` of a bind, which labels files of the host anew: `selinux:<z or Z>:<path>`"),
     ("sysctls", "kernel settings"),
     ("use_api_socket", "the engine itself"),
     ("userns_mode", "the host's users"),
@@ -28,13 +39,69 @@ pub const DOORS: &[(&str, &str)] = &[
     ("volumes_from", "another container's mounts"),
 ];
 
+/// A value as it is written, with numbers and booleans as the texts that they are.
+fn unmarked(value: &Value) -> Value {
+    match value {
+        Value::Object(map) if map.len() == 1 && map.get("!").is_some_and(Value::is_string) => map["!"].clone(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), unmarked(value))).collect(),
+        Value::Array(items) => items.iter().map(unmarked).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// Whether a door leads to a service that is the module's own, as `pid:service:x` does: then it is none.
+pub fn is_own(door: &str, own: impl Fn(&str) -> bool) -> bool {
+    let shared = ["network_mode:", "pid:", "ipc:"].iter().find_map(|key| door.strip_prefix(key));
+    shared.and_then(|shared| shared.strip_prefix("service:")).is_some_and(own)
+}
+
+/// The doors that a service opens where it joins networks, with a MAC of its own if it has one. `network` knows the name of a network
+/// on the host by its key, and whether it is external; what it does not know is judged once it is rendered.
+pub fn joined(networks: &Value, mac: Option<&str>, network: impl Fn(&str) -> Option<(String, bool)>) -> Vec<String> {
+    let networks = unmarked(networks);
+    let mut doors = Vec::new();
+    let keys = texts(&networks).into_iter().map(|key| (key, Value::Null));
+    let entries: Vec<(String, Value)> = match &networks {
+        Value::Object(map) => map.clone().into_iter().collect(),
+        Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => keys.collect(),
+    };
+    for (key, options) in entries {
+        let Some((name, external)) = network(&key) else { continue };
+        let opted = options.get("driver_opts").and_then(Value::as_object);
+        doors.extend(opted.into_iter().flatten().map(|(option, _)| format!("driver_opts:{name}:{option}")));
+        if !external {
+            continue;
+        }
+        for key in ["aliases", "ipv4_address", "ipv6_address", "link_local_ips", "mac_address"] {
+            let values = options.get(key).map(texts).unwrap_or_default();
+            doors.extend(values.into_iter().map(|value| format!("{key}:{name}:{value}")));
+        }
+        doors.extend(mac.map(|mac| format!("mac_address:{name}:{mac}")));
+    }
+    doors.retain(|door| !door.contains('$'));
+    doors
+}
+
+/// Whether an address plan of a network says more than a subnet.
+pub fn is_beyond_subnet(ipam: &Value) -> bool {
+    let driver = ipam.get("driver").and_then(Value::as_str).unwrap_or_default();
+    let more =
+        ipam.as_object().into_iter().flatten().any(|(key, value)| {
+            !matches!(key.as_str(), "driver" | "config") && !value.is_null() && !key.starts_with("x-")
+        });
+    let ranges = ipam.get("config").and_then(Value::as_array).into_iter().flatten();
+    let plain = |range: &Value| range.as_object().is_some_and(|range| range.keys().all(|key| key == "subnet"));
+    !matches!(driver, "" | "default") || more || !ranges.into_iter().all(plain)
+}
+
 /// The doors that `key: value` of a service opens.
 pub fn doors(key: &str, value: &Value) -> Vec<String> {
+    let value = &unmarked(value);
     let named = |names: Vec<String>| names.into_iter().map(|name| format!("{key}:{name}")).collect();
     match key {
         "cap_add" | "device_cgroup_rules" | "group_add" | "volumes_from" | "gpus" => named(texts(value)),
-        "devices" => named(texts(value).into_iter().map(before_colon).collect()),
-        "sysctls" => named(match value {
+        "devices" | "external_links" => named(texts(value).into_iter().map(before_colon).collect()),
+        "sysctls" | "annotations" => named(match value {
             Value::Object(map) => map.keys().cloned().collect(),
             Value::Array(_) | Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
                 texts(value).into_iter().map(|text| text.split('=').next().unwrap_or_default().to_owned()).collect()
@@ -42,8 +109,7 @@ pub fn doors(key: &str, value: &Value) -> Vec<String> {
         }),
         // Any other word is the name of a network, whoever it belongs to.
         "network_mode" => {
-            let own =
-                |text: &String| matches!(text.as_str(), "none" | "bridge" | "default") || text.starts_with("service:");
+            let own = |text: &String| matches!(text.as_str(), "none" | "bridge" | "default");
             named(texts(value).into_iter().filter(|text| !own(text)).collect())
         }
         // Drivers that write elsewhere than into the engine's own folder or the host's journal.
@@ -53,10 +119,16 @@ pub fn doors(key: &str, value: &Value) -> Vec<String> {
             if own { Vec::new() } else { vec![format!("logging:{driver}")] }
         }
         "pid" | "ipc" | "uts" | "userns_mode" | "cgroup" => {
-            let shared = |text: &String| text == "host" || text.starts_with("container:");
+            let shared =
+                |text: &String| text == "host" || text.starts_with("container:") || text.starts_with("service:");
             named(texts(value).into_iter().filter(shared).collect())
         }
-        "privileged" | "use_api_socket" => {
+        // What holds a variable is judged once it is rendered.
+        "oom_score_adj" => {
+            let lowered = |text: &String| !text.contains('$') && text.parse::<i64>().is_ok_and(|score| score >= 0);
+            named(texts(value).into_iter().filter(|text| !text.contains('$') && !lowered(text)).collect())
+        }
+        "privileged" | "use_api_socket" | "oom_kill_disable" => {
             let closed = value.is_null() || *value == Value::Bool(false) || value.as_str() == Some("false");
             if closed { Vec::new() } else { vec![format!("{key}:true")] }
         }
@@ -106,7 +178,17 @@ mod tests {
             ("privileged", json!("false"), vec![]),
             ("cap_add", json!(["NET_ADMIN"]), vec!["cap_add:NET_ADMIN"]),
             ("network_mode", json!("host"), vec!["network_mode:host"]),
-            ("network_mode", json!("service:a"), vec![]),
+            ("network_mode", json!("service:a"), vec!["network_mode:service:a"]),
+            ("pid", json!("service:a"), vec!["pid:service:a"]),
+            ("privileged", json!({"!": "false"}), vec![]),
+            ("privileged", json!({"!": "true"}), vec!["privileged:true"]),
+            ("oom_score_adj", json!(-5), vec!["oom_score_adj:-5"]),
+            ("oom_score_adj", json!({"!": "-5"}), vec!["oom_score_adj:-5"]),
+            ("oom_score_adj", json!(5), vec![]),
+            ("oom_kill_disable", json!(true), vec!["oom_kill_disable:true"]),
+            ("annotations", json!({"run.oci.x": "1"}), vec!["annotations:run.oci.x"]),
+            ("annotations", json!(["run.oci.x=1"]), vec!["annotations:run.oci.x"]),
+            ("external_links", json!(["db:x"]), vec!["external_links:db"]),
             ("network_mode", json!("proxy"), vec!["network_mode:proxy"]),
             ("logging", json!({"driver": "syslog"}), vec!["logging:syslog"]),
             ("logging", json!({"driver": "json-file", "options": {}}), vec![]),
@@ -126,7 +208,13 @@ mod tests {
 
     #[test]
     fn every_key_of_the_table_opens_something() {
-        for (key, _) in DOORS {
+        let all = json!({"n": {"aliases": ["a"], "ipv4_address": "a", "ipv6_address": "a", "link_local_ips": ["a"],
+            "mac_address": "a", "driver_opts": {"a": 1}}});
+        let elsewhere: Vec<String> = joined(&all, None, |key| Some((key.to_owned(), true)));
+        for (key, _) in DOORS.iter().filter(|(key, _)| *key != "selinux") {
+            if elsewhere.iter().any(|door| door.starts_with(&format!("{key}:n:a"))) {
+                continue;
+            }
             let wide = [
                 json!("host"),
                 json!(true),
@@ -135,6 +223,35 @@ mod tests {
                 json!({"driver": "syslog"}),
             ];
             assert!(wide.iter().any(|value| !doors(key, value).is_empty()), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_a_network_of_others_is_a_door() {
+        let networks = json!({"proxy": {"aliases": ["db"], "priority": {"!": "5"}}, "own": {"aliases": ["x"], "driver_opts": {"o": "1"}}});
+        let known = |key: &str| Some((format!("{key}_1"), key == "proxy"));
+        assert_eq!(joined(&networks, None, known), ["driver_opts:own_1:o", "aliases:proxy_1:db"]);
+        assert_eq!(joined(&json!(["proxy"]), Some("02:x"), known), ["mac_address:proxy_1:02:x"]);
+        assert_eq!(joined(&networks, None, |_| None), [] as [String; 0]);
+        assert!(is_own("pid:service:a", |name| name == "a") && !is_own("pid:service:a", |name| name == "b"));
+        assert!(!is_own("pid:host", |_| true) && !is_own("cap_add:service:a", |_| true));
+    }
+
+    #[test]
+    fn a_plain_subnet_is_no_door() {
+        for plain in
+            [json!({}), json!({"driver": "default", "config": [{"subnet": "10.2.0.0/16"}]}), json!({"config": null})]
+        {
+            assert!(!is_beyond_subnet(&plain), "{plain}");
+        }
+        for more in [
+            json!({"driver": "dhcp"}),
+            json!({"options": {"a": "b"}}),
+            json!({"config": [{"subnet": "10.2.0.0/16", "gateway": "10.2.0.1"}]}),
+            json!({"config": [{"aux_addresses": {}}]}),
+            json!({"config": [3]}),
+        ] {
+            assert!(is_beyond_subnet(&more), "{more}");
         }
     }
 }

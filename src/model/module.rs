@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ids::{HostName, ModuleId},
+    names::{ComposeName, KeyName, ProjectName},
     path::RepoPath,
 };
 
@@ -40,7 +41,7 @@ pub struct Manifest {
     pub health: Health,
     /// Services that end with exit 0.
     #[serde(default)]
-    pub jobs: Vec<String>,
+    pub jobs: Vec<ComposeName>,
     /// Risks to data that a reviewed change takes.
     #[serde(default)]
     pub acknowledge: Vec<Acknowledge>,
@@ -78,16 +79,16 @@ pub struct Runtime {
     pub driver: Driver,
     /// compose, required: the project.
     #[serde(default)]
-    pub project: Option<String>,
+    pub project: Option<ProjectName>,
     /// compose, required: paths from the repository's root.
     #[serde(default)]
     pub compose_files: Vec<RepoPath>,
     /// compose: the module's services; default all.
     #[serde(default)]
-    pub services: Vec<String>,
+    pub services: Vec<ComposeName>,
     /// compose: profiles.
     #[serde(default)]
-    pub profiles: Vec<String>,
+    pub profiles: Vec<ComposeName>,
     /// compose: tracked env files for interpolation.
     #[serde(default)]
     pub env_files: Vec<RepoPath>,
@@ -111,7 +112,7 @@ pub struct Secret {
     pub file: RepoPath,
     /// Names that it must define.
     #[serde(default)]
-    pub keys: Vec<String>,
+    pub keys: Vec<KeyName>,
 }
 
 /// `health:`.
@@ -152,7 +153,7 @@ pub struct Probe {
     pub exec: Option<Vec<String>>,
     /// With exec: the service it runs in.
     #[serde(default)]
-    pub service: Option<String>,
+    pub service: Option<ComposeName>,
 }
 
 /// A risk to data that is taken on purpose.

@@ -111,6 +111,22 @@ impl HostPath {
     pub fn is_within(&self, folder: &Self) -> bool {
         self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+
+    /// Whether it has a character that people take for a wildcard, and nothing here does.
+    pub fn has_wildcard(&self) -> bool {
+        self.0.contains(['*', '?', '['])
+    }
+
+    /// Whether a shell, sed, JSON and an env file read it as it is: letters, digits and `/._-+@`, and no part that begins with a dash.
+    pub fn is_plain(&self) -> bool {
+        self.0.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@".contains(&b)) && !self.0.contains("/-")
+    }
+
+    /// Whether it stays what it is between quotes: nothing in it is a quote, an expansion or a wildcard, and no part begins with a
+    /// dash. A blank may be in it.
+    pub fn is_quotable(&self) -> bool {
+        !self.0.contains(|c: char| c.is_control() || "'\"`$\\*?[]{}<>|&;()!#~".contains(c)) && !self.0.contains("/-")
+    }
 }
 
 impl FromStr for HostPath {

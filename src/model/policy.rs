@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     approval::Style,
     ids::{HostName, ModuleId, Oid},
+    names::{ComposeName, Destination, GitName, KnownHost},
     path::HostPath,
+    text::{yaml_quoted, yaml_scalar},
 };
 
 /// Where the policy lies in the repository.
@@ -83,9 +85,9 @@ pub struct ApprovalPolicy {
     /// `git` or `forgejo`.
     pub source: ApprovalSource,
     /// If given, must equal the remote in use; `none`: the local base branch approves, on purpose.
-    pub remote: Option<String>,
+    pub remote: Option<GitName>,
     /// If given, must equal the base branch in use.
-    pub base: Option<String>,
+    pub base: Option<GitName>,
     /// With `forgejo`: how many approving reviews.
     pub required_approvals: u32,
     /// If given, only their reviews count.
@@ -140,7 +142,7 @@ pub struct StatePolicy {
     #[serde(rename = "ref")]
     pub ref_: String,
     /// The remote that keeps it, or `none`.
-    pub remote: Option<String>,
+    pub remote: Option<GitName>,
     /// Whether records must be signed.
     pub sign: SignPolicy,
     /// The id of the first record, once it is pinned; empty until then.
@@ -190,7 +192,7 @@ pub struct HostPolicy {
     pub transport: Transport,
     /// With ssh: whatever ssh_config understands.
     #[serde(default)]
-    pub destination: Option<String>,
+    pub destination: Option<Destination>,
     /// The folder that is platformctl's on the host.
     pub root: HostPath,
     /// Whether it may be changed.
@@ -201,13 +203,13 @@ pub struct HostPolicy {
     pub machine_id: String,
     /// known_hosts lines, for runners that have none.
     #[serde(default)]
-    pub host_keys: Vec<String>,
+    pub host_keys: Vec<KnownHost>,
     /// The engine's address; default: the standard socket.
     #[serde(default)]
     pub docker_host: String,
     /// External networks that modules may join.
     #[serde(default)]
-    pub networks: Vec<String>,
+    pub networks: Vec<ComposeName>,
     /// Commands (argv) that driver `files` may run here.
     #[serde(default)]
     pub activate: Vec<Vec<String>>,
@@ -242,6 +244,20 @@ pub struct Allow {
     pub capability: Option<String>,
     /// Why.
     pub reason: String,
+}
+
+impl Allow {
+    /// The line of `sacred.allow` that opens a path to a module, for a person to add; `None` where no entry can name the path.
+    pub fn path_line(module: &ModuleId, path: &str, writable: bool) -> Option<String> {
+        let path = path.parse::<HostPath>().ok().filter(|path| !path.has_wildcard())?;
+        let mode = if writable { "rw" } else { "ro" };
+        Some(format!("- {{module: {module}, path: {}, mode: {mode}, reason: \"…\"}}", yaml_scalar(path.as_str())))
+    }
+
+    /// The line of `sacred.allow` that opens a door to a module.
+    pub fn door_line(module: &ModuleId, door: &str) -> String {
+        format!("- {{module: {module}, capability: {}, reason: \"…\"}}", yaml_quoted(door))
+    }
 }
 
 /// How a path is open.

@@ -43,6 +43,32 @@ pub fn escaped_lines(text: &str) -> String {
     lines.join("\n")
 }
 
+/// `text` as a scalar between double quotes that a YAML reader takes back for the same text, whatever is in it; on one line.
+pub fn yaml_quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if is_harmful(c) || ('\u{fff0}'..='\u{ffff}').contains(&c) => {
+                out += &format!("\\U{:08X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}
+
+/// The same without quotes where none are needed.
+pub fn yaml_scalar(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-".contains(&b);
+    let bare = text.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic()) && text.bytes().all(plain);
+    // Words that are no strings to one reader or another.
+    let word = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word));
+    if bare && !word { text.to_owned() } else { yaml_quoted(text) }
+}
+
 /// Whether a character can forge what a reader sees: controls, bidi overrides, line separators, invisible ones.
 pub fn is_harmful(c: char) -> bool {
     c.is_control()

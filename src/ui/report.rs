@@ -209,7 +209,7 @@ impl Report {
         }
         let mut lines: Vec<String> = self.lines.iter().map(|line| text::escaped_line(line)).collect();
         for warning in &self.warnings {
-            lines.extend(wrapped(&text::escaped_line(&format!("warning: {warning}")), ""));
+            lines.extend(wrapped(&text::escaped_lines(&format!("warning: {warning}")), ""));
         }
         lines.extend(self.last.lines());
         lines

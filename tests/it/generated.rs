@@ -8,7 +8,7 @@ use std::{
 
 use platformctl::{
     error::Class,
-    model::{doors::DOORS, refusal::Code},
+    model::{doors::DOORS, refusal::Code, sacred::SACRED},
 };
 
 /// Compares a page with what the code says, or rewrites it.
@@ -31,12 +31,18 @@ fn section(path: &str, name: &str, text: &str) {
 }
 
 #[test]
-fn doors_are_as_documented() {
+fn doors_and_sacred_paths_are_as_documented() {
     let mut text = "| key | opens |\n| --- | --- |\n".to_owned();
     for (key, what) in DOORS {
         writeln!(text, "| `{key}` | {what} |").unwrap();
     }
     section("docs/compose.md", "doors", &text);
+    let mut text = "| sacred | any module may mount for reading |\n| --- | --- |\n".to_owned();
+    for (path, readable) in SACRED {
+        let readable: Vec<String> = readable.iter().map(|path| format!("`{path}`")).collect();
+        writeln!(text, "| `{path}` | {} |", readable.join(" ")).unwrap();
+    }
+    section("docs/compose.md", "sacred", &text);
 }
 
 #[test]

@@ -29,3 +29,4 @@ mod runs;
 mod ssh;
 mod support;
 mod sweep;
+mod words;

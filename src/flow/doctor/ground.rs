@@ -6,7 +6,6 @@ use super::{Case, Check, Fix};
 use crate::{
     model::{refusal::Code, text::shown},
     runtime::{
-        compose,
         doctor::{Folder, Seen},
         shell,
     },
@@ -36,7 +35,7 @@ fn package(tool: &str) -> Option<&'static str> {
 
 pub(super) fn judge(case: &Case<'_>, seen: &Seen, skew_s: i64) -> Vec<Check> {
     let mut checks = vec![machine(case, seen), clock(seen, skew_s), tools(seen), root(case, seen)];
-    if case.needs_engine() && !compose::root_is_plain(&case.policy.root) {
+    if case.needs_engine() && !case.policy.root.is_plain() {
         checks.push(Check::fail(
             "root",
             Code::PolicyInvalid,

@@ -115,14 +115,14 @@ impl Case<'_> {
     /// What the host is asked for.
     fn asked(&self) -> Asked {
         let secrets = || self.modules.iter().flat_map(|module| &module.secrets);
-        let keys = secrets().flat_map(|secret| secret.keys.iter().map(|key| (key.clone(), secret.file.to_string())));
-        let networks = self.policy.networks.iter().filter(|name| engine::is_network(name));
+        let keys =
+            secrets().flat_map(|secret| secret.keys.iter().map(|key| (key.to_string(), secret.file.to_string())));
         Asked {
             root: self.policy.root.clone(),
             engine: compose::engine(self.policy),
             files: secrets().map(|secret| secret.file.to_string()).collect(),
             keys: keys.collect(),
-            networks: networks.cloned().collect::<BTreeSet<String>>(),
+            networks: self.policy.networks.iter().map(ToString::to_string).collect::<BTreeSet<String>>(),
         }
     }
 }

@@ -13,10 +13,12 @@ use crate::{
     },
     model::{
         closure::{Closure, ClosureFile},
-        compose::{self, Named, Scan, Use},
+        compose::{self, Exposed, ExposedAt, Named, Scan, Use},
         digest::Digest,
         json,
+        leaks::absent_fix,
         module::Manifest,
+        names::ComposeName,
         path::RepoPath,
         problem::Problem,
         refusal::Code,
@@ -35,7 +37,7 @@ pub(super) struct Gathering<'a> {
     services: Vec<(RepoPath, compose::Service)>,
     rendering: Rendering,
     /// Services of profiles that are not active: they run only if they are named.
-    inactive: BTreeSet<String>,
+    inactive: BTreeSet<ComposeName>,
     problems: Vec<Problem>,
 }
 
@@ -96,7 +98,7 @@ impl<'a> Gathering<'a> {
     pub(super) fn own(&mut self, path: RepoPath, at: &[&str]) -> Answer<()> {
         let there = self.add(&path, true)?;
         let message = format!("`{path}` is not in the repository");
-        self.must(there, at, &message, "commit it, or correct the path")
+        self.must(there, at, &message, &absent_fix(path.name(), false))
     }
 
     pub(super) fn folder(&mut self, manifest: &Manifest) -> Answer<()> {
@@ -209,7 +211,7 @@ impl<'a> Gathering<'a> {
         scan: Scan,
         manifest: &Manifest,
         (listed, defines): (bool, bool),
-        defined: &mut BTreeSet<String>,
+        defined: &mut BTreeSet<ComposeName>,
     ) -> Answer<()> {
         let wanted = &manifest.runtime.services;
         let whole = scan.whole.is_some() || !listed;
@@ -218,9 +220,12 @@ impl<'a> Gathering<'a> {
             self.own.insert(file.clone());
         }
         for service in scan.services {
+            self.rendering.defined.insert(service.name.clone());
             let own = !listed || wanted.is_empty() || wanted.contains(&service.name);
             for named in &service.files {
-                self.named(file, named, own)?;
+                let secret =
+                    |(exposed, _): &ExposedAt| matches!(exposed, Exposed::File(_, path) if *path == named.path);
+                self.named(file, named, own, service.exposed.iter().any(secret))?;
                 if named.as_ == Use::Rendered {
                     self.rendering.reads.insert(named.path.clone());
                 }
@@ -231,7 +236,9 @@ impl<'a> Gathering<'a> {
                 if defines {
                     defined.insert(service.name.clone());
                 }
-                let active = |profile: &String| *profile == "*" || manifest.runtime.profiles.contains(profile);
+                let active = |profile: &String| {
+                    *profile == "*" || manifest.runtime.profiles.iter().any(|active| active == profile)
+                };
                 if !service.profiles.is_empty() && !service.profiles.iter().any(active) {
                     self.inactive.insert(service.name.clone());
                 }
@@ -242,7 +249,7 @@ impl<'a> Gathering<'a> {
         Ok(())
     }
 
-    fn named(&mut self, file: &RepoPath, named: &Named, own: bool) -> Answer<()> {
+    fn named(&mut self, file: &RepoPath, named: &Named, own: bool, secret: bool) -> Answer<()> {
         let there = self.add(&named.path, own)?;
         let path = &named.path;
         let found = match (named.as_, there) {
@@ -260,7 +267,7 @@ impl<'a> Gathering<'a> {
             (Use::Rendered | Use::Read | Use::Mounted, false) => Some((
                 Code::ClosureIncomplete,
                 format!("`{path}` is not in the repository"),
-                "commit it, or correct the path".to_owned(),
+                absent_fix(path.name(), secret),
             )),
         };
         if let Some((code, message, fix)) = found {

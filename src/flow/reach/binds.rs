@@ -102,7 +102,16 @@ impl Reach<'_> {
         let within = |path: &str, folder: &str| {
             path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder == "/")
         };
-        let readable = !bind.writable && sacred::READABLE.iter().any(|path| within(&bind.source, path));
+        let readable = !bind.writable && sacred::is_readable(real);
+        let inside = |root: &String| within(real, root) || within(root, real);
+        if self.real_root().as_ref().is_some_and(inside) {
+            let fact = format!("{leads}, in platformctl's own folder, which no entry opens");
+            return Some(Refusal::new(
+                Code::SacredPath,
+                fact,
+                "mount a folder ${PLATFORM_DATA}/…, or choose another path",
+            ));
+        }
         let engine = Some(&self.compose.rendered.engine_root).filter(|root| !root.is_empty());
         let hit = self
             .looked
@@ -112,8 +121,8 @@ impl Reach<'_> {
             .chain(engine)
             .find(|sacred| within(real, sacred) || within(sacred, real));
         if let Some(sacred) = hit.filter(|_| !allowed && !readable) {
-            let fix = "choose another path, or allow it in platform.yaml by a reviewed change";
-            return Some(Refusal::new(Code::SacredPath, format!("{leads}, which is sacred ({})", shown(sacred)), fix));
+            let fact = format!("{leads}, which is sacred ({})", shown(sacred));
+            return Some(Refusal::new(Code::SacredPath, fact, sacred::path_fix(module, real, bind.writable)));
         }
         if allowed { None } else { self.turned(bind, real, place) }
     }
@@ -134,7 +143,10 @@ impl Reach<'_> {
         let below = |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
         let mounts: Vec<Mount> = self.planned().chain(self.there()).collect();
         let leads = format!("{place}: {} leads to {}", shown(&bind.source), shown(real));
-        let fix = "mount the folder above in its place, or allow this path in platform.yaml by a reviewed change";
+        let fix = format!(
+            "mount the folder above in its place, or {}",
+            sacred::path_fix(module, &bind.source, bind.writable)
+        );
         if let Some(above) = mounts.iter().find(|mount| mount.writable && below(real, &mount.path)) {
             let fact =
                 format!("{leads}, below {}, where {} can write: it could lead anywhere", shown(&above.path), above.by);

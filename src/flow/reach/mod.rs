@@ -3,6 +3,7 @@
 
 mod binds;
 mod elsewhere;
+mod model;
 
 use std::collections::BTreeSet;
 
@@ -12,10 +13,11 @@ use crate::{
     flow::{observe::Compose, plan::Plan, repository},
     model::{
         module::DataAction,
+        names::ComposeName,
         projection::{Projection, Service},
         refusal::{Code, Refusal},
         sacred,
-        text::shown,
+        text::{shown, yaml_scalar},
     },
     runtime::compose::{
         self,
@@ -156,64 +158,18 @@ impl Reach<'_> {
         self.model.services.iter()
     }
 
-    /// Everything is understood, every service is there, and nothing of the release is mounted but by content.
-    fn model(&self) -> Answered {
-        let unknown = self.model.unknown.iter().map(|key| {
-            Refusal::new(
-                Code::UnknownComposeKey,
-                format!("`{key}` of the rendered model is not understood: it cannot be judged"),
-                "remove it from the compose file",
-            )
-        });
-        let mut refusals: Vec<Refusal> = unknown.collect();
-        let wanted = &self.plan.bound.module.rendering.services;
-        for name in wanted.iter().filter(|name| !self.model.services.contains_key(*name)) {
-            refusals.push(Refusal::new(
-                Code::ComposeInvalid,
-                format!("Compose renders no service `{}`", shown(name)),
-                "look at its profiles, and at what the file includes",
-            ));
-        }
-        if self.compose.rendered.missing_images().is_empty() && self.plan.expected.len() != self.model.services.len() {
-            refusals.push(Refusal::new(
-                Code::ComposeInvalid,
-                "Compose told no hash of a service's configuration",
-                "look at the host by hand: docker compose config --hash '*'",
-            ));
-        }
-        for ((kind, name), file) in &self.model.files {
-            let own = file.as_deref().is_none_or(|file| self.is_content(file) || self.is_secret(file));
-            if !own {
-                refusals.push(Refusal::new(
-                    Code::ClosureIncomplete,
-                    format!(
-                        "{kind}.{} reads {}, which is not tracked",
-                        shown(name),
-                        shown(file.as_deref().unwrap_or_default())
-                    ),
-                    "commit the file, or put it below ${PLATFORM_SECRETS}/ and declare it",
-                ));
-            }
-        }
-        ("model", json!({"rendered": true, "digest": self.model.digest, "override": self.overlay.digest}), refusals)
-    }
-
-    /// A content of this release at its place.
-    fn is_content(&self, path: &str) -> bool {
-        self.overlay.contents.iter().any(|content| content.place(&self.plan.bound.host.root) == path)
-    }
-
-    /// A declared secret at its place.
-    fn is_secret(&self, path: &str) -> bool {
-        let root = &self.plan.bound.host.root;
-        let secrets = &self.plan.bound.module.manifest.secrets;
-        secrets.iter().any(|secret| format!("{root}/secrets/{}", secret.file) == path)
-    }
-
     fn doors(&self) -> Answered {
         let (module, policy) = (&self.plan.intention.module, &self.plan.bound.sacred);
-        let opened = self.model.opened();
-        let refusals = opened.iter().filter_map(|(door, by)| sacred::door(module, door, policy, by)).collect();
+        let opened = self.model.opened(&self.plan.bound.host.root);
+        let judge = |(door, by): &(String, String)| {
+            // The next release has it at another place: no entry would do.
+            if door.strip_prefix("selinux:Z:").is_some_and(|path| self.is_content(path)) {
+                let fact = format!("{by}: `:Z` would label tracked content for this container alone");
+                return Some(Refusal::new(Code::Capability, fact, "write :z, with which every container may read it"));
+            }
+            sacred::door(module, door, policy, by)
+        };
+        let refusals = opened.iter().filter_map(judge).collect();
         let opened: BTreeSet<String> = opened.into_iter().map(|(door, _)| door).collect();
         ("doors", json!({"opened": opened}), refusals)
     }
@@ -226,7 +182,9 @@ impl Reach<'_> {
             let there = self.looked.network(&network.name);
             if !network.external {
                 refusals.extend(there.and_then(|there| self.others_network(key, there)));
-            } else if !host.networks.contains(&network.name) {
+            } else if network.name.parse::<ComposeName>().is_err() {
+                // The model says so: no policy can name it.
+            } else if !host.networks.iter().any(|allowed| *allowed == network.name) {
                 refusals.push(Refusal::new(
                     Code::Capability,
                     format!(
@@ -293,6 +251,7 @@ impl Reach<'_> {
                 DataAction::Upgrade => "upgrade",
                 DataAction::Leave => "leave",
             };
+            let scalar = yaml_scalar(data);
             let (data, service) = (shown(data), shown(service));
             let what = match action {
                 DataAction::Drop => format!("{service} would no longer have {data}"),
@@ -303,7 +262,7 @@ impl Reach<'_> {
             Refusal::new(
                 Code::DataAtRisk,
                 what,
-                format!("if that is meant, a pull request adds to module.yaml: acknowledge: [{{data: {data}, action: {word}, reason: …}}]"),
+                format!("if that is meant, a pull request adds to module.yaml: acknowledge: [{{data: {scalar}, action: {word}, reason: …}}]"),
             )
         });
         let refusals = refusals.chain(self.volumes()).collect();

@@ -12,7 +12,7 @@ const SECRETS: &str = "${PLATFORM_SECRETS}/";
 pub(super) fn inherit(services: &mut [Service]) {
     let all = services.to_vec();
     for service in services {
-        let mut seen = BTreeSet::from([service.name.clone()]);
+        let mut seen = BTreeSet::from([service.name.to_string()]);
         let mut next = service.extends.clone();
         while let Some(base) = next.filter(|name| seen.insert(name.clone())) {
             let Some(base) = all.iter().find(|each| each.name == base) else { break };
@@ -22,6 +22,7 @@ pub(super) fn inherit(services: &mut [Service]) {
             service.doors.extend(base.doors.iter().cloned());
             service.secrets.extend(base.secrets.iter().cloned());
             service.env_secrets.extend(base.env_secrets.iter().cloned());
+            service.exposed.extend(base.exposed.iter().cloned());
             service.variables.extend(base.variables.iter().cloned());
             next = base.extends.clone();
         }
@@ -59,6 +60,15 @@ pub(super) fn short(text: &str) -> Option<(String, String, bool)> {
     let read_only = rest.split(':').skip(1).any(|options| options.split(',').any(|option| option == "ro"));
     let target = rest.split(':').next().unwrap_or_default();
     bind.then(|| (source.to_owned(), target.to_owned(), !read_only))
+}
+
+/// The label that a bind asks SELinux to put on its source: `z` or `Z`.
+pub(super) fn relabels(item: &Node) -> Option<String> {
+    let options = match item.text() {
+        Some(text) => text[text.rfind('}').map_or(0, |at| at + 1)..].splitn(3, ':').nth(2)?.to_owned(),
+        None => item.get("bind")?.get("selinux")?.text()?.to_owned(),
+    };
+    options.split(',').find(|option| matches!(*option, "z" | "Z")).map(str::to_owned)
 }
 
 /// Names of top-level definitions that a service uses, in any of the forms that compose allows.

@@ -3,14 +3,18 @@
 //! Words and forms are those of the Compose Specification; paths are taken relative to the project's folder, as compose does.
 
 mod forms;
+mod leaks;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use self::forms::{below_secrets, inherit, names, one_or_many, short, variables, words};
+use self::forms::{below_secrets, inherit, names, one_or_many, relabels, short, variables, words};
+pub use self::leaks::{Exposed, ExposedAt};
 use super::{
     doors::doors,
+    names::ComposeName,
     path::RepoPath,
     problem::Problem,
     refusal::Code,
@@ -46,7 +50,7 @@ pub struct Named {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// Its name.
-    pub name: String,
+    pub name: ComposeName,
     /// Where it is written: line and column.
     pub at: (usize, usize),
     /// Whether it names an image, or what it extends may.
@@ -67,6 +71,8 @@ pub struct Service {
     pub secrets: Vec<(RepoPath, (usize, usize))>,
     /// Those of them that Compose reads as environment.
     pub env_secrets: BTreeSet<RepoPath>,
+    /// What it has of secrets that stand in the repository.
+    pub exposed: Vec<ExposedAt>,
     /// Its texts that hold a variable, and where.
     pub variables: Vec<(String, (usize, usize))>,
 }
@@ -108,11 +114,12 @@ pub fn scan(file: &RepoPath, project: Option<&RepoPath>, node: &Node) -> Scan {
         }
     }
     reader.include(node);
+    reader.definition_names(node);
     let mut services = Vec::new();
     for (key, service) in node.get("services").map(Node::entries).unwrap_or_default() {
-        services.push(reader.service(key, service, node));
+        services.extend(reader.service(key, service, node));
     }
-    if services.is_empty() {
+    if node.get("services").is_none_or(|services| services.entries().is_empty()) {
         reader.problem(Code::ComposeInvalid, (node.line, node.column), "no services are defined", "define `services:`");
     }
     inherit(&mut services);
@@ -178,7 +185,7 @@ impl Reader<'_> {
                 Code::ClosureIncomplete,
                 at,
                 format!("{what} `{}` {why}: what it holds is not what was reviewed", shown(text)),
-                "commit the file and name it by a plain path below the project's folder",
+                leaks::cure(what),
             );
             return None;
         }
@@ -220,9 +227,11 @@ impl Reader<'_> {
         }
     }
 
-    fn service(&mut self, key: &Key, node: &Node, top: &Node) -> Service {
+    fn service(&mut self, key: &Key, node: &Node, top: &Node) -> Option<Service> {
+        let name = self.service_name(key)?;
+        self.service_names(node);
         let mut service = Service {
-            name: key.name.clone(),
+            name,
             at: place(key),
             has_image: node.get("image").is_some() || node.get("extends").is_some(),
             profiles: node.get("profiles").map(Node::items).unwrap_or_default().iter().filter_map(words).collect(),
@@ -233,9 +242,10 @@ impl Reader<'_> {
             doors: Vec::new(),
             secrets: Vec::new(),
             env_secrets: BTreeSet::new(),
+            exposed: leaks::variables(node),
             variables: Vec::new(),
         };
-        let name = shown(&key.name);
+        let name = service.name.clone();
         variables(node, &mut service.variables);
         for (key, value) in node.entries() {
             for one in one_or_many(value) {
@@ -255,6 +265,7 @@ impl Reader<'_> {
                 self.problem(Code::UnknownComposeKey, place(key), text, "remove it");
             }
         }
+        self.joins(node, top, &mut service);
         let extends = node.get("extends");
         match extends.and_then(|extends| extends.get("file")) {
             Some(file) => self.follow(file, "the extended file", false),
@@ -274,7 +285,7 @@ impl Reader<'_> {
         self.volumes(node, &mut service);
         let uses = self.named(node, top, &mut service);
         service.written = json!({"service": node.to_json(), "uses": uses});
-        service
+        Some(service)
     }
 
     fn volumes(&mut self, node: &Node, service: &mut Service) {
@@ -308,7 +319,12 @@ impl Reader<'_> {
                     let as_ = if writable { Use::Written } else { Use::Mounted };
                     service.files.insert(Named { path, as_, at });
                 }
-                Some(Path::Host(path)) => service.binds.push((path, writable, at)),
+                Some(Path::Host(path)) => {
+                    service
+                        .doors
+                        .extend(relabels(item).into_iter().map(|label| (format!("selinux:{label}:{path}"), at)));
+                    service.binds.push((path, writable, at));
+                }
                 None => {}
             }
         }
@@ -365,6 +381,9 @@ impl Reader<'_> {
                 };
                 uses.insert(format!("{kind}/{name}"), definition.to_json());
                 variables(definition, &mut service.variables);
+                if kind == "secrets" {
+                    service.exposed.extend(self.exposed_secret(&name, definition));
+                }
                 let file = definition.get("file").filter(|_| matches!(kind, "configs" | "secrets"));
                 let Some(file) = file else { continue };
                 if let Some(secret) = self.secret(file) {

@@ -7,7 +7,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::read::{ProjectionError, read};
-use super::{digest::Digest, text::shown};
+use super::{digest::Digest, path::HostPath, text::shown};
 
 /// A bind mount: a path of the host in a container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +112,8 @@ pub struct Network {
     pub ipv6: Option<bool>,
     /// Its subnets, if it says so.
     pub subnets: Vec<String>,
+    /// Whether its address plan says more than that.
+    pub is_planned: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
 }
@@ -119,8 +121,10 @@ pub struct Network {
 /// The rendered model. Definitions that none of its services uses are not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Projection {
-    /// Its services, of which the module's own are judged.
+    /// The module's own services.
     pub services: BTreeMap<String, Service>,
+    /// Names of the other services that were rendered along with them: those that they depend on.
+    pub others: BTreeSet<String>,
     /// Its volumes.
     pub volumes: BTreeMap<String, Volume>,
     /// Its networks.
@@ -158,11 +162,21 @@ impl Volume {
 }
 
 impl Projection {
-    /// Every door that it opens, as an `allow` entry would name it, and who opens it.
-    pub fn opened(&self) -> Vec<(String, String)> {
+    /// Every door that it opens on a host with this root, as an `allow` entry would name it, and who opens it.
+    pub fn opened(&self, root: &HostPath) -> Vec<(String, String)> {
         let mut opened = Vec::new();
+        // Own data may be labelled in any way, and what is delivered so that all containers may read it.
+        let own = |door: &String| {
+            let private = door.strip_prefix("selinux:Z:").map(|path| (path, true));
+            let labelled = private.or_else(|| door.strip_prefix("selinux:z:").map(|path| (path, false)));
+            labelled.is_some_and(|(path, private)| {
+                let below = |folder: &str| path.starts_with(&format!("{root}/{folder}/"));
+                below("data") || (!private && (below("files") || below("releases")))
+            })
+        };
         for (name, service) in &self.services {
-            opened.extend(service.doors.iter().map(|door| (door.clone(), shown(name).to_string())));
+            let doors = service.doors.iter().filter(|door| !own(door));
+            opened.extend(doors.map(|door| (door.clone(), shown(name))));
         }
         for (name, volume) in &self.volumes {
             let mut open = |door: String| opened.push((door, format!("volume {}", shown(name))));
@@ -179,6 +193,9 @@ impl Projection {
         for (name, network) in self.networks.iter().filter(|(_, network)| !network.external) {
             if !matches!(network.driver.as_str(), "" | "bridge") {
                 opened.push((format!("network_driver:{}", network.driver), format!("network {}", shown(name))));
+            }
+            if network.is_planned {
+                opened.push((format!("network_ipam:{}", network.name), format!("network {}", shown(name))));
             }
             // Others choose a bridge, an address or an interface of the host.
             if network.options.keys().any(|option| !NETWORK_OPTIONS.contains(&option.as_str())) {

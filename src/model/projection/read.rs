@@ -1,6 +1,9 @@
 //! Reading a rendered model.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use serde_json::{Map, Value};
 
@@ -8,8 +11,9 @@ use super::{Bind, Follow, Mounted, Network, Port, Projection, Service, Volume};
 use crate::model::{
     compose::SERVICE_KEYS,
     digest::Digest,
-    doors::doors,
+    doors::{doors, is_beyond_subnet, is_own, joined},
     json::{self, CanonicalError},
+    names::{ComposeName, ImageName},
     text::shown,
 };
 
@@ -44,6 +48,19 @@ const NETWORK_KEYS: &[&str] = &[
 const FILE_KEYS: &[&str] = &["name", "file", "content", "labels"];
 const MOUNT_KEYS: &[&str] = &["type", "source", "target", "read_only", "bind", "volume", "tmpfs", "consistency"];
 const BIND_KEYS: &[&str] = &["create_host_path", "selinux"];
+const VOLUME_MOUNT_KEYS: &[&str] = &["nocopy", "subpath", "labels"];
+const TMPFS_KEYS: &[&str] = &["size", "mode"];
+const JOIN_KEYS: &[&str] = &[
+    "aliases",
+    "driver_opts",
+    "gw_priority",
+    "interface_name",
+    "ipv4_address",
+    "ipv6_address",
+    "link_local_ips",
+    "mac_address",
+    "priority",
+];
 const PORT_KEYS: &[&str] = &["mode", "host_ip", "target", "published", "protocol", "name", "app_protocol"];
 /// Keys of a service that must not be left once it is rendered.
 const NEVER_KEYS: &[&str] = &["extends", "env_file", "label_file", "provider"];
@@ -56,7 +73,9 @@ pub fn read(bytes: &[u8], own: &BTreeSet<String>) -> Result<Projection, Projecti
     let mut model: Value = serde_json::from_slice(bytes)?;
     let top = model.as_object_mut().ok_or_else(|| ProjectionError::Form("no mapping".to_owned()))?;
     top.retain(|key, _| !key.starts_with("x-"));
+    let mut others = BTreeSet::new();
     if let Some(Value::Object(services)) = top.get_mut("services") {
+        others.extend(services.keys().filter(|name| !own.contains(*name)).cloned());
         services.retain(|name, _| own.contains(name));
         services.values_mut().for_each(drop_values);
     }
@@ -68,8 +87,20 @@ pub fn read(bytes: &[u8], own: &BTreeSet<String>) -> Result<Projection, Projecti
         }
     }
     let digest = json::digest(&plain(model.clone()))?;
-    let mut reader = Reader { unknown: Vec::new() };
+    let networks: BTreeMap<String, (String, bool)> = section(&model, "networks")
+        .map(|(key, value)| {
+            let name = text(value, "name").unwrap_or_else(|| key.clone());
+            (key.clone(), (name, is_true(value, "external")))
+        })
+        .collect();
+    let mut reader = Reader { unknown: Vec::new(), own, networks };
     reader.keys("", &model, TOP_KEYS);
+    for kind in ["services", "volumes", "networks", "configs", "secrets"] {
+        for (name, value) in section(&model, kind) {
+            reader.name::<ComposeName>(kind, Some(name));
+            reader.name::<ComposeName>(&format!("{kind}.{name}.name"), value.get("name").and_then(Value::as_str));
+        }
+    }
     let mut services = BTreeMap::new();
     for (name, service) in section(&model, "services") {
         services.insert(name.clone(), reader.service(name, service)?);
@@ -87,7 +118,7 @@ pub fn read(bytes: &[u8], own: &BTreeSet<String>) -> Result<Projection, Projecti
             }
         }
     }
-    Ok(Projection { services, volumes, networks, files, contents, unknown: reader.unknown, digest })
+    Ok(Projection { services, others, volumes, networks, files, contents, unknown: reader.unknown, digest })
 }
 
 /// The definitions of a kind that the services use.
@@ -145,15 +176,25 @@ fn is_true(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool) == Some(true)
 }
 
-struct Reader {
+struct Reader<'a> {
     unknown: Vec<String>,
+    own: &'a BTreeSet<String>,
+    /// Names on the host by key, and whether they are external.
+    networks: BTreeMap<String, (String, bool)>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn keys(&mut self, at: &str, value: &Value, known: &[&str]) {
         let found = value.as_object().into_iter().flat_map(Map::keys);
         let strange = found.filter(|key| !known.contains(&key.as_str()) && !key.starts_with("x-"));
         self.unknown.extend(strange.map(|key| shown(&format!("{at}.{key}"))));
+    }
+
+    /// Notes a name that could be more than a word to a program that it is handed to.
+    fn name<T: FromStr>(&mut self, at: &str, name: Option<&str>) {
+        if let Some(name) = name.filter(|name| name.parse::<T>().is_err()) {
+            self.unknown.push(shown(&format!("{at}: {name}")));
+        }
     }
 
     fn service(&mut self, name: &str, value: &Value) -> Result<Service, ProjectionError> {
@@ -167,6 +208,8 @@ impl Reader {
             restart: text(value, "restart").unwrap_or_default(),
             ..Service::default()
         };
+        self.name::<ImageName>(&format!("{at}.image"), Some(&service.image));
+        self.name::<ComposeName>(&format!("{at}.container_name"), service.container_name.as_deref());
         for mount in items(value, "volumes") {
             self.mount(&at, mount, &mut service).ok_or_else(|| form("a mount"))?;
         }
@@ -191,7 +234,13 @@ impl Reader {
         service.networks = keys("networks").collect();
         service.environment = keys("environment").collect();
         let opened = value.as_object().into_iter().flatten().flat_map(|(key, value)| doors(key, value));
-        service.doors.extend(opened);
+        service.doors.extend(opened.filter(|door| !is_own(door, |name| self.own.contains(name))));
+        for (network, options) in section(value, "networks") {
+            self.keys(&format!("{at}.networks.{network}"), options, JOIN_KEYS);
+        }
+        let networks = value.get("networks").unwrap_or(&Value::Null);
+        let mac = value.get("mac_address").and_then(Value::as_str).filter(|mac| !mac.is_empty());
+        service.doors.extend(joined(networks, mac, |key| self.networks.get(key).cloned()));
         let scale = value.get("scale").or_else(|| value.pointer("/deploy/replicas"));
         service.replicas = scale.map_or(Some(1), Value::as_u64).ok_or_else(|| form("replicas"))?;
         service.has_healthcheck = value
@@ -207,13 +256,20 @@ impl Reader {
         let at = format!("{at}.volumes");
         self.keys(&at, mount, MOUNT_KEYS);
         let target = cleaned(&text(mount, "target")?);
+        for (kind, known) in [("volume", VOLUME_MOUNT_KEYS), ("tmpfs", TMPFS_KEYS)] {
+            if let Some(options) = mount.get(kind) {
+                self.keys(&format!("{at}.{kind}"), options, known);
+            }
+        }
         match mount.get("type").and_then(Value::as_str)? {
             "bind" => {
+                let source = cleaned(&text(mount, "source")?);
                 if let Some(options) = mount.get("bind") {
                     self.keys(&format!("{at}.bind"), options, BIND_KEYS);
+                    service.doors.extend(text(options, "selinux").map(|label| format!("selinux:{label}:{source}")));
                 }
                 let writable = !is_true(mount, "read_only");
-                service.binds.push(Bind { source: cleaned(&text(mount, "source")?), target, writable });
+                service.binds.push(Bind { source, target, writable });
             }
             "volume" => service.volumes.push(Mounted { volume: text(mount, "source").unwrap_or_default(), target }),
             "tmpfs" => {}
@@ -249,6 +305,7 @@ impl Reader {
                 .iter()
                 .filter_map(|config| text(config, "subnet"))
                 .collect(),
+            is_planned: value.get("ipam").is_some_and(is_beyond_subnet),
             labels: texts(value, "labels"),
         }
     }

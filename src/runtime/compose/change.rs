@@ -8,6 +8,7 @@ use super::{container::Container, look::Looked, overlay::Overlay};
 use crate::model::{
     ids::ModuleId,
     module::DataAction,
+    names::ComposeName,
     path::HostPath,
     plan::{Action, Change, Data, Downtime},
     projection::{Follow, Network, Service},
@@ -36,7 +37,7 @@ pub struct Wanted<'a> {
     /// Its services in the final model.
     pub services: &'a BTreeMap<String, Service>,
     /// Services that end with exit 0.
-    pub jobs: &'a [String],
+    pub jobs: &'a [ComposeName],
     /// The override.
     pub overlay: &'a Overlay,
     /// Image ids by name.
@@ -137,7 +138,7 @@ impl Wanted<'_> {
             for (name, service) in self.services {
                 let mut follows = service.follows.iter().filter(|(of, _)| anew.contains(*of));
                 // A job that ended is not run again because of others.
-                let ended = self.jobs.contains(name);
+                let ended = self.jobs.iter().any(|job| job == name);
                 let Some((of, follow)) = follows.find(|(_, follow)| !(ended && **follow == Follow::Restart)) else {
                     continue;
                 };
@@ -178,12 +179,13 @@ impl Wanted<'_> {
         seen: &Looked,
         anew: &BTreeSet<String>,
     ) -> Option<(Action, Vec<String>)> {
-        let job = self.jobs.iter().any(|job| job == name);
+        let job = self.jobs.iter().any(|job| job.as_str() == name);
         let reason = |reason: &str| vec![reason.to_owned()];
         let Some(first) = there.first() else {
             return (service.replicas > 0).then(|| (Action::Create, reason("new")));
         };
-        let image = self.images.get(&self.named[name]).cloned().flatten();
+        let named = self.named.get(name);
+        let image = named.and_then(|named| self.images.get(named)).cloned().flatten();
         let hash = seen.hashes.get(name);
         let other_image = there.iter().any(|container| image.as_ref() != Some(&container.image));
         let other_hash = there.iter().any(|container| hash != Some(&container.hash));
@@ -269,7 +271,8 @@ impl Wanted<'_> {
         }
         let stateful = service.binds.iter().any(|bind| bind.writable) || !service.volumes.is_empty();
         let before = if first.named.is_empty() { &first.image_name } else { &first.named };
-        let majors = (major(before), major(&self.named[name]));
+        let named = self.named.get(name).map(String::as_str).unwrap_or_default();
+        let majors = (major(before), major(named));
         if let ((Some(repository), Some(old)), (Some(same), Some(new))) = majors
             && stateful
             && repository == same

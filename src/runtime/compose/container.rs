@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
+use super::render::hex64;
+
 /// Something that is mounted into a container.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -92,9 +94,9 @@ fn or_empty<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 }
 
 impl Container {
-    /// Reads a line; `None` if it is none that the script prints.
+    /// Reads a line; `None` if it is none that the script prints. Its id becomes a word of docker's command line.
     pub fn parse(json: &str) -> Option<Self> {
-        serde_json::from_str(json).ok()
+        serde_json::from_str(json).ok().filter(|container: &Self| hex64(&container.id).is_some())
     }
 
     /// Whether it is one of a service of a project, and not one that somebody runs beside it.

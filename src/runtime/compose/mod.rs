@@ -9,7 +9,7 @@ pub mod render;
 pub mod watch;
 
 use crate::{
-    model::{module::Manifest, path::HostPath, policy::HostPolicy},
+    model::{module::Manifest, names::ComposeName, policy::HostPolicy},
     port::{Member, Script},
 };
 
@@ -95,7 +95,7 @@ pub fn args(manifest: &Manifest, host: &HostPolicy, release: &str) -> Vec<String
         host.root.to_string(),
         manifest.id.to_string(),
         release.to_owned(),
-        manifest.runtime.project.clone().unwrap_or_default(),
+        manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default(),
         folder(manifest),
         engine(host),
     ]
@@ -144,7 +144,7 @@ fn env_quoted(value: &str) -> String {
 /// How the module is rendered, as files: what does not depend on what was seen.
 pub fn how(
     manifest: &Manifest,
-    services: &[String],
+    services: &[ComposeName],
     stand_ins: &[crate::model::path::RepoPath],
     name: &str,
 ) -> Vec<Member> {
@@ -173,11 +173,6 @@ pub fn how(
 /// The library as a file of a run.
 pub fn library() -> Member {
     text("p/lib.sh", LIB)
-}
-
-/// Whether a root may stand in the paths that are rendered: nothing that a shell, sed or JSON would have to escape.
-pub fn root_is_plain(root: &HostPath) -> bool {
-    root.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@".contains(&b))
 }
 
 #[cfg(test)]

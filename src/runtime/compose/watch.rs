@@ -228,7 +228,8 @@ mod tests {
         let json = r#"{"id":"c","name":"/web-1","image":"i","image_name":"x","status":"running","exit":0,"started":"t","health":null,
             "restarts":0,"restart":"always","project":"apps","service":"web","hash":"h","oneoff":"False","module":"m","root":"/r","named":"x",
             "mounts":[{"Type":"bind","Source":"/srv/a","Destination":"/a","RW":true}],"ports":null}"#;
-        let mut container = Container::parse(json).unwrap();
+        let json = json.replacen("\"c\"", &format!("\"{}\"", "c".repeat(64)), 1);
+        let mut container = Container::parse(&json).unwrap();
         edit(&mut container);
         container
     }

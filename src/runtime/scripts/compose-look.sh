@@ -19,7 +19,7 @@ network='network {"name":{{json .Name}},"driver":{{json .Driver}},"options":{{js
 those() { # KIND FORMAT NAME…: a line for each that is there, and nothing else may go wrong
 	kind=$1 format=$2
 	shift 2
-	[ "$#" -eq 0 ] || docker_ "$kind" inspect --format "$format" "$@" 2>"$tmp/$kind.err" || ! grep -qvi 'no such\|not found' "$tmp/$kind.err"
+	[ "$#" -eq 0 ] || docker_ "$kind" inspect --format "$format" -- "$@" 2>"$tmp/$kind.err" || ! grep -qvi 'no such\|not found' "$tmp/$kind.err"
 }
 every() { # every volume: one that goes away meanwhile is not there
 	names=$(docker_ volume ls -q 2>/dev/null) && those volume "$volume" $names
@@ -39,14 +39,16 @@ if render "$tmp/t" "$tmp/s" "$tmp/final" "$p/override.json"; then
 	# Compose hashes a namespace that is shared with another service as that of its container.
 	sed -n 's/^      "network_mode": "service:\([^"]*\)".*/\1/p; s/^      "ipc": "service:\([^"]*\)".*/\1/p; s/^      "pid": "service:\([^"]*\)".*/\1/p' \
 		"$tmp/final" | sort -u | while IFS= read -r each; do
-		id=$(docker_ ps -aq --no-trunc --filter "label=com.docker.compose.project=$project" \
-			--filter "label=com.docker.compose.service=$each" --filter label=com.docker.compose.oneoff=False | head -n 1)
+		# It becomes a pattern of sed.
+		case $each in '' | *[!A-Za-z0-9_.-]*) continue ;; esac
+		id=$(of_service "$each" -a --filter label=com.docker.compose.oneoff=False | head -n 1)
 		[ -z "$id" ] || for key in network_mode ipc pid; do
-			printf 's|^      "%s": "service:%s"|      "%s": "container:%s"|\n' "$key" "$each" "$key" "$id"
+			printf 's|^      "%s": "service:%s"|      "%s": "container:%s"|\n' "$key" \
+				"$(printf '%s' "$each" | sed 's/[.]/[.]/g')" "$key" "$id"
 		done
 	done >"$tmp/shared"
-	sed -f "$tmp/shared" "$tmp/final" | docker_ compose -p "$project" --project-directory "$release/$folder" --env-file /dev/null \
-		--profile '*' -f - config --hash '*' 2>/dev/null | sed 's/^/hash /'
+	sed -f "$tmp/shared" "$tmp/final" | compose_ "$release/$folder" --env-file=/dev/null --profile='*' --file=- \
+		config --hash='*' 2>/dev/null | sed 's/^/hash /'
 	printf 'final %s\n' "$(cat "$p/salt" "$tmp/final" | sum)"
 else
 	say 'failed final'

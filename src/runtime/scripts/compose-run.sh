@@ -56,26 +56,27 @@ limit=3600
 up() {
 	set --
 	while IFS= read -r each; do set -- "$@" "$each"; done <"$p/changed"
-	[ "$#" -eq 0 ] || docker_ compose -p "$project" --project-directory "$release/$folder" --env-file /dev/null -f - up -d --no-build \
-		--pull never --no-deps "$@" <"$dir/final" >>"$dir/up" 2>&1
+	# With every profile: one that is named may share the network of another, which then is needed as well.
+	[ "$#" -eq 0 ] || compose_ "$release/$folder" --env-file=/dev/null --profile='*' --file=- up -d --no-build --pull=never --no-deps -- "$@" \
+		<"$dir/final" >>"$dir/up" 2>&1
 }
 leftovers() { # what a kill in the middle of a recreation left: "<12 digits>_<name>", created and never started
 	docker_ ps -a --no-trunc --filter "label=com.docker.compose.project=$project" --filter status=created --format '{{.ID}} {{.Names}}' |
 		while read -r id name; do
 			case $name in [0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]_*)
-				docker_ rm -f "$id" >/dev/null 2>&1 ;;
+				docker_ rm -f -- "$id" >/dev/null 2>&1 ;;
 			esac
 		done
 }
 while IFS= read -r id; do
-	docker_ stop "$id" >/dev/null 2>&1
+	docker_ stop -- "$id" >/dev/null 2>&1
 	# Somebody may have removed it meanwhile.
-	docker_ rm "$id" >/dev/null 2>&1 || [ -z "$(docker_ ps -aq --filter "id=$id")" ] || result 1 remove
+	docker_ rm -- "$id" >/dev/null 2>&1 || [ -z "$(docker_ ps -aq --filter "id=$id")" ] || result 1 remove
 done <"$p/remove"
 # Compose does not start what is paused.
 while IFS= read -r each; do
-	for id in $(docker_ ps -q --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$each" --filter status=paused); do
-		docker_ unpause "$id" >/dev/null 2>&1
+	for id in $(of_service "$each" --filter status=paused); do
+		docker_ unpause -- "$id" >/dev/null 2>&1
 	done
 done <"$p/changed"
 if ! up; then

@@ -25,7 +25,7 @@ same() { # SUMS MODES DIR NAME…: the listing, modes and hashes of these folder
 	[ -z "$(cd "$dir" && find "$@" ! -type f ! -type d)" ] &&
 		(cd "$dir" && hashes "$@") >"$tmp/sums" &&
 		cmp -s "$tmp/sums" "$sums" &&
-		(cd "$dir" && find "$@" -type f -exec stat -c '%a %n' {} + | sort -k 2) >"$tmp/modes" &&
+		(cd "$dir" && find "$@" -type f -exec stat -c '%a %n' -- {} + | sort -k 2) >"$tmp/modes" &&
 		cmp -s "$tmp/modes" "$modes"
 }
 mkdir -p "$tmp/r" "$tmp/f"
@@ -35,7 +35,11 @@ done <"$tmp/m/copies"
 find "$tmp/r" "$tmp/f" -type d -exec chmod 0755 {} +
 same "$tmp/m/sums" "$tmp/m/modes" "$tmp" r f || fail content
 set --
-while IFS= read -r each; do set -- "$@" "$each"; done <"$tmp/m/kept"
+while IFS= read -r each; do
+	# find has no --: what begins with a dash would be a part of its expression.
+	case $each in -*) fail altered ;; esac
+	set -- "$@" "$each"
+done <"$tmp/m/kept"
 same "$tmp/m/kept-sums" "$tmp/m/kept-modes" "$root/files" "$@" || fail altered
 there=$root/releases/$module/$release
 if [ -e "$there" ] || [ -L "$there" ]; then

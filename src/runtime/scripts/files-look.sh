@@ -8,8 +8,8 @@ if [ -L "$live" ]; then
 		release=${target##*/}
 		printf 'live %s\n' "$release"
 		if cd "$root/releases/$module/$release" 2>/dev/null; then
-			find . -type f -exec stat -c 'mode %a %n' {} + | sort
-			find . -type f -exec sha256sum {} + | sort -k 2
+			find . -type f -exec stat -c 'mode %a %n' -- {} + | sort
+			find . -type f -exec sha256sum -- {} + | sort -k 2
 			find . ! -type f ! -type d -exec printf 'odd %s\n' {} \;
 		else
 			printf 'live_broken yes\n'

@@ -19,7 +19,7 @@ same() { # DIR: its listing, modes and hashes are exactly those of the manifest
 	[ -z "$(cd "$1" && find . ! -type f ! -type d)" ] &&
 		(cd "$1" && hashes .) >"$tmp/sums" &&
 		cmp -s "$tmp/sums" "$tmp/m/sums" &&
-		(cd "$1" && find . -type f -exec stat -c '%a %n' {} + | sort -k 2) >"$tmp/modes" &&
+		(cd "$1" && find . -type f -exec stat -c '%a %n' -- {} + | sort -k 2) >"$tmp/modes" &&
 		cmp -s "$tmp/modes" "$tmp/m/modes"
 }
 find "$tmp/t" -type d -exec chmod 0755 {} +

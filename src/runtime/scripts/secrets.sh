@@ -24,6 +24,7 @@ secret_values() { # <a file a line that Compose reads as environment
 secret_keys() { # <"KEY FILE" a line
 	while IFS=' ' read -r key each; do
 		[ -n "$each" ] && [ -r "$root/secrets/$each" ] || continue
-		grep -qE "^(export )?$key=" "$root/secrets/$each" || printf 'secret key %s %s\n' "$key" "$each"
+		# A dot is a dot.
+		grep -qE "^(export )?$(printf '%s' "$key" | sed 's/[.]/[.]/g')=" "$root/secrets/$each" || printf 'secret key %s %s\n' "$key" "$each"
 	done
 }
