@@ -65,11 +65,15 @@ impl Gathering<'_> {
         }
         let said = self.definitions(&files, &concern)?;
         self.count(&files, &concern);
-        self.claims(runtime, &defined, &files)?;
         for (at, path) in runtime.env_files.iter().enumerate() {
             self.own(path.clone(), &["runtime", "env_files", &at.to_string()])?;
             self.rendering.reads.insert(path.clone());
         }
+        if self.opaque {
+            // What cannot be read may say what seems to be missing.
+            return Ok(());
+        }
+        self.claims(runtime, &defined, &files)?;
         self.unset(&said, &known);
         self.undeclared(manifest, &said);
         self.imageless();
@@ -286,8 +290,7 @@ impl Gathering<'_> {
     }
 
     fn claims(&mut self, runtime: &Runtime, defined: &BTreeSet<String>, files: &[File]) -> Answer<()> {
-        let complete = !self.opaque && !files.is_empty();
-        if complete && files.iter().all(|file| file.scan.services.is_empty()) {
+        if !files.is_empty() && files.iter().all(|file| file.scan.services.is_empty()) {
             let path = files[0].path.as_str();
             self.problems.push(problem(
                 path,
