@@ -18,7 +18,11 @@ use platformctl::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{repo::Repo, site::Site, stack::lab};
+use crate::support::{
+    repo::Repo,
+    site::Site,
+    stack::{Stack, docker, lab},
+};
 
 const POLICY: &str = "schema: platform/1\nhosts:\n  box: {transport: local, root: /opt/platform, mutations: enabled}\n";
 
@@ -671,4 +675,112 @@ fn a_byte_that_changes_what_runs_changes_the_digest() {
     let (compared, same) = (compared.get(), same.get());
     ran.unwrap_or_else(|error| panic!("{error}"));
     assert!(compared > 100 && same > compared / 20, "{same} of {compared} changes concerned others");
+}
+
+/// Compose's own words `!reset`, `!override` and `required: false` do on the host what they do for Compose.
+#[test]
+fn tags_and_optional_env_files_work_as_compose_has_them() {
+    let stack = Stack::new();
+    let two = "services:\n  app:\n    env_file: [{path: app.env, required: false}]\n    ports: !reset []\n    privileged: !reset null\n    \
+               environment: !override {B: '2'}\n    volumes: !override ['./two:/two:ro']\n  gone: !reset null\n";
+    stack.change(1, |stack| {
+        stack.compose(&[
+            ("app", "environment: {A: '1'}\nports: ['127.0.0.1:2222:80']\nprivileged: true\nvolumes: ['/etc:/etc:ro', './one:/one']"),
+            ("gone", "volumes: ['./nowhere:/x:ro']"),
+        ]);
+        stack.site.repo.write("compose/two.yaml", two);
+        stack.site.repo.write("compose/two/x", "x\n");
+        let manifest = fs::read_to_string(stack.site.repo.work().join("modules/app/module.yaml")).unwrap();
+        let both = manifest.replace("[compose/app.yaml]", "[compose/app.yaml, compose/two.yaml]");
+        stack.site.repo.write("modules/app/module.yaml", &both);
+    });
+    let said = stack.run(0, "validate");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    let said = stack.run(0, "apply app --pr 1");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    let env = stack.inspect("app", "{{json .Config.Env}}");
+    assert!(env.contains("B=2") && !env.contains("A=1"), "{env}");
+    assert_eq!(
+        stack.inspect("app", "{{.HostConfig.Privileged}} {{len .HostConfig.PortBindings}} {{len .Mounts}}"),
+        "false 0 1"
+    );
+    assert_eq!(stack.ids("gone"), [] as [String; 0]);
+    let delivered = crate::support::stack::everything_below(&stack.root().join("releases"), &[]);
+    let (_, bytes) = delivered.iter().find(|(path, _)| path.ends_with("compose/two.yaml")).unwrap();
+    assert_eq!(bytes, two.as_bytes(), "delivered as it is written");
+    // The file comes: that is a change, and it counts.
+    stack.change(2, |stack| stack.site.repo.write("compose/app.env", "C=3\n"));
+    let said = stack.run(1, "apply app --pr 2");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert!(stack.inspect("app", "{{json .Config.Env}}").contains("C=3"));
+}
+
+/// A port that a service of the same plan gives up, because it is removed or made anew, is free for another one.
+#[test]
+fn a_port_that_the_plan_itself_gives_up_is_free() {
+    let stack = Stack::new();
+    let port = |inner: &str| format!("ports: ['127.0.0.1:{inner}:80']");
+    let (one, two) = (port("18080"), port("18081"));
+    let write = |stack: &Stack, services: &[(&str, &str)]| stack.compose(services);
+    stack.change(1, |stack| write(stack, &[("app", &one), ("other", &two)]));
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    // Changed for each other.
+    stack.change(2, |stack| write(stack, &[("app", &two), ("other", &one)]));
+    let said = stack.run(1, "apply app --pr 2");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    // Taken over from one that goes.
+    stack.change(3, |stack| write(stack, &[("new", &one), ("app", &two)]));
+    let said = stack.run(2, "apply app --pr 3");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert!(stack.inspect("new", "{{json .NetworkSettings.Ports}}").contains("18080"));
+    // Of one that stays as it is, or is not the module's, it is not free.
+    let by_hand = docker(&["run", "-d", "-p", "127.0.0.1:18082:80", "local/busybox:1"]);
+    for (n, (taken, of)) in [(&two, "app"), (&port("18082"), "by hand")].into_iter().enumerate() {
+        let n = n as u64 + 4;
+        stack.change(n, |stack| write(stack, &[("new", taken), ("app", &two)]));
+        let said = stack.run(n as i64, &format!("apply app --pr {n}"));
+        assert!(said.starts_with("exit 5\n") && said.contains("already_running_elsewhere"), "{of}: {said}");
+    }
+    docker(&["rm", "-f", &by_hand]);
+}
+
+/// A container is made for one network by its id; when that was made again while it was stopped, only a new container can start.
+#[test]
+fn a_network_that_was_made_again_under_a_stopped_container_is_cured() {
+    let stack = Stack::new();
+    let network = format!("{}_default", stack.project);
+    stack.change(1, |stack| stack.compose(&[("app", "volumes: [/kept]"), ("other", "network_mode: none")]));
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    let other = stack.ids("other");
+    for (minutes, again) in [(1, true), (3, false)] {
+        let before = stack.ids("app");
+        docker(&["exec", &before[0], "sh", "-c", "echo kept > /kept/x"]);
+        docker(&["stop", "-t", "0", &before[0]]);
+        docker(&["network", "rm", &network]);
+        if again {
+            let label = format!("com.docker.compose.project={}", stack.project);
+            docker(&[
+                "network",
+                "create",
+                "--label",
+                &label,
+                "--label",
+                "com.docker.compose.network=default",
+                &network,
+            ]);
+        }
+        let planned = stack.json(minutes, "plan app");
+        assert_eq!(planned["changes"][0]["action"], "recreate", "{planned}");
+        assert_eq!(planned["changes"][0]["reasons"].to_string(), r#"["network:default"]"#);
+        let said = stack.run(minutes, "apply app --again");
+        assert!(said.starts_with("exit 0\n"), "{said}");
+        assert_ne!(stack.ids("app"), before);
+        assert_eq!(
+            docker(&["exec", &stack.ids("app")[0], "cat", "/kept/x"]),
+            "kept",
+            "its anonymous volume went along"
+        );
+        assert!(stack.run(minutes + 1, "apply app --pr 1").contains("nothing to change"));
+    }
+    assert_eq!(stack.ids("other"), other);
 }

@@ -231,7 +231,7 @@ fn digests(
         "secrets": manifest.secrets,
         "health": manifest.health,
         "jobs": manifest.jobs,
-        "compose": written,
+        "services": written,
         "files": concerned,
     });
     Ok(Closure { digest: digest(&files)?, effective: digest(&effective)?, files })
