@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
-    flow::{content::Content, gather::Gathering},
+    flow::{
+        content::Content,
+        gather::{self, Gathering},
+    },
     model::{
         closure::Closure,
         compose,
@@ -53,6 +56,8 @@ pub struct Counted {
     pub effective: Digest,
     /// The same, but of no more than is known to be named: whether a change is about this module.
     pub near: Digest,
+    /// What its manifest takes upon itself and nothing runs differently for: the risks to data that a review accepts.
+    pub taken: Digest,
 }
 
 /// A module that is not valid.
@@ -222,11 +227,15 @@ pub fn module(content: &Content<'_>, id: &ModuleId) -> Answer<Option<Found<Modul
 /// # Errors
 /// Objects that cannot be read.
 pub fn counted(content: &Content<'_>, id: &ModuleId) -> Answer<Option<Counted>> {
-    let same = |effective| Counted { effective, near: effective };
-    Ok(gathered(content, id)?.map(|found| match found {
-        Ok(module) => same(module.closure.effective),
-        Err(invalid) => invalid.counted,
-    }))
+    Ok(match gathered(content, id)? {
+        None => None,
+        Some(Err(invalid)) => Some(invalid.counted),
+        Some(Ok(module)) => {
+            let effective = module.closure.effective;
+            let taken = gather::digest(&module.manifest.acknowledge)?;
+            Some(Counted { effective, near: effective, taken })
+        }
+    })
 }
 
 fn gathered(content: &Content<'_>, id: &ModuleId) -> Answer<Option<Result<Module, Invalid>>> {

@@ -30,6 +30,8 @@ pub struct Standing {
     pub effective: Option<Digest>,
     /// The same, but of no more than is known to be named: whether a change is about this module.
     pub near: Option<Digest>,
+    /// The risks to data that its manifest accepts: what nobody reviewed accepts nothing.
+    taken: Option<Digest>,
     /// Its host's entry in the policy; of a policy that is not valid, its raw entries in the tree.
     host: Value,
 }
@@ -61,7 +63,7 @@ impl<'a> Standings<'a> {
         // What is refused as a whole, for instance a tree that git would not take, hides everything.
         let opaque = || -> Answer<_> {
             let digest = digest(&json!({"opaque": tree}))?;
-            Ok(Some(Counted { effective: digest, near: digest }))
+            Ok(Some(Counted { effective: digest, near: digest, taken: digest }))
         };
         let counted = match repository::counted(&content, self.module) {
             Err(error) if error.code == Code::ContentRefused => opaque()?,
@@ -73,8 +75,13 @@ impl<'a> Standings<'a> {
             Err(error) if error.code == Code::ContentRefused => json!({ "opaque": tree }),
             Err(error) => return Err(error),
         };
-        let (effective, near) = (counted.map(|counted| counted.effective), counted.map(|counted| counted.near));
-        let standing = Standing { effective, near, host };
+        let of = |digest: fn(&Counted) -> Digest| counted.as_ref().map(digest);
+        let standing = Standing {
+            effective: of(|counted| counted.effective),
+            near: of(|counted| counted.near),
+            taken: of(|counted| counted.taken),
+            host,
+        };
         self.known.borrow_mut().insert(tree, standing.clone());
         Ok(standing)
     }

@@ -291,6 +291,31 @@ fn nothing_hides_behind_an_invalid_policy() {
     assert_eq!(at(signers), at(elsewhere));
 }
 
+/// Attack: somebody pushes an `acknowledge` entry past all reviews, so that the next reviewed change may drop data.
+/// Defence: accepted risks are part of what every stretch of history is held against, although nothing runs differently for them.
+#[test]
+fn a_risk_that_nobody_reviewed_is_not_accepted() {
+    let repo = shared();
+    let good = repo.commit("good");
+    drop(replace(&repo, "modules/app/module.yaml", "", "acknowledge: [{data: p_v, action: drop, reason: x}]\n"));
+    let taken = repo.commit("taken");
+    let at = at(&repo);
+    assert_eq!(at(good).effective, at(taken).effective);
+    assert_ne!(at(good), at(taken));
+
+    let site = Site::new();
+    assert!(site.run(0, "apply --pr 1").starts_with("exit 0\n"));
+    let repo = &site.repo;
+    let path = "modules/site/module.yaml";
+    drop(replace(repo, path, "", "acknowledge: [{data: site, action: leave, reason: x}]\n"));
+    repo.commit("straight to the base");
+    repo.publish();
+    repo.pull(2, "modules/site/public/index.html", "two\n");
+    repo.merge(2, "pr2");
+    let said = site.run(1, "apply --pr 2");
+    assert!(said.starts_with("exit 6\n") && said.contains("unreviewed_change"), "{said}");
+}
+
 /// Attack: by accident a version of a module's file is too large to be read, and it is repaired later.
 /// Defence: that version counts as an invalid one; the walk over history goes on, and the repaired module is applied.
 #[test]

@@ -182,7 +182,7 @@ impl<'a> Gathering<'a> {
         let near = digest(&json!({ "invalid": raw }))?;
         // What cannot be read may name anything in the tree.
         let effective = if self.opaque { digest(&json!({"opaque": self.content.tree}))? } else { near };
-        Ok(Invalid { problems: self.problems, counted: Counted { effective, near } })
+        Ok(Invalid { problems: self.problems, counted: Counted { effective, near, taken: near } })
     }
 
     /// The manifest itself cannot be read.
@@ -210,7 +210,8 @@ fn refused(path: &str, what: &str) -> Problem {
     problem(path, (0, 0), Code::ContentRefused, what, "replace it by a plain file with a plain name, and commit that")
 }
 
-fn digest(value: &impl serde::Serialize) -> Answer<Digest> {
+/// The digest of a value in its canonical form.
+pub(super) fn digest(value: &impl serde::Serialize) -> Answer<Digest> {
     json::digest(value).map_err(|error| {
         PortError::new(Code::Bug, "the closure has no canonical form", "please report this").because(error)
     })
