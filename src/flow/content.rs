@@ -8,8 +8,10 @@ use std::{
 
 use crate::{
     model::{
+        compose::{self, Scan},
         ids::Oid,
         path::RepoPath,
+        refusal::Code,
         yaml::{self, Node, YamlError},
     },
     port::{Answer, Entry, Mode, Source},
@@ -21,7 +23,20 @@ pub const TEXT_BYTES_MAX: u64 = yaml::BYTES_MAX as u64 + 1;
 pub const FILE_BYTES_MAX: u64 = 512 << 20;
 
 /// A compose file, parsed once however many modules name it.
-type Parsed = Rc<Result<Node, YamlError>>;
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// What it says.
+    pub node: Node,
+    /// Whether it drops anything of earlier files.
+    pub drops: bool,
+}
+
+/// The bytes of a file, or why they are not read.
+pub type Bytes = Result<Vec<u8>, YamlError>;
+/// A parsed file, or why it is none.
+pub type Read = Rc<Result<Parsed, YamlError>>;
+/// What a compose file says, scanned once for each folder that its paths are taken from.
+type Scans = BTreeMap<(RepoPath, Option<RepoPath>), Rc<Scan>>;
 
 /// A tree of the repository.
 pub struct Content<'a> {
@@ -31,7 +46,8 @@ pub struct Content<'a> {
     pub tree: Oid,
     /// All files, where many of them will be asked for.
     index: Option<BTreeMap<Vec<u8>, Entry>>,
-    parsed: RefCell<BTreeMap<Oid, Parsed>>,
+    parsed: RefCell<BTreeMap<Oid, Read>>,
+    scans: RefCell<Scans>,
     /// Every file with a `filter` attribute, where all of them were asked for at once.
     filtered: RefCell<Option<BTreeSet<RepoPath>>>,
 }
@@ -39,7 +55,14 @@ pub struct Content<'a> {
 impl<'a> Content<'a> {
     /// For a few questions: each walks the tree.
     pub fn lazy(source: &'a dyn Source, tree: Oid) -> Self {
-        Self { source, tree, index: None, parsed: RefCell::default(), filtered: RefCell::default() }
+        Self {
+            source,
+            tree,
+            index: None,
+            parsed: RefCell::default(),
+            scans: RefCell::default(),
+            filtered: RefCell::default(),
+        }
     }
 
     /// For many questions: the tree is walked once, now.
@@ -99,30 +122,55 @@ impl<'a> Content<'a> {
         Ok(paths.iter().filter(found).cloned().collect())
     }
 
-    /// The bytes of a file that people write; `None` where there is no plain file.
+    /// The bytes of a file that people write, or why they are not read; `None` where there is no plain file.
     ///
     /// # Errors
-    /// It is too large or cannot be read.
-    pub fn text(&self, path: &RepoPath) -> Answer<Option<(Entry, Vec<u8>)>> {
+    /// It cannot be read.
+    pub fn text(&self, path: &RepoPath) -> Answer<Option<(Entry, Bytes)>> {
         match self.entry(path)? {
-            Some(entry) if matches!(entry.mode, Mode::File | Mode::Executable) => {
-                Ok(Some((entry, self.source.blob(entry.id, TEXT_BYTES_MAX)?)))
-            }
+            Some(entry) if matches!(entry.mode, Mode::File | Mode::Executable) => Ok(Some((
+                entry,
+                self.bytes(entry, TEXT_BYTES_MAX)?.map_err(|message| YamlError { line: 0, column: 0, message }),
+            ))),
             Some(_) | None => Ok(None),
+        }
+    }
+
+    /// The bytes of a file, or why they are not read: one file that is too large is that file's fault alone.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn bytes(&self, entry: Entry, limit_bytes: u64) -> Answer<Result<Vec<u8>, String>> {
+        match self.source.blob(entry.id, limit_bytes) {
+            Ok(bytes) => Ok(Ok(bytes)),
+            Err(error) if error.code == Code::ContentRefused => Ok(Err(error.what)),
+            Err(error) => Err(error),
         }
     }
 
     /// A compose file, parsed; `None` where there is no plain file.
     ///
     /// # Errors
-    /// It is too large or cannot be read.
-    pub fn compose(&self, path: &RepoPath) -> Answer<Option<Parsed>> {
-        let Some((entry, bytes)) = self.text(path)? else {
+    /// It cannot be read.
+    pub fn compose(&self, path: &RepoPath) -> Answer<Option<Read>> {
+        let Some(entry) = self.entry(path)?.filter(|entry| matches!(entry.mode, Mode::File | Mode::Executable)) else {
             return Ok(None);
         };
-        let mut parsed = self.parsed.borrow_mut();
-        let node = parsed.entry(entry.id).or_insert_with(|| Rc::new(yaml::read_compose(&bytes)));
-        Ok(Some(Rc::clone(node)))
+        if let Some(known) = self.parsed.borrow().get(&entry.id) {
+            return Ok(Some(Rc::clone(known)));
+        }
+        let Some((_, bytes)) = self.text(path)? else { return Ok(None) };
+        let node = bytes.and_then(|bytes| yaml::read_compose(&bytes));
+        let read = Rc::new(node.map(|node| Parsed { drops: node.drops(), node }));
+        self.parsed.borrow_mut().insert(entry.id, Rc::clone(&read));
+        Ok(Some(read))
+    }
+
+    /// What a parsed file says, with its paths taken from the folder `project`.
+    pub fn scanned(&self, path: &RepoPath, project: Option<&RepoPath>, node: &Node) -> Rc<Scan> {
+        let mut scans = self.scans.borrow_mut();
+        let scan = scans.entry((path.clone(), project.cloned()));
+        Rc::clone(scan.or_insert_with(|| Rc::new(compose::scan(path, project, node))))
     }
 }
 

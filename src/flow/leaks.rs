@@ -47,16 +47,16 @@ pub fn warnings(content: &Content<'_>, module: &Module, root: &str) -> Answer<Ve
         ));
     }
     let mut variables: BTreeMap<&RepoPath, (BTreeSet<String>, (usize, usize))> = BTreeMap::new();
-    for (file, service) in &module.services {
-        for (exposed, at) in &service.exposed {
-            let place = format!("{file}:{}:{}", at.0, at.1);
-            match exposed {
-                Exposed::Variable(name) => {
-                    variables.entry(file).or_insert_with(|| (BTreeSet::new(), *at)).0.insert(name.clone());
-                }
-                Exposed::Content(name) => warnings.push(lines.secret(&place, name, name)),
-                Exposed::File(name, path) => warnings.push(lines.secret(&place, name, path.name())),
+    let own = module.services.iter().flat_map(|(file, service)| service.exposed.iter().map(move |one| (file, one)));
+    let given = module.exposed.iter().map(|(file, one)| (file, one));
+    for (file, (exposed, at)) in own.chain(given) {
+        let place = format!("{file}:{}:{}", at.0, at.1);
+        match exposed {
+            Exposed::Variable(name) => {
+                variables.entry(file).or_insert_with(|| (BTreeSet::new(), *at)).0.insert(name.clone());
             }
+            Exposed::Content(name) => warnings.push(lines.secret(&place, name, name)),
+            Exposed::File(name, path) => warnings.push(lines.secret(&place, name, path.name())),
         }
     }
     for (file, (names, at)) in variables {
@@ -64,7 +64,8 @@ pub fn warnings(content: &Content<'_>, module: &Module, root: &str) -> Answer<Ve
         warnings.push(lines.keys(&place, &names, "under `environment`", "the service's `env_file`"));
     }
     for path in env_files(content, module)? {
-        let Some((_, bytes)) = content.text(&path)? else { continue };
+        // One that is too large to read is that file's own problem.
+        let Some((_, Ok(bytes))) = content.text(&path)? else { continue };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let found = in_env_file(&text);
         let keys: BTreeSet<String> = found.iter().map(|(name, _)| name.clone()).collect();

@@ -100,7 +100,7 @@ pub fn newest(
         let Some(parent) = source.commit(at)?.parents.first().copied() else {
             return Ok(standings.at(at)?.effective.map(|_| at));
         };
-        if standings.at(at)?.effective != standings.at(parent)?.effective {
+        if standings.at(at)?.near != standings.at(parent)?.near {
             return Ok(Some(at));
         }
         at = parent;

@@ -39,6 +39,8 @@ pub struct Plan {
     pub(super) remove: Vec<String>,
     /// Driver compose: networks of the project that are made anew, by key.
     pub(super) networks: BTreeSet<String>,
+    /// Driver compose: services that must be made anew to start at all.
+    pub(super) anew: Vec<String>,
     pub(super) intention: Intention,
     pub(super) digest: Digest,
 }
@@ -135,8 +137,8 @@ pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, Canon
         exceptions,
     };
     let digest = json::digest(&intention)?;
-    let Changes { risks, remove, networks, .. } = changes;
-    Ok(Plan { bound, observed, wanted, expected, risks, remove, networks, intention, digest })
+    let Changes { risks, remove, networks, anew, .. } = changes;
+    Ok(Plan { bound, observed, wanted, expected, risks, remove, networks, anew, intention, digest })
 }
 
 /// Compose's hash of a service that shares a namespace holds the id of the other's container: where that is made anew by this very

@@ -113,12 +113,11 @@ fn services(module: &Module) -> Stage<Services> {
         PortError::new(Code::Bug, "a service has no canonical form", "please report this").because(error)
     };
     let mut found = BTreeMap::new();
-    for (_, service) in &module.services {
-        let concerned = |file: &&crate::model::closure::ClosureFile| {
-            service.files.iter().any(|named| file.path.is_within(&named.path))
-        };
+    for (name, own) in &module.owned {
+        let concerned =
+            |file: &&crate::model::closure::ClosureFile| own.files.iter().any(|path| file.path.is_within(path));
         let files = module.closure.files.iter().filter(concerned).map(|file| (file.path.to_string(), file.sha256));
-        found.insert(service.name.to_string(), (json::digest(&service.written).map_err(unfit)?, files.collect()));
+        found.insert(name.to_string(), (json::digest(&own.written).map_err(unfit)?, files.collect()));
     }
     Ok(found)
 }

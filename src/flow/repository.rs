@@ -5,10 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
-    flow::{content::Content, gather::Gathering},
+    flow::{
+        content::Content,
+        gather::{self, Gathering},
+    },
     model::{
         closure::Closure,
         compose,
+        digest::Digest,
         ids::{ModuleId, Oid},
         module::{Driver, Manifest},
         names::ComposeName,
@@ -30,8 +34,42 @@ pub struct Module {
     pub closure: Closure,
     /// Its services as written (driver compose), with the file each is in.
     pub services: Vec<(RepoPath, compose::Service)>,
+    /// Its services, each with what all files say of it (driver compose).
+    pub owned: BTreeMap<ComposeName, Own>,
+    /// Secrets that stand in the repository and that its services use by a definition, with the file of each.
+    pub exposed: Vec<(RepoPath, compose::ExposedAt)>,
     /// What rendering its compose files needs (driver compose).
     pub rendering: Rendering,
+}
+
+/// One of a module's own services, over all its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// How it is written, to say in what it differs: `service`, `uses`, and what it extends.
+    pub written: Value,
+    /// The tracked files and folders that it names.
+    pub files: BTreeSet<RepoPath>,
+}
+
+/// By what a module counts that may be valid or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Its effective digest. Of a module that is not valid, that of the entries in the tree that it names; where what it names cannot be
+    /// known, that of the whole tree.
+    pub effective: Digest,
+    /// The same, but of no more than is known to be named: whether a change is about this module.
+    pub near: Digest,
+    /// What its manifest takes upon itself and nothing runs differently for: the risks to data that a review accepts.
+    pub taken: Digest,
+}
+
+/// A module that is not valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// By what it counts.
+    pub counted: Counted,
 }
 
 /// What must be there before compose files are rendered: all of them are read, also for one service.
@@ -53,8 +91,8 @@ pub struct Rendering {
 impl Module {
     /// Its own services as they are written, by name.
     pub fn written(&self) -> BTreeMap<String, Value> {
-        let own = self.services.iter().filter(|(_, service)| self.rendering.services.contains(&service.name));
-        own.map(|(_, service)| (service.name.to_string(), service.written.clone())).collect()
+        let own = self.owned.iter().filter(|(name, _)| self.rendering.services.contains(name));
+        own.map(|(name, own)| (name.to_string(), own.written.clone())).collect()
     }
 }
 
@@ -101,12 +139,25 @@ pub fn policy(content: &Content<'_>) -> Answer<Found<PolicyAt>> {
             "platformctl init writes one",
         )]));
     };
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(error) => return Ok(Err(vec![Problem::unreadable(policy::PATH, Code::PolicyInvalid, &error)])),
+    };
     let signers = content.entry(&fixed(policy::SIGNERS_PATH)?)?;
     Ok(Policy::parse(&bytes).map(|policy| PolicyAt {
         policy,
         blob: entry.id,
         signers: signers.filter(|entry| entry.mode == Mode::File).map(|entry| entry.id),
     }))
+}
+
+/// The entries of the policy's files, as git has them.
+///
+/// # Errors
+/// Objects that cannot be read.
+pub fn policy_entries(content: &Content<'_>) -> Answer<Vec<Option<(&'static str, Oid)>>> {
+    let entry = |path| Ok(content.entry(&fixed(path)?)?.map(|entry| (entry.mode.octal(), entry.id)));
+    [policy::PATH, policy::SIGNERS_PATH].into_iter().map(entry).collect()
 }
 
 pub(super) fn problem(
@@ -164,7 +215,8 @@ pub fn manifest(content: &Content<'_>, id: &ModuleId) -> Answer<Option<Found<Man
     let Some((_, bytes)) = content.text(&path)? else {
         return Ok(None);
     };
-    Ok(Some(Manifest::parse(path.as_str(), id, &bytes)))
+    let unreadable = |error| vec![Problem::unreadable(path.as_str(), Code::ManifestInvalid, &error)];
+    Ok(Some(bytes.map_err(unreadable).and_then(|bytes| Manifest::parse(path.as_str(), id, &bytes))))
 }
 
 /// Reads a module and gathers its closure; `None` where there is no such module.
@@ -172,12 +224,32 @@ pub fn manifest(content: &Content<'_>, id: &ModuleId) -> Answer<Option<Found<Man
 /// # Errors
 /// Objects that cannot be read.
 pub fn module(content: &Content<'_>, id: &ModuleId) -> Answer<Option<Found<Module>>> {
+    Ok(gathered(content, id)?.map(|found| found.map_err(|invalid| invalid.problems)))
+}
+
+/// By what a module counts; `None` where there is no such module.
+///
+/// # Errors
+/// Objects that cannot be read.
+pub fn counted(content: &Content<'_>, id: &ModuleId) -> Answer<Option<Counted>> {
+    Ok(match gathered(content, id)? {
+        None => None,
+        Some(Err(invalid)) => Some(invalid.counted),
+        Some(Ok(module)) => {
+            let effective = module.closure.effective;
+            let taken = gather::digest(&module.manifest.acknowledge)?;
+            Some(Counted { effective, near: effective, taken })
+        }
+    })
+}
+
+fn gathered(content: &Content<'_>, id: &ModuleId) -> Answer<Option<Result<Module, Invalid>>> {
+    let mut gathering = Gathering::new(content, manifest_path(id)?);
     let manifest = match manifest(content, id)? {
         None => return Ok(None),
-        Some(Err(problems)) => return Ok(Some(Err(problems))),
+        Some(Err(problems)) => return Ok(Some(Err(gathering.unreadable(problems)?))),
         Some(Ok(manifest)) => manifest,
     };
-    let mut gathering = Gathering::new(content, manifest_path(id)?);
     match manifest.runtime.driver {
         Driver::Files => gathering.folder(&manifest)?,
         Driver::Compose => gathering.compose(&manifest)?,
@@ -190,7 +262,7 @@ pub fn module(content: &Content<'_>, id: &ModuleId) -> Answer<Option<Found<Modul
 
 /// Where a key of a manifest stands. The file is read again: only what is wrong pays for its place.
 pub(super) fn place(content: &Content<'_>, file: &RepoPath, path: &[&str]) -> Answer<(usize, usize)> {
-    let Some((_, bytes)) = content.text(file)? else {
+    let Some((_, Ok(bytes))) = content.text(file)? else {
         return Ok((0, 0));
     };
     Ok(crate::model::yaml::outline(&bytes).map_or((0, 0), |node| node.place(path)))

@@ -102,6 +102,7 @@ fn orders(intent: &Intent, compose: &Compose) -> (Vec<String>, Vec<Member>) {
             compose::text("p/salt", format!("{}\n", compose.salt)),
             compose::text("p/final", format!("{}\n", looked.final_)),
             compose::lines("p/changed", changed.map(|change| &change.service)),
+            compose::lines("p/anew", &plan.anew),
             compose::lines("p/remove", &plan.remove),
             compose::lines("p/reals", reals),
         ]);

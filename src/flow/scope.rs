@@ -9,7 +9,7 @@ use crate::{
     flow::{
         approve::{Approved, Forge},
         content::Content,
-        repository,
+        repository::{self, Counted},
         stage::{Stage, Stop},
     },
     model::{
@@ -27,9 +27,14 @@ use crate::{
 /// What of the repository concerns a module at a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// The effective digest; `None` where there is no such module. A module that does not hold has a digest of its own kind.
+    /// The effective digest; `None` where there is no such module. A module that is not valid counts by its raw entries in the tree, and
+    /// by the whole tree where it hides what it names.
     pub effective: Option<Digest>,
-    /// Its host's entry in the policy.
+    /// The same, but of no more than is known to be named: whether a change is about this module.
+    pub near: Option<Digest>,
+    /// The risks to data that its manifest accepts: what nobody reviewed accepts nothing.
+    taken: Option<Digest>,
+    /// Its host's entry in the policy; of a policy that is not valid, its raw entries in the tree.
     host: Value,
 }
 
@@ -57,16 +62,28 @@ impl<'a> Standings<'a> {
             return Ok(known.clone());
         }
         let content = Content::lazy(self.source, tree);
-        let effective = match repository::module(&content, self.module)? {
-            None => None,
-            Some(Ok(module)) => Some(module.closure.effective),
-            Some(Err(problems)) => Some(digest(&json!({"problems": problems}))?),
+        // What is refused as a whole, for instance a tree that git would not take, hides everything.
+        let opaque = || -> Answer<_> {
+            let digest = digest(&json!({"opaque": tree}))?;
+            Ok(Some(Counted { effective: digest, near: digest, taken: digest }))
         };
-        let host = match repository::policy(&content)? {
-            Ok(at) => json!(at.policy.hosts.get(self.host)),
-            Err(problems) => json!({"problems": problems}),
+        let counted = match repository::counted(&content, self.module) {
+            Err(error) if error.code == Code::ContentRefused => opaque()?,
+            counted => counted?,
         };
-        let standing = Standing { effective, host };
+        let host = match repository::policy(&content) {
+            Ok(Ok(at)) => json!(at.policy.hosts.get(self.host)),
+            Ok(Err(_)) => json!({"raw": repository::policy_entries(&content)?}),
+            Err(error) if error.code == Code::ContentRefused => json!({ "opaque": tree }),
+            Err(error) => return Err(error),
+        };
+        let of = |digest: fn(&Counted) -> Digest| counted.as_ref().map(digest);
+        let standing = Standing {
+            effective: of(|counted| counted.effective),
+            near: of(|counted| counted.near),
+            taken: of(|counted| counted.taken),
+            host,
+        };
         self.known.borrow_mut().insert(tree, standing.clone());
         Ok(standing)
     }

@@ -32,7 +32,7 @@ pub fn changed(forge: &Forge<'_>, request: &Request) -> Stage<Vec<ModuleId>> {
             continue;
         };
         let standings = Standings::new(forge.source, &id, &manifest.host);
-        if standings.at(base)?.effective != standings.at(merge)?.effective {
+        if standings.at(base)?.near != standings.at(merge)?.near {
             found.push((id, manifest.after));
         }
     }

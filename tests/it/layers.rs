@@ -37,8 +37,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tempfile", &["io/"]),
     ("chrono", &["model/time.rs", "io/clock.rs"]),
     ("sha2", &["model/digest.rs"]),
-    ("serde_yaml", &["model/yaml.rs", "model/compose.rs"]),
-    ("serde_saphyr", &["model/yaml.rs"]),
+    ("serde_yaml", &["model/yaml/"]),
+    ("serde_saphyr", &["model/yaml/"]),
+    ("granit_parser", &["model/yaml/"]),
 ];
 
 const LINES_MAX: usize = 400;

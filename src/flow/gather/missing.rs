@@ -9,25 +9,43 @@ use crate::{
     port::Answer,
 };
 
+/// What a service or a definition that concerns the module holds.
+pub(super) struct Said {
+    pub(super) file: RepoPath,
+    /// `service web`, `configs.c`.
+    pub(super) what: String,
+    /// Texts with a variable in them, and where.
+    pub(super) variables: Vec<(String, (usize, usize))>,
+    /// Secret files that it names, and where.
+    pub(super) secrets: Vec<(RepoPath, (usize, usize))>,
+}
+
 impl Gathering<'_> {
     /// Names that have a value when the module's files are rendered.
-    pub(super) fn known_variables(&self, manifest: &Manifest) -> Answer<BTreeSet<String>> {
+    pub(super) fn known_variables(&mut self, manifest: &Manifest) -> Answer<BTreeSet<String>> {
         let own = ["PLATFORM_ROOT", "PLATFORM_SECRETS", "PLATFORM_DATA", "PLATFORM_HOST"].map(str::to_owned);
         let mut known: BTreeSet<String> = own.into_iter().chain(manifest.runtime.vars.keys().cloned()).collect();
         for path in &manifest.runtime.env_files {
-            let text = self.content.text(path)?.map(|(_, bytes)| String::from_utf8_lossy(&bytes).into_owned());
+            let text = match self.content.text(path)? {
+                Some((_, Ok(bytes))) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+                Some((_, Err(error))) => {
+                    self.problems.push(Problem::unreadable(path.as_str(), Code::ContentRefused, &error));
+                    None
+                }
+                None => None,
+            };
             let names = text.iter().flat_map(|text| text.lines()).filter_map(|line| line.split_once('='));
             known.extend(names.map(|(name, _)| name.trim().trim_start_matches("export ").trim().to_owned()));
         }
         Ok(known)
     }
 
-    /// Variables of the module's services without a value and without a default.
-    pub(super) fn unset(&mut self, file: &RepoPath, known: &BTreeSet<String>) {
-        for (in_file, service) in &self.services {
-            for (text, at) in service.variables.iter().filter(|_| in_file == file) {
+    /// Variables without a value and without a default.
+    pub(super) fn unset(&mut self, said: &[Said], known: &BTreeSet<String>) {
+        for Said { file, what, variables, .. } in said {
+            for (text, at) in variables {
                 for name in variable::missing(text, known) {
-                    let message = format!("the variable {name} of service {} has no value", text::shown(&service.name));
+                    let message = format!("the variable {name} of {what} has no value");
                     let fix = format!("add it to runtime.vars of the module, or write a default: ${{{name}:-…}}");
                     self.problems.push(problem(file.as_str(), *at, Code::VariableUnset, message, fix));
                 }
@@ -55,10 +73,10 @@ impl Gathering<'_> {
         self.problems.extend(problems);
     }
 
-    /// Secret files of the module's services that its manifest does not declare.
-    pub(super) fn undeclared(&mut self, manifest: &Manifest) {
-        for (file, service) in &self.services {
-            for (secret, at) in &service.secrets {
+    /// Secret files that the manifest does not declare.
+    pub(super) fn undeclared(&mut self, manifest: &Manifest, said: &[Said]) {
+        for Said { file, secrets, .. } in said {
+            for (secret, at) in secrets {
                 if !manifest.secrets.iter().any(|declared| declared.file == *secret) {
                     let message = format!("the secret file `{secret}` is not declared by {}", manifest.id);
                     let fix = format!("add to its module.yaml: secrets: [{{file: {secret}, keys: […]}}]");

@@ -1,5 +1,6 @@
 //! Gathering a closure: every tracked file that decides what runs, and every reason why one may not.
 
+mod compose;
 mod missing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,11 +10,11 @@ use serde_json::{Value, json};
 use crate::{
     flow::{
         content::{Content, FILE_BYTES_MAX},
-        repository::{self, Found, Module, Rendering, problem},
+        repository::{self, Counted, Invalid, Module, Own, Rendering, problem},
     },
     model::{
         closure::{Closure, ClosureFile},
-        compose::{self, Exposed, ExposedAt, Named, Scan, Use},
+        compose::{ExposedAt, Service},
         digest::Digest,
         json,
         leaks::absent_fix,
@@ -33,8 +34,16 @@ pub(super) struct Gathering<'a> {
     file: RepoPath,
     entries: BTreeMap<RepoPath, Entry>,
     own: BTreeSet<RepoPath>,
+    /// Whether everything in the closure counts for the effective digest.
+    everything: bool,
+    /// Everything that was asked for, and what was there.
+    raw: BTreeMap<Vec<u8>, Option<Entry>>,
+    /// Whether something cannot be read, so that nobody knows what it names.
+    opaque: bool,
     written: Vec<Value>,
-    services: Vec<(RepoPath, compose::Service)>,
+    services: Vec<(RepoPath, Service)>,
+    owned: BTreeMap<ComposeName, Own>,
+    exposed: Vec<(RepoPath, ExposedAt)>,
     rendering: Rendering,
     /// Services of profiles that are not active: they run only if they are named.
     inactive: BTreeSet<ComposeName>,
@@ -48,8 +57,13 @@ impl<'a> Gathering<'a> {
             file,
             entries: BTreeMap::new(),
             own: BTreeSet::new(),
+            everything: false,
+            raw: BTreeMap::new(),
+            opaque: false,
             written: Vec::new(),
             services: Vec::new(),
+            owned: BTreeMap::new(),
+            exposed: Vec::new(),
             rendering: Rendering::default(),
             inactive: BTreeSet::new(),
             problems: Vec::new(),
@@ -67,11 +81,15 @@ impl<'a> Gathering<'a> {
     /// Adds a file or a folder that someone named; returns whether anything tracked is there.
     fn add(&mut self, path: &RepoPath, own: bool) -> Answer<bool> {
         let found = match self.content.entry(path)? {
-            None => return Ok(false),
+            None => {
+                self.raw.insert(path.as_str().as_bytes().to_vec(), None);
+                return Ok(false);
+            }
             Some(entry) if entry.mode == Mode::Tree => self.content.list(path)?,
             Some(entry) => vec![(path.as_str().as_bytes().to_vec(), entry)],
         };
         for (raw, entry) in found {
+            self.raw.insert(raw.clone(), Some(entry));
             let shown = text::escaped_bytes(&raw);
             let what = match entry.mode {
                 Mode::File | Mode::Executable => None,
@@ -118,166 +136,8 @@ impl<'a> Gathering<'a> {
         Ok(())
     }
 
-    pub(super) fn compose(&mut self, manifest: &Manifest) -> Answer<()> {
-        let runtime = &manifest.runtime;
-        let Some(first) = runtime.compose_files.first() else {
-            return Ok(());
-        };
-        let project = first.parent();
-        let mut queue: Vec<(RepoPath, Option<RepoPath>)> =
-            runtime.compose_files.iter().map(|file| (file.clone(), project.clone())).collect();
-        let mut seen = BTreeSet::new();
-        let mut defined = BTreeSet::new();
-        let mut included = BTreeSet::new();
-        let known = self.known_variables(manifest)?;
-        while let Some((file, project)) = queue.pop() {
-            if !seen.insert(file.clone()) {
-                continue;
-            }
-            let listed = runtime.compose_files.iter().position(|each| *each == file);
-            let Some(scan) = self.scan(&file, project.as_ref(), listed)? else {
-                continue;
-            };
-            for followed in &scan.follows {
-                queue.push((followed.path.clone(), followed.path.parent()));
-            }
-            included.extend(scan.includes.iter().cloned());
-            let defines = listed.is_some() || included.contains(&file);
-            self.take(&file, scan, manifest, (listed.is_some(), defines), &mut defined)?;
-            self.unset(&file, &known);
-        }
-        for (at, service) in runtime.services.iter().enumerate() {
-            let message = format!("no compose file of the module defines the service `{}`", text::shown(service));
-            self.must(
-                defined.contains(service),
-                &["runtime", "services", &at.to_string()],
-                &message,
-                "correct the name, or list the file that defines it",
-            )?;
-        }
-        for (at, path) in runtime.env_files.iter().enumerate() {
-            self.own(path.clone(), &["runtime", "env_files", &at.to_string()])?;
-            self.rendering.reads.insert(path.clone());
-        }
-        self.undeclared(manifest);
-        self.imageless();
-        self.rendering.services = match runtime.services.as_slice() {
-            [] => defined.difference(&self.inactive).cloned().collect(),
-            named => named.to_vec(),
-        };
-        self.must(
-            defined.is_empty() || !self.rendering.services.is_empty(),
-            &["runtime"],
-            "every service has a profile, and none of them is active",
-            "name the profiles in runtime.profiles, or the services in runtime.services",
-        )?;
-        for (at, probe) in manifest.health.probes.iter().enumerate() {
-            if let Some(service) = &probe.service {
-                let message =
-                    format!("the probe runs in `{}`, which is no service of the module", text::shown(service));
-                self.must(
-                    defined.contains(service),
-                    &["health", "probes", &at.to_string()],
-                    &message,
-                    "name a service of the module",
-                )?;
-            }
-        }
-        Ok(())
-    }
-
-    fn scan(&mut self, file: &RepoPath, project: Option<&RepoPath>, listed: Option<usize>) -> Answer<Option<Scan>> {
-        let Some(parsed) = self.content.compose(file)? else {
-            let message = format!("the compose file `{file}` is not in the repository");
-            let at = listed.unwrap_or_default().to_string();
-            self.must(false, &["runtime", "compose_files", &at], &message, "commit it, or correct the path")?;
-            return Ok(None);
-        };
-        self.add(file, false)?;
-        self.rendering.reads.insert(file.clone());
-        match parsed.as_ref() {
-            Ok(node) => Ok(Some(compose::scan(file, project, node))),
-            Err(error) => {
-                self.problems.push(Problem::unreadable(file.as_str(), Code::ComposeInvalid, error));
-                Ok(None)
-            }
-        }
-    }
-
-    /// Takes what a scan found: the module's own services count for the effective digest, all of them for the closure.
-    fn take(
-        &mut self,
-        file: &RepoPath,
-        scan: Scan,
-        manifest: &Manifest,
-        (listed, defines): (bool, bool),
-        defined: &mut BTreeSet<ComposeName>,
-    ) -> Answer<()> {
-        let wanted = &manifest.runtime.services;
-        let whole = scan.whole.is_some() || !listed;
-        self.problems.extend(scan.problems);
-        if whole {
-            self.own.insert(file.clone());
-        }
-        for service in scan.services {
-            self.rendering.defined.insert(service.name.clone());
-            let own = !listed || wanted.is_empty() || wanted.contains(&service.name);
-            for named in &service.files {
-                let secret =
-                    |(exposed, _): &ExposedAt| matches!(exposed, Exposed::File(_, path) if *path == named.path);
-                self.named(file, named, own, service.exposed.iter().any(secret))?;
-                if named.as_ == Use::Rendered {
-                    self.rendering.reads.insert(named.path.clone());
-                }
-            }
-            self.rendering.stand_ins.extend(service.secrets.iter().map(|(secret, _)| secret.clone()));
-            if own {
-                self.rendering.env_secrets.extend(service.env_secrets.iter().cloned());
-                if defines {
-                    defined.insert(service.name.clone());
-                }
-                let active = |profile: &String| {
-                    *profile == "*" || manifest.runtime.profiles.iter().any(|active| active == profile)
-                };
-                if !service.profiles.is_empty() && !service.profiles.iter().any(active) {
-                    self.inactive.insert(service.name.clone());
-                }
-                self.written.push(json!({"name": service.name, "written": service.written}));
-                self.services.push((file.clone(), service));
-            }
-        }
-        Ok(())
-    }
-
-    fn named(&mut self, file: &RepoPath, named: &Named, own: bool, secret: bool) -> Answer<()> {
-        let there = self.add(&named.path, own)?;
-        let path = &named.path;
-        let found = match (named.as_, there) {
-            (Use::Rendered | Use::Read | Use::Mounted, true) => None,
-            (Use::Written, true) => Some((
-                Code::BindNotReadOnly,
-                format!("the tracked `{path}` is mounted writable: a release is never changed"),
-                "add :ro, or mount a folder of the host by its absolute path".to_owned(),
-            )),
-            (Use::Written, false) => Some((
-                Code::BindRelativeWritable,
-                format!("`{path}` is not tracked: a release has its own folder, so it would start empty in each"),
-                format!("write an absolute path of the host, or ${{PLATFORM_DATA}}/{}", path.name()),
-            )),
-            (Use::Rendered | Use::Read | Use::Mounted, false) => Some((
-                Code::ClosureIncomplete,
-                format!("`{path}` is not in the repository"),
-                absent_fix(path.name(), secret),
-            )),
-        };
-        if let Some((code, message, fix)) = found {
-            self.problems.push(problem(file.as_str(), named.at, code, message, fix));
-        }
-        Ok(())
-    }
-
     /// Hashes the files and makes the digests.
-    pub(super) fn finish(mut self, manifest: Manifest) -> Answer<Found<Module>> {
+    pub(super) fn finish(mut self, manifest: Manifest) -> Answer<Result<Module, Invalid>> {
         let path = self.file.clone();
         self.add(&path, false)?;
         self.clashes();
@@ -288,7 +148,14 @@ impl<'a> Gathering<'a> {
         }
         let mut files = Vec::new();
         for (path, entry) in &self.entries {
-            let bytes = self.content.source.blob(entry.id, FILE_BYTES_MAX)?;
+            let bytes = match self.content.bytes(*entry, FILE_BYTES_MAX)? {
+                Ok(bytes) => bytes,
+                Err(why) => {
+                    let fix = "make it smaller, or keep it outside of git";
+                    self.problems.push(problem(path.as_str(), (0, 0), Code::ContentRefused, why, fix));
+                    continue;
+                }
+            };
             if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
                 self.problems.push(refused(path.as_str(), "is a Git LFS pointer, not the file"));
             }
@@ -301,12 +168,34 @@ impl<'a> Gathering<'a> {
             });
         }
         if !self.problems.is_empty() {
-            self.problems.sort();
-            self.problems.dedup();
-            return Ok(Err(self.problems));
+            return Ok(Err(self.invalid(Vec::new())?));
         }
-        let closure = digests(&manifest, files, &self.own, &self.written)?;
-        Ok(Ok(Module { manifest, closure, services: self.services, rendering: self.rendering }))
+        let own = |path: &RepoPath| self.everything || self.own.contains(path);
+        let closure = digests(&manifest, files, own, &self.written)?;
+        let Self { services, owned, exposed, rendering, .. } = self;
+        Ok(Ok(Module { manifest, closure, services, owned, exposed, rendering }))
+    }
+
+    /// What is wrong, and what counts instead of an effective digest: the entries of everything that was asked for, as git has them.
+    pub(super) fn invalid(mut self, more: Vec<Problem>) -> Answer<Invalid> {
+        self.problems.extend(more);
+        self.problems.sort();
+        self.problems.dedup();
+        let entry = |entry: &Option<Entry>| entry.map(|entry| json!([entry.mode.octal(), entry.id]));
+        let raw: Vec<Value> =
+            self.raw.iter().map(|(path, there)| json!([text::escaped_bytes(path), entry(there)])).collect();
+        let near = digest(&json!({ "invalid": raw }))?;
+        // What cannot be read may name anything in the tree.
+        let effective = if self.opaque { digest(&json!({"opaque": self.content.tree}))? } else { near };
+        Ok(Invalid { problems: self.problems, counted: Counted { effective, near, taken: near } })
+    }
+
+    /// The manifest itself cannot be read.
+    pub(super) fn unreadable(mut self, problems: Vec<Problem>) -> Answer<Invalid> {
+        let path = self.file.clone();
+        self.add(&path, false)?;
+        self.opaque = true;
+        self.invalid(problems)
     }
 
     /// Names that are one name where case does not count.
@@ -326,21 +215,22 @@ fn refused(path: &str, what: &str) -> Problem {
     problem(path, (0, 0), Code::ContentRefused, what, "replace it by a plain file with a plain name, and commit that")
 }
 
+/// The digest of a value in its canonical form.
+pub(super) fn digest(value: &impl serde::Serialize) -> Answer<Digest> {
+    json::digest(value).map_err(|error| {
+        PortError::new(Code::Bug, "the closure has no canonical form", "please report this").because(error)
+    })
+}
+
 /// Both digests. The effective one holds what concerns the module and nothing else: titles and owners may change without it.
 fn digests(
     manifest: &Manifest,
     files: Vec<ClosureFile>,
-    own: &BTreeSet<RepoPath>,
+    own: impl Fn(&RepoPath) -> bool,
     written: &[Value],
 ) -> Answer<Closure> {
-    let unfit = |error: json::CanonicalError| {
-        PortError::new(Code::Bug, "the closure has no canonical form", "please report this").because(error)
-    };
-    let concerned: Vec<Value> = files
-        .iter()
-        .filter(|file| own.contains(&file.path))
-        .map(|file| json!([file.path, file.mode, file.sha256]))
-        .collect();
+    let concerned: Vec<Value> =
+        files.iter().filter(|file| own(&file.path)).map(|file| json!([file.path, file.mode, file.sha256])).collect();
     let effective = json!({
         "host": manifest.host,
         "runtime": manifest.runtime,
@@ -350,9 +240,5 @@ fn digests(
         "services": written,
         "files": concerned,
     });
-    Ok(Closure {
-        digest: json::digest(&files).map_err(unfit)?,
-        effective: json::digest(&effective).map_err(unfit)?,
-        files,
-    })
+    Ok(Closure { digest: digest(&files)?, effective: digest(&effective)?, files })
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Answered, Reach};
 use crate::{
     model::{
+        plan::{Action, Change},
         projection::{Bind, Port, Service},
         refusal::{Code, Refusal},
         text::shown,
@@ -42,6 +43,7 @@ impl Reach<'_> {
                     refusals.push(refuse("its container_name".to_owned(), other));
                 }
                 if matches!(other.status.as_str(), "running" | "restarting" | "paused")
+                    && !self.gives_up(other)
                     && let Some(port) = service.ports.iter().find(|port| clashes(port, other))
                 {
                     refusals.push(refuse(format!("the port {}", shown(&port.published)), other));
@@ -87,6 +89,14 @@ impl Reach<'_> {
     /// Whether a container goes away before anything is made.
     fn goes(&self, container: &Container) -> bool {
         self.plan.remove.contains(&container.id)
+    }
+
+    /// Whether a container of the module's own is replaced by this very plan: Compose takes it away before it starts anything, and what
+    /// the new one publishes is looked at by itself.
+    fn gives_up(&self, container: &Container) -> bool {
+        let replaced = |change: &&Change| matches!(change.action, Action::Adopt | Action::Recreate);
+        let mut replaced = self.plan.changes().iter().filter(replaced);
+        replaced.any(|change| container.is_of(self.project(), &change.service))
     }
 
     /// Ports that two services of the module would share.

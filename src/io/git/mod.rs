@@ -6,6 +6,7 @@ pub mod branch;
 mod checkout;
 mod commit;
 mod diff;
+mod entries;
 pub mod interrupt;
 mod known;
 mod loose;

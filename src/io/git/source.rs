@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use gix::objs::{Kind, TreeRefIter, tree::EntryKind};
+use gix::objs::{Kind, TreeRefIter};
 
-use super::{Git, commit, failed, failing, ours, theirs};
+use super::{Git, commit, entries, failed, failing, ours, theirs};
 use crate::{
     model::{ids::Oid, path::RepoPath, refusal::Code},
     port::{Answer, Commit, Entry, Merge, Merger, Mode, PortError, Source},
@@ -15,27 +15,10 @@ use crate::{
 /// Most full ids shown for a prefix.
 const MATCHES_MAX: usize = 10;
 
-fn mode(kind: EntryKind) -> Mode {
-    match kind {
-        EntryKind::Tree => Mode::Tree,
-        EntryKind::Blob => Mode::File,
-        EntryKind::BlobExecutable => Mode::Executable,
-        EntryKind::Link => Mode::Link,
-        EntryKind::Commit => Mode::Submodule,
-    }
-}
-
 impl Git {
-    /// The entries of one tree, as stored.
+    /// The entries of one tree, as stored; refused if git would not take it in.
     fn entries(&self, tree: Oid) -> Answer<Vec<(Vec<u8>, Entry)>> {
-        let data = self.tree(tree)?;
-        TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha1)
-            .map(|entry| {
-                let entry = entry.map_err(failing(|| format!("could not read the tree {tree}")))?;
-                let found = Entry { mode: mode(entry.mode.kind()), id: ours(entry.oid)? };
-                Ok((entry.filename.to_vec(), found))
-            })
-            .collect()
+        entries::read(tree, &self.tree(tree)?)
     }
 
     fn list_into(&self, tree: Oid, prefix: &[u8], found: &mut Vec<(Vec<u8>, Entry)>) -> Answer<()> {

@@ -16,7 +16,7 @@ pub(super) fn inherit(services: &mut [Service]) {
         let mut next = service.extends.clone();
         while let Some(base) = next.filter(|name| seen.insert(name.clone())) {
             let Some(base) = all.iter().find(|each| each.name == base) else { break };
-            service.written[format!("extends {}", base.name)] = base.written.clone();
+            service.refs.take(base.refs.clone());
             service.files.extend(base.files.iter().cloned());
             service.binds.extend(base.binds.iter().cloned());
             service.doors.extend(base.doors.iter().cloned());
@@ -69,18 +69,4 @@ pub(super) fn relabels(item: &Node) -> Option<String> {
         None => item.get("bind")?.get("selinux")?.text()?.to_owned(),
     };
     options.split(',').find(|option| matches!(*option, "z" | "Z")).map(str::to_owned)
-}
-
-/// Names of top-level definitions that a service uses, in any of the forms that compose allows.
-pub(super) fn names(node: Option<&Node>, kind: &str) -> BTreeSet<String> {
-    let Some(node) = node else {
-        return BTreeSet::new();
-    };
-    let of = |item: &Node| match item.text() {
-        Some(text) if kind == "volumes" => text.split_once(':').map(|(source, _)| source.to_owned()),
-        Some(text) => Some(text.to_owned()),
-        None => item.get("source").and_then(Node::text).map(str::to_owned),
-    };
-    let keys = node.entries().iter().map(|(key, _)| key.name.clone());
-    node.items().iter().filter_map(of).chain(keys).collect()
 }

@@ -2,95 +2,34 @@
 //!
 //! Words and forms are those of the Compose Specification; paths are taken relative to the project's folder, as compose does.
 
+mod concern;
+mod drops;
 mod forms;
 mod leaks;
+mod refs;
+mod said;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use self::forms::{below_secrets, inherit, names, one_or_many, relabels, short, variables, words};
-pub use self::leaks::{Exposed, ExposedAt};
+use self::forms::{below_secrets, inherit, one_or_many, relabels, short, variables, words};
+pub use self::{
+    concern::{Concern, concern, written},
+    drops::dropped,
+    leaks::{Exposed, ExposedAt},
+    refs::{KINDS, Kind, Refs, refs},
+    said::{Definition, Follow, Named, Scan, Service, Use},
+};
 use super::{
     doors::doors,
-    names::ComposeName,
     path::RepoPath,
     problem::Problem,
     refusal::Code,
     text::shown,
     yaml::{Key, Node},
 };
-
-/// Why a tracked file belongs to a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Use {
-    /// Read while the file is rendered: other compose files, env and label files.
-    Rendered,
-    /// Given to a container: config and secret files.
-    Read,
-    /// Mounted read-only.
-    Mounted,
-    /// Mounted for reading and writing.
-    Written,
-}
-
-/// A path in the repository that a compose file names, and where.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Named {
-    /// The path.
-    pub path: RepoPath,
-    /// As what.
-    pub as_: Use,
-    /// Where it is named: line and column.
-    pub at: (usize, usize),
-}
-
-/// One service as it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
-    /// Its name.
-    pub name: ComposeName,
-    /// Where it is written: line and column.
-    pub at: (usize, usize),
-    /// Whether it names an image, or what it extends may.
-    pub has_image: bool,
-    /// The profiles that it belongs to.
-    pub profiles: Vec<String>,
-    /// The service of the same file that it extends. What that one says is said here as well.
-    pub extends: Option<String>,
-    /// Its definition and the top-level definitions it names, for digests.
-    pub written: Value,
-    /// The files it names.
-    pub files: BTreeSet<Named>,
-    /// Binds of absolute paths on the host: path, writable, place.
-    pub binds: Vec<(String, bool, (usize, usize))>,
-    /// Doors to the host, as an `allow` entry would name them: `cap_add:NET_ADMIN`.
-    pub doors: Vec<(String, (usize, usize))>,
-    /// Files below `${PLATFORM_SECRETS}/` that it names, and where.
-    pub secrets: Vec<(RepoPath, (usize, usize))>,
-    /// Those of them that Compose reads as environment.
-    pub env_secrets: BTreeSet<RepoPath>,
-    /// What it has of secrets that stand in the repository.
-    pub exposed: Vec<ExposedAt>,
-    /// Its texts that hold a variable, and where.
-    pub variables: Vec<(String, (usize, usize))>,
-}
-
-/// What one compose file says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Scan {
-    /// Its services.
-    pub services: Vec<Service>,
-    /// Compose files that it extends or includes. Where there are any, the file counts whole.
-    pub follows: BTreeSet<Named>,
-    /// Those of them that it includes: their services are services of the project.
-    pub includes: BTreeSet<RepoPath>,
-    /// The whole file, for digests, where it follows others.
-    pub whole: Option<Value>,
-    /// What does not hold.
-    pub problems: Vec<Problem>,
-}
 
 /// Keys of a service that are understood. A key beyond these is refused: what is not understood cannot be judged.
 pub(super) const SERVICE_KEYS: &str = "\
@@ -119,13 +58,16 @@ pub fn scan(file: &RepoPath, project: Option<&RepoPath>, node: &Node) -> Scan {
     for (key, service) in node.get("services").map(Node::entries).unwrap_or_default() {
         services.extend(reader.service(key, service, node));
     }
-    if node.get("services").is_none_or(|services| services.entries().is_empty()) {
-        reader.problem(Code::ComposeInvalid, (node.line, node.column), "no services are defined", "define `services:`");
-    }
     inherit(&mut services);
+    for kind in KINDS {
+        for (key, definition) in node.get(kind).map(Node::entries).unwrap_or_default() {
+            let definition = reader.definition(kind, key, definition);
+            reader.scan.definitions.insert((kind, key.name.clone()), definition);
+        }
+    }
     let mut scan = reader.scan;
+    services.iter().for_each(|service| scan.refs.take(service.refs.clone()));
     scan.services = services;
-    scan.whole = (!scan.follows.is_empty()).then(|| node.to_json());
     scan
 }
 
@@ -203,20 +145,21 @@ impl Reader<'_> {
         below_secrets(node.text()?)
     }
 
-    fn follow(&mut self, node: &Node, what: &str, includes: bool) {
-        if let Some(path) = self.tracked(node, what) {
-            if includes {
-                self.scan.includes.insert(path.clone());
-            }
-            self.scan.follows.insert(Named { path, as_: Use::Rendered, at: (node.line, node.column) });
-        }
+    /// What is extended takes its relative paths from its own folder; what is included beside others, from the first one's.
+    fn follow(&mut self, node: &Node, what: &str, first: Option<&RepoPath>, includes: bool) -> Option<RepoPath> {
+        let path = self.tracked(node, what)?;
+        let project = first.unwrap_or(&path).parent();
+        self.scan.follows.insert(Follow { path: path.clone(), project, includes });
+        Some(path)
     }
 
     fn include(&mut self, top: &Node) {
         for item in top.get("include").map(Node::items).unwrap_or_default() {
             let paths = item.get("path").unwrap_or(item);
+            let mut first = None;
             for one in one_or_many(paths) {
-                self.follow(one, "the included file", true);
+                let path = self.follow(one, "the included file", first.as_ref(), true);
+                first = first.or(path);
             }
             for key in ["env_file", "project_directory"] {
                 if let Some(node) = item.get(key) {
@@ -236,7 +179,7 @@ impl Reader<'_> {
             has_image: node.get("image").is_some() || node.get("extends").is_some(),
             profiles: node.get("profiles").map(Node::items).unwrap_or_default().iter().filter_map(words).collect(),
             extends: None,
-            written: Value::Null,
+            refs: refs(node),
             files: BTreeSet::new(),
             binds: Vec::new(),
             doors: Vec::new(),
@@ -268,7 +211,7 @@ impl Reader<'_> {
         self.joins(node, top, &mut service);
         let extends = node.get("extends");
         match extends.and_then(|extends| extends.get("file")) {
-            Some(file) => self.follow(file, "the extended file", false),
+            Some(file) => drop(self.follow(file, "the extended file", None, false)),
             None => service.extends = extends.and_then(|extends| words(extends.get("service").unwrap_or(extends))),
         }
         for key in ["env_file", "label_file"] {
@@ -278,13 +221,13 @@ impl Reader<'_> {
                     service.env_secrets.insert(secret.clone());
                     service.secrets.push((secret, (file.line, file.column)));
                 } else if let Some(path) = self.tracked(file, &format!("the {key} of service {name}")) {
-                    service.files.insert(Named { path, as_: Use::Rendered, at: (file.line, file.column) });
+                    let optional = key == "env_file" && item.get("required").is_some_and(|node| is(node, "false"));
+                    let as_ = if optional { Use::Optional } else { Use::Rendered };
+                    service.files.insert(Named { path, as_, at: (file.line, file.column) });
                 }
             }
         }
         self.volumes(node, &mut service);
-        let uses = self.named(node, top, &mut service);
-        service.written = json!({"service": node.to_json(), "uses": uses});
         Some(service)
     }
 
@@ -302,7 +245,7 @@ impl Reader<'_> {
                         continue;
                     };
                     let target = item.get("target").and_then(Node::text).unwrap_or_default();
-                    (source.to_owned(), target.to_owned(), item.get("read_only").and_then(Node::text) != Some("true"))
+                    (source.to_owned(), target.to_owned(), !item.get("read_only").is_some_and(|node| is(node, "true")))
                 }
             };
             if let Some(secret) = below_secrets(&source) {
@@ -366,35 +309,27 @@ impl Reader<'_> {
         }
     }
 
-    /// The top-level definitions that a service names, for the digest; their files become the service's.
-    fn named(&mut self, node: &Node, top: &Node, service: &mut Service) -> BTreeMap<String, Value> {
-        let mut uses = BTreeMap::new();
-        for kind in ["volumes", "networks", "configs", "secrets"] {
-            let mut used = names(node.get(kind), kind);
-            // Who names no network is on this one.
-            if kind == "networks" && used.is_empty() && node.get("network_mode").is_none() {
-                used.insert("default".to_owned());
-            }
-            for name in used {
-                let Some(definition) = top.get(kind).and_then(|all| all.get(&name)) else {
-                    continue;
-                };
-                uses.insert(format!("{kind}/{name}"), definition.to_json());
-                variables(definition, &mut service.variables);
-                if kind == "secrets" {
-                    service.exposed.extend(self.exposed_secret(&name, definition));
-                }
-                let file = definition.get("file").filter(|_| matches!(kind, "configs" | "secrets"));
-                let Some(file) = file else { continue };
-                if let Some(secret) = self.secret(file) {
-                    service.secrets.push((secret, (file.line, file.column)));
-                } else if let Some(path) = self.tracked(file, &format!("the file of {kind}.{}", shown(&name))) {
-                    service.files.insert(Named { path, as_: Use::Read, at: (file.line, file.column) });
-                }
+    fn definition(&mut self, kind: Kind, key: &Key, node: &Node) -> Definition {
+        let before = self.scan.problems.len();
+        let exposed = if kind == "secrets" { self.exposed_secret(&key.name, node) } else { None };
+        let mut found = Definition { file: None, secret: None, exposed, variables: Vec::new(), problems: Vec::new() };
+        variables(node, &mut found.variables);
+        if let Some(file) = node.get("file").filter(|_| matches!(kind, "configs" | "secrets")) {
+            let at = (file.line, file.column);
+            if let Some(secret) = self.secret(file) {
+                found.secret = Some((secret, at));
+            } else if let Some(path) = self.tracked(file, &format!("the file of {kind}.{}", shown(&key.name))) {
+                found.file = Some(Named { path, as_: Use::Read, at });
             }
         }
-        uses
+        found.problems = self.scan.problems.split_off(before);
+        found
     }
+}
+
+/// Whether a value is that word, in whatever case: what Compose takes for a boolean.
+fn is(node: &Node, word: &str) -> bool {
+    node.text().is_some_and(|text| text.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -414,13 +349,16 @@ mod tests {
         );
         assert_eq!(scan.problems, []);
         let service = &scan.services[0];
+        assert_eq!(
+            scan.definitions[&("configs", "c".to_owned())].file.as_ref().unwrap().path.as_str(),
+            "compose/apps/c.json"
+        );
         let files: Vec<_> = service.files.iter().map(|named| (named.path.as_str(), named.as_)).collect();
         assert_eq!(
             files,
             [
                 ("compose/apps/a.env", Use::Rendered),
-                ("compose/apps/b.env", Use::Rendered),
-                ("compose/apps/c.json", Use::Read),
+                ("compose/apps/b.env", Use::Optional),
                 ("compose/apps/conf", Use::Mounted),
                 ("compose/apps/w", Use::Written),
             ]
@@ -429,8 +367,6 @@ mod tests {
         assert_eq!(secrets, ["s"]);
         assert_eq!(service.variables.len(), 1);
         assert_eq!(service.binds, [("/srv/a".to_owned(), true, (9, 9))]);
-        let uses = service.written["uses"].as_object().unwrap();
-        assert_eq!(uses.keys().collect::<Vec<_>>(), ["configs/c", "networks/proxy", "volumes/data"]);
     }
 
     #[test]
@@ -455,10 +391,27 @@ mod tests {
                     .replace("&a\n    ", "\n    image: x\n    ")
                     .replace("&a\ninclude", "{image: x}\ninclude"),
             );
-            let found = scan.problems.first().unwrap_or_else(|| panic!("{text}"));
+            let mut all = scan.problems.iter().chain(scan.definitions.values().flat_map(|one| &one.problems));
+            let found = all.next().unwrap_or_else(|| panic!("{text}"));
             assert_eq!(found.code, code, "{text}");
             assert!(found.line >= line, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_included_beside_others_takes_its_paths_from_the_first_ones_folder() {
+        let scan =
+            scanned("include: [{path: [sub/one.yaml, two.yaml]}, other/three.yaml]\nservices: {a: {image: x}}\n");
+        let follows: Vec<_> =
+            scan.follows.iter().map(|one| format!("{} {}", one.path, one.project.as_ref().unwrap())).collect();
+        assert_eq!(
+            follows,
+            [
+                "compose/apps/other/three.yaml compose/apps/other",
+                "compose/apps/sub/one.yaml compose/apps/sub",
+                "compose/apps/two.yaml compose/apps/sub",
+            ]
+        );
     }
 
     #[test]
@@ -467,10 +420,7 @@ mod tests {
             "services:\n  a: {extends: {service: b}}\n  b: {image: x, extends: c, environment: {B: 1}}\n  c: {extends: a, env_file: '${PLATFORM_SECRETS}/s', privileged: true}\n  d: {build: .}\n",
         );
         let [a, _, _, d] = scan.services.as_slice() else { panic!() };
-        assert!(a.written["extends b"].to_string().contains("environment"));
-        assert!(a.written["extends c"].is_object() && a.env_secrets.len() == 1 && a.doors.len() == 1);
+        assert!(a.env_secrets.len() == 1 && a.doors.len() == 1);
         assert!(a.has_image && !d.has_image);
-        let scan = scanned("services:\n  a: {image: x}\nnetworks: {default: {internal: true}}\n");
-        assert!(scan.services[0].written["uses"]["networks/default"].is_object());
     }
 }

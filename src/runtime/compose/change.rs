@@ -65,6 +65,8 @@ pub struct Changes {
     pub remove: Vec<String>,
     /// Keys of the networks that are made anew, with everything on them.
     pub networks: BTreeSet<String>,
+    /// Services that Compose would start as they are, and that must be made anew to start at all.
+    pub anew: Vec<String>,
 }
 
 /// Compares.
@@ -82,6 +84,9 @@ pub fn changes(wanted: &Wanted<'_>, seen: &Looked) -> Changes {
                 Action::Adopt | Action::Recreate | Action::Remove => Downtime::Restart,
             };
             let data = if risks.is_empty() { Data::None } else { Data::AtRisk };
+            if action == Action::Recreate && !wanted.left(service, &there, seen).is_empty() {
+                out.anew.push(name.clone());
+            }
             out.changes.push(Change { service: name.clone(), action, reasons, downtime, data });
             out.risks.extend(risks);
         }
@@ -211,6 +216,10 @@ impl Wanted<'_> {
             };
             return Some((action, reasons));
         }
+        let left = self.left(service, there, seen);
+        if !left.is_empty() {
+            return Some((Action::Recreate, left));
+        }
         if !networks.is_empty() {
             return Some((Action::Start, networks));
         }
@@ -229,6 +238,16 @@ impl Wanted<'_> {
         };
         let fallen = there.iter().find(|container| !stands(container))?;
         Some((Action::Start, vec![format!("state:{}", fallen.status)]))
+    }
+
+    /// Networks that were made again, or taken away, under containers that are made for them: those cannot be started any more.
+    fn left(&self, service: &Service, there: &[&Container], seen: &Looked) -> Vec<String> {
+        let gone = |key: &&String| {
+            let Some(network) = self.networks.get(*key) else { return false };
+            let id = seen.network(&network.name).map(|there| there.id.as_str());
+            there.iter().any(|container| container.misses(id))
+        };
+        service.networks.iter().filter(gone).map(|key| format!("network:{key}")).collect()
     }
 
     /// The contents that differ from what is mounted now, by their path in the repository.

@@ -86,6 +86,9 @@ pub struct Container {
     pub mounts: Option<Vec<Mount>>,
     /// Ports, as `6379/tcp` to those of the host.
     pub ports: Option<BTreeMap<String, Option<Vec<Published>>>>,
+    /// Ids of the networks that it is made for, and null at the end; empty for one that was never started.
+    #[serde(default)]
+    pub on: Vec<Option<String>>,
 }
 
 /// A label that is not there is null or an empty text, as the version of Docker's client has it.
@@ -116,6 +119,13 @@ impl Container {
             let port = |p: &'_ Published| p.host_port.parse().ok();
             outer.iter().flatten().filter_map(move |p| Some((protocol, p.host_ip.as_str(), port(p)?)))
         })
+    }
+
+    /// Whether it cannot be started as it is, because it is made for other networks than one with this id (`None`: one that is not there).
+    pub fn misses(&self, network: Option<&str>) -> bool {
+        let mut made_for = self.on.iter().flatten().peekable();
+        // It looks for its networks by name as long as it has no ids.
+        made_for.peek().is_some() && made_for.all(|id| !id.is_empty() && Some(id.as_str()) != network)
     }
 
     /// Whether it ended and will not be started again by the engine.

@@ -58,6 +58,8 @@ pub struct Subnet {
 /// A network that is there.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ThereNetwork {
+    /// Its id: another one when it was made again under the same name.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// Its driver.

@@ -15,7 +15,7 @@ shown=$!
 # Beside each container, what it has mounted of the host: where that really lies is asked below.
 container="$container"'{{range .Mounts}}{{if eq .Type "bind"}}{{printf "\nsource %s" .Source}}{{end}}{{end}}'
 volume='volume {"name":{{json .Name}},"driver":{{json .Driver}},"options":{{json .Options}},"labels":{{json .Labels}}}{{with index .Options "device"}}{{printf "\nsource %s" .}}{{end}}'
-network='network {"name":{{json .Name}},"driver":{{json .Driver}},"options":{{json .Options}},"internal":{{json .Internal}},"attachable":{{json .Attachable}},"ipv6":{{json .EnableIPv6}},"ipam":{{json .IPAM.Config}},"labels":{{json .Labels}},"attached":{{json .Containers}}}'
+network='network {"id":{{json .Id}},"name":{{json .Name}},"driver":{{json .Driver}},"options":{{json .Options}},"internal":{{json .Internal}},"attachable":{{json .Attachable}},"ipv6":{{json .EnableIPv6}},"ipam":{{json .IPAM.Config}},"labels":{{json .Labels}},"attached":{{json .Containers}}}'
 those() { # KIND FORMAT NAME…: a line for each that is there, and nothing else may go wrong
 	kind=$1 format=$2
 	shift 2

@@ -53,12 +53,16 @@ printf '%s\n' "$fence" >"$counter.tmp" && mv -T "$counter.tmp" "$counter" || res
 cp "$p/witness" "$root/witness.$run.tmp" && mv -T "$root/witness.$run.tmp" "$root/witness.json" || result 1 witness
 limit=3600
 # Docker's commands hold the lock with this shell: should it be killed, they still are at it. No container inherits it.
-up() {
-	set --
-	while IFS= read -r each; do set -- "$@" "$each"; done <"$p/changed"
+compose_up() { # LIST OPTION…: the services of a list
+	list=$1
+	shift
+	set -- "$@" --no-build --pull=never --no-deps --
+	while IFS= read -r each; do set -- "$@" "$each"; done <"$list"
 	# With every profile: one that is named may share the network of another, which then is needed as well.
-	[ "$#" -eq 0 ] || compose_ "$release/$folder" --env-file=/dev/null --profile='*' --file=- up -d --no-build --pull=never --no-deps -- "$@" \
-		<"$dir/final" >>"$dir/up" 2>&1
+	[ ! -s "$list" ] || compose_ "$release/$folder" --env-file=/dev/null --profile='*' --file=- up "$@" <"$dir/final" >>"$dir/up" 2>&1
+}
+up() { # What Compose would start as it is, although its network is another by now, is made anew first.
+	compose_up "$p/anew" --no-start --force-recreate && compose_up "$p/changed" -d
 }
 leftovers() { # what a kill in the middle of a recreation left: "<12 digits>_<name>", created and never started
 	docker_ ps -a --no-trunc --filter "label=com.docker.compose.project=$project" --filter status=created --format '{{.ID}} {{.Names}}' |

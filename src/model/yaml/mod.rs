@@ -1,17 +1,21 @@
 //! YAML: two readers, one answer. The only home of both.
 //!
-//! serde_saphyr, strict and on a budget, reads first and gives every message its line and column; serde_yaml reads the same text.
-//! A file that two independent parsers read differently is exactly the file not to act on.
+//! A strict reader on a budget (serde_saphyr for what has a type, its parser for a tree) reads first and gives every message its
+//! line and column; serde_yaml, which has another parser, reads the same text. A file that two independent parsers read differently
+//! is exactly the file not to act on.
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, MapAccess, SeqAccess, Visitor},
-};
+mod node;
+mod tree;
+
+use serde::{Serialize, de::DeserializeOwned};
 use serde_saphyr::{
-    Options, Spanned,
+    Options,
     budget::Budget,
     options::{DuplicateKeyPolicy, MergeKeyPolicy},
 };
+
+pub use self::node::{Key, Node, Value};
+use self::tree::Limits;
 
 /// Most bytes of one YAML file.
 pub const BYTES_MAX: usize = 1 << 20;
@@ -49,22 +53,17 @@ pub fn read<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, YamlErro
 /// # Errors
 /// As [`read`].
 pub fn outline(bytes: &[u8]) -> Result<Node, YamlError> {
-    parse_node(gate(bytes)?, strict_but_plain())
+    let text = gate(bytes)?;
+    tree::read(text, Limits { anchors: 0 }).map_err(|error| tab(text).unwrap_or(error))
 }
 
-/// Reads a compose file: anchors and merge keys are ordinary there, on a budget.
+/// Reads a compose file: anchors and merge keys are ordinary there, on a budget, and so are the tags `!reset` and `!override`.
 ///
 /// # Errors
 /// As [`read`].
 pub fn read_compose(bytes: &[u8]) -> Result<Node, YamlError> {
-    let mut options = strict_but_plain();
-    options.merge_keys = MergeKeyPolicy::Merge;
-    options.budget = Some(budget(1_000, 1_000));
-    parse_node(gate(bytes)?, options)
-}
-
-fn parse_node(text: &str, options: Options) -> Result<Node, YamlError> {
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| tab(text).unwrap_or_else(|| located(&error)))
+    let text = gate(bytes)?;
+    tree::read(text, Limits { anchors: 1_000 }).map_err(|error| tab(text).unwrap_or(error))
 }
 
 fn disagree(why: &str) -> YamlError {
@@ -130,200 +129,31 @@ const PLAIN: &[(&str, &str)] = &[
     ("breached: Documents", "the file holds more than one document"),
 ];
 
-fn budget(aliases: usize, anchors: usize) -> Budget {
+fn strict() -> Options {
     let mut budget = Budget::default();
-    budget.max_aliases = aliases;
-    budget.max_anchors = anchors;
-    budget.max_depth = 32;
-    budget.flow_nesting_limit = 32;
+    budget.max_aliases = 0;
+    budget.max_anchors = 0;
+    budget.max_depth = tree::DEPTH_MAX;
+    budget.flow_nesting_limit = tree::DEPTH_MAX;
     budget.max_documents = 1;
-    budget.max_nodes = 50_000;
+    budget.max_nodes = tree::NODES_MAX;
     budget.max_events = 200_000;
-    budget.max_total_scalar_bytes = 4 << 20;
-    budget.max_merge_keys = if anchors == 0 { 0 } else { 1_000 };
-    budget
-}
-
-fn strict_but_plain() -> Options {
+    budget.max_total_scalar_bytes = tree::TEXT_BYTES_MAX;
+    budget.max_merge_keys = 0;
     let mut options = Options::default();
-    options.budget = Some(budget(0, 0));
+    options.budget = Some(budget);
     options.duplicate_keys = DuplicateKeyPolicy::Error;
     options.merge_keys = MergeKeyPolicy::Error;
     options.strict_booleans = true;
     options.reject_unsupported_tags = true;
-    options
-}
-
-fn strict() -> Options {
-    let mut options = strict_but_plain();
     options.no_schema = true;
     options
-}
-
-/// A value of a YAML file and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column, from 1.
-    pub column: usize,
-    /// The value.
-    pub value: Value,
-}
-
-/// A value as it is written. Numbers and booleans are kept as text: nothing here computes with them, but `true` and `"true"` differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// Nothing.
-    Null,
-    /// A string.
-    Text(String),
-    /// A number or a boolean.
-    Plain(String),
-    /// A sequence.
-    List(Vec<Node>),
-    /// A mapping, in its order, each key with its place.
-    Map(Vec<(Key, Node)>),
-}
-
-/// A key of a mapping and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column, from 1.
-    pub column: usize,
-    /// The key.
-    pub name: String,
-}
-
-impl Node {
-    /// The value under a key of a mapping.
-    pub fn get(&self, name: &str) -> Option<&Self> {
-        self.entries().iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
-    }
-
-    /// The entries of a mapping; none for anything else.
-    pub fn entries(&self) -> &[(Key, Self)] {
-        match &self.value {
-            Value::Map(entries) => entries,
-            Value::Null | Value::Text(_) | Value::Plain(_) | Value::List(_) => &[],
-        }
-    }
-
-    /// The items of a sequence; none for anything else.
-    pub fn items(&self) -> &[Self] {
-        match &self.value {
-            Value::List(items) => items,
-            Value::Null | Value::Text(_) | Value::Plain(_) | Value::Map(_) => &[],
-        }
-    }
-
-    /// A scalar's text.
-    pub fn text(&self) -> Option<&str> {
-        match &self.value {
-            Value::Text(text) | Value::Plain(text) => Some(text),
-            Value::Null | Value::List(_) | Value::Map(_) => None,
-        }
-    }
-
-    /// The value as JSON, for digests: places are left out, and what is not a string is marked as such.
-    pub fn to_json(&self) -> serde_json::Value {
-        match &self.value {
-            Value::Null => serde_json::Value::Null,
-            Value::Text(text) => text.as_str().into(),
-            Value::Plain(text) => serde_json::json!({ "!": text }),
-            Value::List(items) => items.iter().map(Self::to_json).collect(),
-            Value::Map(entries) => {
-                let pairs = entries.iter().map(|(key, node)| (key.name.clone(), node.to_json()));
-                serde_json::Value::Object(pairs.collect())
-            }
-        }
-    }
-
-    /// Where the value at a path of keys and indices stands, or the nearest value above it.
-    pub fn place(&self, path: &[&str]) -> (usize, usize) {
-        let Some((first, rest)) = path.split_first() else {
-            return (self.line, self.column);
-        };
-        if let Some((key, node)) = self.entries().iter().find(|(key, _)| key.name == *first) {
-            return if rest.is_empty() { (key.line, key.column) } else { node.place(rest) };
-        }
-        match first.parse::<usize>().ok().and_then(|at| self.items().get(at)) {
-            Some(node) => node.place(rest),
-            None => (self.line, self.column),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Value>::deserialize(from)?;
-        let (line, column) = place_of(&spanned.referenced);
-        Ok(Self { line, column, value: spanned.value })
-    }
-}
-
-fn place_of(at: &serde_saphyr::Location) -> (usize, usize) {
-    let number = |n: u64| usize::try_from(n).unwrap_or(0);
-    (number(at.line()), number(at.column()))
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Any)
-    }
-}
-
-struct Any;
-
-impl<'de> Visitor<'de> for Any {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a YAML value")
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Plain(value.to_string()))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Plain(value.to_string()))
-    }
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Plain(value.to_string()))
-    }
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Plain(value.to_string()))
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Text(value.to_owned()))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Value::List(items))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(key) = map.next_key::<Spanned<String>>()? {
-            let (line, column) = place_of(&key.referenced);
-            entries.push((Key { line, column, name: key.value }, map.next_value()?));
-        }
-        Ok(Value::Map(entries))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Deserialize;
     use std::collections::BTreeMap;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
