@@ -16,7 +16,7 @@ use platformctl::{
         refresh::{World, refresh},
         validate::validate,
     },
-    io::{env::Env, local::Local, ssh::Ssh},
+    io::{env::Env, local::Local, remote::GitRemote, ssh::Ssh},
     model::{digest::Digest, names::Destination},
     port::{Answer, Host, Input, Member, Reply, Script},
     runtime::{compose, doctor, files},
@@ -821,5 +821,8 @@ fn ssh_is_given_no_option_from_outside() {
         let at = words.iter().position(|word| *word == destination).unwrap();
         assert_eq!(words[at - 1], "--", "{words:?}");
         assert!(destination.parse::<Destination>().is_err());
+        for (remote, base) in [(destination, "main"), ("origin", destination)] {
+            assert!(GitRemote::new(dir.path().to_owned(), remote, base, &env).is_err());
+        }
     }
 }
