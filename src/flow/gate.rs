@@ -15,7 +15,7 @@ use crate::{
         refusal::{Code, Refusal},
         text::{shown, yaml_quoted},
     },
-    runtime::files::Live,
+    runtime::{files::Live, shell::word},
 };
 
 /// One line of the gate's list.
@@ -178,7 +178,10 @@ fn place(plan: &Plan, list: &mut List) {
         Refusal::new(
             Code::AlreadyRunningElsewhere,
             format!("{root}/live/{module} is there and is not platformctl's"),
-            format!("look at it, then move it away: mv {root}/live/{module} {root}/live/{module}.old"),
+            format!(
+                "look at it, then move it away: mv {live} {live}.old",
+                live = word(&format!("{root}/live/{module}"))
+            ),
         )
     });
     list.ask("place", json!({"foreign": foreign}), refusal);
@@ -186,7 +189,7 @@ fn place(plan: &Plan, list: &mut List) {
         Refusal::new(
             Code::HostUnfit,
             format!("{root} may not be written to"),
-            format!("on the host: install -d -o \"$USER\" {root}"),
+            format!("on the host: install -d -o \"$USER\" {}", word(root.as_str())),
         )
     });
     list.ask("root", json!({"writable": plan.observed.ground.writable}), refusal);

@@ -16,8 +16,8 @@ use platformctl::{
         refresh::{World, refresh},
         validate::validate,
     },
-    io::{local::Local, ssh::Ssh},
-    model::digest::Digest,
+    io::{env::Env, local::Local, remote::GitRemote, ssh::Ssh},
+    model::{digest::Digest, names::Destination},
     port::{Answer, Host, Input, Member, Reply, Script},
     runtime::{compose, doctor, files},
 };
@@ -775,4 +775,54 @@ next: review and merge PR #1
 
 "#]]
     );
+}
+
+/// Attack: a path in a compose file, or a label of a container, holds a command, and a person pastes the fix that is printed.
+/// Defence: what comes from outside is one quoted word in a printed command.
+#[test]
+fn what_is_pasted_holds_no_command_of_others() {
+    let stack = Stack::new();
+    let evil = "x; touch /tmp/zq7";
+    let labels = ["dev.platformctl.module=app".to_owned(), format!("dev.platformctl.root={}", stack.root().display())];
+    let project = format!("com.docker.compose.project={evil}");
+    let id = docker(&["run", "-d", "--rm", "-l", &labels[0], "-l", &labels[1], "-l", &project, "local/busybox:1"]);
+    stack.change(1, |stack| stack.compose(&[("app", &format!("volumes: ['/srv/{evil}:/x']"))]));
+    let planned = stack.json(1, "plan app");
+    docker(&["rm", "-f", &id]);
+    let fixes: Vec<&str> =
+        planned["refusals"].as_array().unwrap().iter().map(|refusal| refusal["fix"].as_str().unwrap()).collect();
+    for command in [format!("docker compose --project-name='{evil}' down"), format!("mkdir -p '/srv/{evil}' (")] {
+        assert!(fixes.iter().any(|fix| fix.contains(&command)), "{command}: {fixes:#?}");
+    }
+}
+
+/// Attack: the destination of a host is an option of ssh.
+/// Defence: the policy refuses it, and ssh is given it behind `--` all the same.
+#[test]
+fn ssh_is_given_no_option_from_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log").display().to_string();
+    let ssh = dir.path().join("ssh");
+    fs::write(&ssh, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >>{log}\nexit 255\n")).unwrap();
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    let vars = [
+        ("PATH", path),
+        ("HOME", dir.path().display().to_string()),
+        ("TMPDIR", std::env::temp_dir().display().to_string()),
+    ];
+    let env = Env::of(vars.map(|(name, value)| (name.into(), value.into())), dir.path().to_owned());
+    for destination in ["-oProxyCommand=touch zq7", "--zq7"] {
+        fs::write(&log, "").unwrap();
+        let host = Ssh::new(destination, &[], &env);
+        assert!(host.run(&doctor::HELLO, &[], Input::Nothing).is_err());
+        let words = fs::read_to_string(&log).unwrap();
+        let words: Vec<&str> = words.lines().collect();
+        let at = words.iter().position(|word| *word == destination).unwrap();
+        assert_eq!(words[at - 1], "--", "{words:?}");
+        assert!(destination.parse::<Destination>().is_err());
+        for (remote, base) in [(destination, "main"), ("origin", destination)] {
+            assert!(GitRemote::new(dir.path().to_owned(), remote, base, &env).is_err());
+        }
+    }
 }

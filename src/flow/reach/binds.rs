@@ -3,12 +3,15 @@
 use serde_json::json;
 
 use super::{Answered, Reach};
-use crate::model::{
-    path::RepoPath,
-    projection::Bind,
-    refusal::{Code, Refusal},
-    sacred,
-    text::shown,
+use crate::{
+    model::{
+        path::RepoPath,
+        projection::Bind,
+        refusal::{Code, Refusal},
+        sacred,
+        text::shown,
+    },
+    runtime::shell::word,
 };
 
 /// A folder or file of the host in some container.
@@ -78,7 +81,7 @@ impl Reach<'_> {
             return Some(Refusal::new(
                 Code::BindMissing,
                 format!("{place}: {source} is not on the host: the engine would make an empty folder of it"),
-                format!("on the host: mkdir -p {source} (or correct the path)"),
+                format!("on the host: mkdir -p {} (or correct the path)", word(&source)),
             ));
         };
         self.real(bind, &real, place)

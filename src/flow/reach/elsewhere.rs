@@ -12,7 +12,10 @@ use crate::{
         refusal::{Code, Refusal},
         text::shown,
     },
-    runtime::compose::{container::Container, look::Listens},
+    runtime::{
+        compose::{container::Container, look::Listens},
+        shell::word,
+    },
 };
 
 impl Reach<'_> {
@@ -34,7 +37,7 @@ impl Reach<'_> {
                 Refusal::new(
                     Code::AlreadyRunningElsewhere,
                     format!("{}: {what} is the container {other}'s", shown(name)),
-                    format!("if it should go, on the host: docker rm -f {other}; else change the service"),
+                    format!("if it should go, on the host: docker rm -f -- {}; else change the service", word(&other)),
                 )
             };
             for other in &others {
@@ -80,7 +83,10 @@ impl Reach<'_> {
             refusals.push(Refusal::new(
                 Code::AlreadyRunningElsewhere,
                 format!("{module} runs in the compose project {project} and would run a second time in {own}, without its data"),
-                format!("keep the project's name, or end the old one on the host: docker compose -p {project} down"),
+                format!(
+                    "keep the project's name, or end the old one on the host: docker compose --project-name={} down",
+                    word(&project)
+                ),
             ));
         }
         ("elsewhere", json!({"containers": self.looked.containers.len()}), refusals)

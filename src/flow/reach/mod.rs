@@ -25,6 +25,7 @@ use crate::{
         overlay::Overlay,
         render::{Rendered, SecretTrouble},
     },
+    runtime::shell::word,
 };
 
 /// One question of the gate: its name, what the answer rests on, and every reason against.
@@ -111,7 +112,7 @@ fn engine(plan: &Plan, rendered: &Rendered) -> Answered {
 
 fn secrets(plan: &Plan, rendered: &Rendered) -> Answered {
     let root = &plan.bound.host.root;
-    let place = |file: &str| format!("{root}/secrets/{}", shown(file));
+    let place = |file: &str| word(&format!("{root}/secrets/{}", shown(file)));
     let refusals = rendered.secrets.iter().map(|trouble| {
         let fix = match trouble {
             SecretTrouble::Missing(file) => {
@@ -135,7 +136,7 @@ fn images(rendered: &Rendered) -> Answered {
         Refusal::new(
             Code::ImageMissing,
             format!("the image {} is not on the host and cannot be pulled", shown(image)),
-            format!("see that it exists and that the host may pull it: docker pull {}", shown(image)),
+            format!("see that it exists and that the host may pull it: docker pull {}", word(&shown(image))),
         )
     });
     ("images", json!({"missing": missing}), refusals.collect())
@@ -197,7 +198,7 @@ impl Reach<'_> {
                 refusals.push(Refusal::new(
                     Code::BindMissing,
                     format!("the external network {name} is not on the host"),
-                    format!("on the host: docker network create {name}"),
+                    format!("on the host: docker network create {}", word(&name)),
                 ));
             }
         }
@@ -288,7 +289,10 @@ impl Reach<'_> {
                 Refusal::new(
                     Code::DataAtRisk,
                     format!("the volume {name} on the host has another driver or other options, and Compose changes no volume"),
-                    format!("give the new one another name; or save the data, and on the host: docker volume rm {name}"),
+                    format!(
+                        "give the new one another name; or save the data, and on the host: docker volume rm {}",
+                        word(&name)
+                    ),
                 )
             })
         })

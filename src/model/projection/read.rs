@@ -334,7 +334,8 @@ mod tests {
     fn model(web: &Value) -> Value {
         let mut service = json!({"image": "x", "command": null, "entrypoint": null});
         service.as_object_mut().unwrap().extend(web.as_object().unwrap().clone());
-        json!({"name": "apps", "services": {"web": service, "other": {"strange": 1}}, "x-a": 1.5})
+        let networks = json!({"-n": {"name": "n"}, "named": {"name": "-x"}, "plain": {"name": "p"}});
+        json!({"name": "apps", "services": {"web": service, "other": {"strange": 1}}, "networks": networks, "x-a": 1.5})
     }
 
     fn projected(web: &Value) -> Projection {
@@ -387,6 +388,15 @@ mod tests {
                 "services.web.volumes.bind.propagation",
             ),
             (json!({"deploy": {"mode": "global"}}), "services.web.deploy.mode: global"),
+            (json!({"image": "--help"}), "services.web.image: --help"),
+            (json!({"container_name": "-x"}), "services.web.container_name: -x"),
+            (json!({"networks": {"-n": null}}), "networks: -n"),
+            (json!({"networks": {"named": null}}), "networks.named.name: -x"),
+            (json!({"networks": {"plain": {"strange": 1}}}), "services.web.networks.plain.strange"),
+            (
+                json!({"volumes": [{"type": "tmpfs", "target": "/x", "tmpfs": {"strange": 1}}]}),
+                "services.web.volumes.tmpfs.strange",
+            ),
         ] {
             assert_eq!(projected(&web).unknown, [at]);
         }

@@ -135,3 +135,24 @@ impl Container {
         matches!(self.status.as_str(), "exited" | "dead") && !again
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attack: a host answers that a container has the id `-f` or `--volumes`, and it is handed to `docker rm` in the next run.
+    /// Defence: an id is 64 hexadecimal digits, or the answer makes no sense.
+    #[test]
+    fn an_id_is_no_option() {
+        let line = |id: &str| {
+            format!(
+                r#"{{"id":"{id}","name":"/a","image":"i","image_name":"x","status":"running","exit":0,"started":"t","health":null,"restarts":0,
+                "restart":"","project":null,"service":null,"hash":null,"oneoff":null,"module":null,"root":null,"named":null,"mounts":null,"ports":null}}"#
+            )
+        };
+        assert!(Container::parse(&line(&"a".repeat(64))).is_some());
+        for bad in ["", "-f", "--volumes", "abc", &"g".repeat(64)] {
+            assert!(Container::parse(&line(bad)).is_none(), "{bad}");
+        }
+    }
+}
