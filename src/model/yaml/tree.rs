@@ -54,6 +54,7 @@ pub(super) fn read(text: &str, limits: Limits) -> Result<Node, YamlError> {
 fn options() -> Options {
     let mut options = Options::default();
     options.disallow_directives = true;
+    options.block_scalar_eof_without_line_feed = true;
     options.flow_nesting_limit = DEPTH_MAX;
     options.block_nesting_limit = DEPTH_MAX;
     options
@@ -421,6 +422,9 @@ mod tests {
         for text in ["a: !!binary aGk=\n", "a: !<tag:x> 1\n"] {
             assert!(tree(text).is_err(), "{text:?}");
         }
+        // One parser sees a text of one line here, the other an empty one and a comment.
+        assert!(tree("|\n#: x\n").unwrap_err().message.contains("two YAML readers disagree"));
+        assert_eq!(tree("a: |\n  x").unwrap().get("a").unwrap().text(), Some("x"), "as Compose's reader has it");
         let many: String = (0..12).map(|n| format!("a{n}: &a{n} 1\n")).collect();
         assert!(tree(&many).is_err());
     }
