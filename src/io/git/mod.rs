@@ -10,6 +10,7 @@ pub mod interrupt;
 mod known;
 mod loose;
 mod merge;
+mod person;
 mod refs;
 mod source;
 mod write;
