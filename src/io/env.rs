@@ -43,6 +43,9 @@ const ALLOWED: &[&str] = &[
     "GIT_COMMITTER_EMAIL",
 ];
 
+/// What every child of ours has.
+const FIXED: [(&str, &str); 3] = [("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")];
+
 /// What was there when the program began.
 #[derive(Debug, Clone, Default)]
 pub struct Env {
@@ -86,7 +89,17 @@ impl Env {
             ALLOWED.contains(&name) || name.starts_with("GIT_CONFIG_")
         });
         command.envs(inherited);
-        command.envs([("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")]);
+        command.envs(FIXED);
+        command
+    }
+
+    /// A git that computes, in `dir`: nothing that anybody set reaches it, no file outside of what it is given, no replaced object.
+    pub(super) fn computing(&self, program: &str, dir: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(dir).envs(FIXED);
+        command.envs(self.vars.iter().filter(|(name, _)| name.to_str() == Some("PATH")));
+        command.envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_ATTR_NOSYSTEM", "1")]);
+        command.env("GIT_NO_REPLACE_OBJECTS", "1");
         command
     }
 }

@@ -27,3 +27,4 @@ mod runs;
 mod ssh;
 mod support;
 mod sweep;
+mod trust;

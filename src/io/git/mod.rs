@@ -2,6 +2,7 @@
 //!
 //! Replace refs are ignored and every object is re-hashed when it is read: neither gix nor `git cat-file` does either by itself.
 
+mod attributes;
 pub mod branch;
 mod checkout;
 mod commit;
@@ -45,6 +46,10 @@ pub struct Git {
     env: Env,
 }
 
+/// All the configuration that merges have, in gix and in git. A commit-graph is a file of this clone that nothing re-hashes.
+const SETTINGS: &[(&str, &str)] =
+    &[("core.bare", "true"), ("core.commitGraph", "false"), ("merge.renames", "true"), ("diff.algorithm", "histogram")];
+
 /// Turns an error of gix into one of ours; `what` is the fragment that says what could not be done.
 fn failed<E: Into<Box<dyn Error + Send + Sync>>>(what: impl Into<String>) -> impl FnOnce(E) -> PortError {
     let what = what.into();
@@ -75,6 +80,21 @@ fn ours(id: impl AsRef<gix::oid>) -> Answer<Oid> {
     bytes.try_into().map(Oid::from_bytes).map_err(|_| unsupported("sha256 objects"))
 }
 
+/// The same repository without any configuration but this, and with a memory for new objects: its decisions rest on objects alone.
+fn isolated(common_dir: &Path) -> Answer<gix::Repository> {
+    let what = || failed("could not open the repository a second time");
+    let options = gix::open::Options::isolated().open_path_as_is(true).with(gix::sec::Trust::Full);
+    let mut view = gix::open_opts(common_dir, options.config_overrides(["core.bare=true"])).map_err(what())?;
+    // Isolated is not enough: the clone's own file was read, with its merge drivers and attribute files.
+    let mut settings = view.config_snapshot_mut();
+    *settings = gix::config::File::new(gix::config::file::Metadata::api());
+    for (key, value) in SETTINGS {
+        settings.set_raw_value(*key, *value).map_err(what())?;
+    }
+    settings.commit().map_err(what())?;
+    Ok(view.with_object_memory())
+}
+
 impl Git {
     /// Finds the repository that `start` lies in. `remote` names the private refs, `refs/platformctl/<remote>/…`.
     ///
@@ -97,15 +117,8 @@ impl Git {
         if storage.is_some_and(|name| name.as_slice() != b"files") {
             return Err(unsupported("the reftable ref backend"));
         }
-        let options = gix::open::Options::isolated().open_path_as_is(true).config_overrides([
-            "core.bare=true",
-            "merge.renames=true",
-            "diff.algorithm=histogram",
-        ]);
-        let mut view = gix::open_opts(repo.common_dir(), options)
-            .map_err(failed("could not open the repository a second time"))?
-            .with_object_memory();
         let mut repo = repo;
+        let mut view = isolated(repo.common_dir())?;
         for each in [&mut repo, &mut view] {
             each.objects.ignore_replacements = true;
             each.object_cache_size_if_unset(4 << 20);
