@@ -46,6 +46,28 @@ const ALLOWED: &[&str] = &[
 /// What every child of ours has.
 const FIXED: [(&str, &str); 3] = [("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")];
 
+/// Names that lead git to another repository, index, object database or server side than the one it is given
+/// (`git rev-parse --local-env-vars`). What the user configures by `GIT_CONFIG_*` stays.
+const REDIRECTING: &[&str] = &[
+    "GIT_DIR",
+    "GIT_COMMON_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_ATTR_SOURCE",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_CURL_VERBOSE",
+];
+
 /// What was there when the program began.
 #[derive(Debug, Clone, Default)]
 pub struct Env {
@@ -89,6 +111,20 @@ impl Env {
             ALLOWED.contains(&name) || name.starts_with("GIT_CONFIG_")
         });
         command.envs(inherited);
+        command.envs(FIXED);
+        command
+    }
+
+    /// A git that transfers: it gets the user's own variables, which his credential helper, askpass or ssh command may need, and of
+    /// git's none that leads it elsewhere. Traces are for the user's files: what git prints is read here.
+    pub(super) fn transfer(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(&self.cwd);
+        command.envs(self.vars.iter().filter(|(name, value)| {
+            let name = name.to_str().unwrap_or_default();
+            let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
+            !REDIRECTING.contains(&name) && !printed
+        }));
         command.envs(FIXED);
         command
     }

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod clock;
 pub mod env;
+mod faults;
 pub mod file;
 mod framed;
 pub mod git;

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::Path,
+    process::{Command, Output},
     sync::atomic::{AtomicI64, Ordering},
 };
 
@@ -11,8 +12,31 @@ use platformctl::{
     model::ids::Oid,
     port::{Merge, Merger, Source as _},
 };
+use snapbox::{assert_data_eq, str};
 
 use crate::support::{repo::Repo, site::Site};
+
+fn root() -> bool {
+    String::from_utf8(Command::new("id").arg("-u").output().unwrap().stdout).unwrap().trim() == "0"
+}
+
+fn sh(script: &str, args: &[&Path]) -> Output {
+    Command::new("sh").args(["-ec", script, "sh"]).args(args).output().unwrap()
+}
+
+/// Gives a folder to another account. Only root can; others let git assume that it is another's, which is what git's own tests do.
+fn give_away(dir: &Path) -> Vec<(&'static str, &'static str)> {
+    if !root() {
+        return vec![("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")];
+    }
+    assert!(sh("chown -R 65534:65534 \"$1\"", &[dir]).status.success());
+    Vec::new()
+}
+
+/// An ending on one line: where lines break depends on how long the folders' names are.
+fn one_line(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
 
 impl Site {
     fn with(&self, dir: &Path, args: &str, vars: &[(&str, &str)]) -> String {
@@ -23,6 +47,178 @@ impl Site {
         let output = self.binary(dir, minutes, &args).envs(vars.iter().copied()).output().unwrap();
         self.told(&output)
     }
+
+    fn global(&self, text: &str) {
+        fs::write(self.repo.path("home/.gitconfig"), text).unwrap();
+    }
+}
+
+/// Plants what runs when somebody fetches in a clone.
+fn plant(repo: &Repo, git_dir: &str) {
+    let upload = repo.trap("upload", "exec git-upload-pack \"$@\"");
+    let hook = repo.trap("hook", "cat >/dev/null");
+    repo.git_in(git_dir, &["config", "remote.origin.uploadpack", &upload]);
+    fs::create_dir_all(repo.path(git_dir).join("hooks")).unwrap();
+    fs::copy(hook, repo.path(git_dir).join("hooks/reference-transaction")).unwrap();
+}
+
+/// Attack: another account plants a hook and an upload program in its clone and waits until an operator looks at it.
+/// Defence: a clone that git does not trust is refused before anything in it is read or run.
+#[test]
+fn a_clone_of_another_account_runs_nothing() {
+    let site = Site::new();
+    plant(&site.repo, "work/.git");
+    site.repo.git_in(".", &["clone", "-q", "--bare", "remote.git", "bare.git"]);
+    plant(&site.repo, "bare.git");
+    let (work, bare) = (site.repo.work(), site.repo.path("bare.git"));
+    let vars = [give_away(&work), give_away(&bare)].concat();
+    // Its own configuration is not asked whether it may be trusted.
+    fs::write(
+        work.join(".git/config"),
+        fs::read_to_string(work.join(".git/config")).unwrap() + "[safe]\n\tdirectory = *\n",
+    )
+    .unwrap();
+    assert_eq!(
+        one_line(&site.with(&work, "state fetch", &vars)),
+        "exit 2 USAGE foreign_repository (2). Nothing was changed. git does not trust the repository at <dir>/work: it belongs to \
+         another account (dubious ownership) fix: git config --global --add safe.directory <dir>/work"
+    );
+    let below = site.with(&work.join("modules/site"), "status", &vars);
+    assert!(below.starts_with("exit 2\nUSAGE foreign_repository"), "{below}");
+    let named = site.with(&site.repo.path(""), "-C work pending", &vars);
+    assert!(named.starts_with("exit 2\nUSAGE foreign_repository"), "{named}");
+    let of_bare = site.with(&bare, "state fetch", &vars);
+    assert!(of_bare.ends_with("fix: git config --global --add safe.directory <dir>/bare.git\n"), "{of_bare}");
+    assert_eq!(site.repo.sprung(), "", "nothing ran");
+    // Trusted as git trusts it: what counts for git counts here, and then its settings are used.
+    let dir = |path: &Path| path.display().to_string();
+    site.global(&format!("[safe]\n\tdirectory = {}\n\tdirectory = {}\n", dir(&work), dir(&bare)));
+    let remote = [("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory"), ("GIT_CONFIG_VALUE_0", "*")];
+    let vars: Vec<_> = if vars.is_empty() { vars } else { [vars, remote.to_vec()].concat() };
+    for dir in [&work, &bare] {
+        let trusted = site.with(dir, "state fetch", &vars);
+        assert!(trusted.starts_with("exit 0\n"), "{trusted}");
+        assert!(site.repo.sprung().contains("upload"));
+    }
+    // An empty value takes back what stood before it.
+    site.global("[safe]\n\tdirectory = *\n\tdirectory =\n");
+    let reset = site.with(&work, "status", &vars[..usize::from(!vars.is_empty())]);
+    assert!(reset.starts_with("exit 2\nUSAGE foreign_repository"), "{reset}");
+}
+
+/// Attack: a linked work tree is one's own, but the repository behind it, with its hooks and settings, is another account's.
+/// Defence: the common folder is judged like the rest.
+#[test]
+fn a_linked_work_tree_of_another_accounts_repository_is_refused() {
+    let site = Site::new();
+    site.repo.git(&["worktree", "add", "-q", "--detach", "../linked", "main"]);
+    plant(&site.repo, "work/.git");
+    let linked = site.repo.path("linked");
+    let own = site.with(&linked, "state fetch", &[]);
+    assert!(own.starts_with("exit 0\n"), "{own}");
+    assert!(site.repo.sprung().contains("upload"));
+    if !root() {
+        return;
+    }
+    give_away(&site.repo.work());
+    assert!(sh("chown -R 0:0 \"$1\"", &[&site.repo.work().join(".git/worktrees")]).status.success());
+    let refused = site.with(&linked, "state fetch", &[]);
+    assert!(refused.starts_with("exit 2\nUSAGE foreign_repository"), "{refused}");
+    assert_eq!(site.repo.sprung(), "");
+    site.global(&format!("[safe]\n\tdirectory = {}\n", site.repo.work().join(".git").display()));
+    let trusted = site.with(&linked, "state fetch", &[]);
+    assert!(trusted.starts_with("exit 0\n"), "{trusted}");
+}
+
+/// Attack: a pull request adds a folder that has the form of a bare repository with settings of its own.
+/// Defence: a bare repository that another one tracks is content, and is not opened.
+#[test]
+fn a_bare_repository_that_a_commit_brought_is_not_opened() {
+    let site = Site::new();
+    let repo = &site.repo;
+    repo.git_in(".", &["clone", "-q", "--bare", "remote.git", "work/tools"]);
+    let tools = repo.work().join("tools");
+    plant(repo, "work/tools");
+    let own = site.with(&tools, "state fetch", &[]);
+    assert!(own.starts_with("exit 0\n"), "an untracked one is one's own: {own}");
+    assert!(repo.sprung().contains("upload"));
+    repo.git(&["add", "-f", "tools/HEAD", "tools/config"]);
+    repo.git(&["commit", "-q", "-m", "tools"]);
+    assert_eq!(
+        one_line(&site.with(&tools, "state fetch", &[])),
+        "exit 2 USAGE foreign_repository (2). Nothing was changed. <dir>/work/tools has the form of a bare repository, but it is \
+         content that <dir>/work tracks fix: cd <dir>/work"
+    );
+    assert_eq!(repo.sprung(), "");
+}
+
+/// Each kind that is not supported has its own name and its own cure.
+#[test]
+fn what_is_not_supported_is_named() {
+    let repo = Repo::new();
+    let opened = |dir: &Path| match Git::open(dir, "origin", &repo.env()) {
+        Ok(_) => "opened".to_owned(),
+        Err(error) => format!("{}: {error}\n  {}", error.code.slug(), error.fix),
+    };
+    let mut said = String::new();
+    repo.git_in(".", &["init", "-q", "--object-format=sha256", "sha256"]);
+    said += &format!("sha256\n{}\n", opened(&repo.path("sha256")));
+    repo.git_in("remote.git", &["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", repo.path("remote.git").display());
+    repo.git_in(".", &["clone", "-q", "--filter=blob:none", &url, "partial"]);
+    said += &format!("partial\n{}\n", opened(&repo.path("partial")));
+    let config = repo.work().join(".git/config");
+    let plain = fs::read_to_string(&config).unwrap();
+    for (version, line) in [
+        ("1", "refStorage = reftable"),
+        ("1", "refStorage = files"),
+        ("1", "objectFormat = sha1\n\tnoop = 1\n\tworktreeConfig = true\n\tpreciousObjects = true"),
+        ("1", "compatObjectFormat = sha256"),
+        ("1", "brandNew = 1"),
+        ("1", "partialClone = origin"),
+        ("2", "noop = 1"),
+    ] {
+        let text = plain.replace("repositoryformatversion = 0", &format!("repositoryformatversion = {version}"));
+        fs::write(&config, format!("{text}[extensions]\n\t{line}\n")).unwrap();
+        said += &format!("{version} {line}\n{}\n", opened(&repo.work()));
+    }
+    fs::write(&config, "[core\n").unwrap();
+    let broken = opened(&repo.work());
+    assert!(broken.starts_with("unsupported_repository: the configuration of the repository, "), "{broken}");
+    assert_data_eq!(
+        said,
+        str![[r#"
+sha256
+unsupported_repository: this repository has sha256 objects; that is not supported
+  make it anew with sha1 objects, here and on the server: git init --object-format=sha1
+partial
+unsupported_repository: this repository is a partial clone, without objects that a decision may need; that is not supported
+  git clone "$(git remote get-url origin)" fresh
+1 refStorage = reftable
+unsupported_repository: this repository has the reftable ref backend; that is not supported
+  git clone --ref-format=files "$(git remote get-url origin)" fresh
+1 refStorage = files
+opened
+1 objectFormat = sha1
+	noop = 1
+	worktreeConfig = true
+	preciousObjects = true
+opened
+1 compatObjectFormat = sha256
+unsupported_repository: this repository has the extension extensions.compatobjectformat, which is not known here; that is not supported
+  git clone --ref-format=files "$(git remote get-url origin)" fresh
+1 brandNew = 1
+unsupported_repository: this repository has the extension extensions.brandnew, which is not known here; that is not supported
+  git clone --ref-format=files "$(git remote get-url origin)" fresh
+1 partialClone = origin
+unsupported_repository: this repository is a partial clone, without objects that a decision may need; that is not supported
+  git clone "$(git remote get-url origin)" fresh
+2 noop = 1
+unsupported_repository: this repository has repository format version 2; that is not supported
+  git clone --ref-format=files "$(git remote get-url origin)" fresh
+
+"#]]
+    );
 }
 
 /// What both mergers say of a merge and of a replay.
@@ -150,4 +346,102 @@ fn an_evil_merge_stays_one_whatever_the_environment_says() {
     ];
     let said = site.with(&repo.work(), "plan site --pr 2", &vars);
     assert!(said.contains("evil_merge"), "{said}");
+}
+
+/// A name that git would clean is the same in the event and in the commit: the record holds.
+#[test]
+fn a_name_that_needs_cleaning_makes_a_record_that_holds() {
+    let site = Site::new();
+    let names = [("Ola <ops>", "ola@example.org "), ("\tOla\tNordmann,\n", "<ola@example.org>"), ("  \"Ola\"  ", "")];
+    for (at, (name, email)) in names.into_iter().enumerate() {
+        let n = u64::try_from(at).unwrap() + 1;
+        if n > 1 {
+            site.change(n, &format!("{n}\n"));
+        }
+        // Without a mail of the environment git takes the configured one.
+        site.repo.git(&["config", "user.email", "  ola@example.org,"]);
+        let vars = [("GIT_AUTHOR_NAME", name), ("GIT_AUTHOR_EMAIL", email)];
+        let said = site.with(&site.repo.work(), &format!("apply site --pr {n}"), &vars);
+        assert!(said.starts_with("exit 0\n"), "{name:?}: {said}");
+    }
+    let said = site.with(&site.repo.work(), "verify", &[]);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    let authors = site.repo.git(&["log", "--reverse", "--format=%an <%ae>", "refs/platform/state"]);
+    let mut authors: Vec<&str> = authors.lines().collect();
+    authors.dedup();
+    assert_eq!(authors, ["Ola ops <ola@example.org>", "Ola Nordmann <ola@example.org>", "Ola <ola@example.org>"]);
+    // As git itself writes them.
+    for (name, expected) in [("Ola <ops>", "Ola ops"), ("  \"Ola\"  ", "Ola")] {
+        let ident = Command::new("git")
+            .env_clear()
+            .envs([
+                ("PATH", std::env::var("PATH").unwrap().as_str()),
+                ("GIT_AUTHOR_NAME", name),
+                ("GIT_AUTHOR_EMAIL", "x"),
+            ])
+            .args(["var", "GIT_AUTHOR_IDENT"])
+            .output()
+            .unwrap();
+        assert!(String::from_utf8(ident.stdout).unwrap().starts_with(&format!("{expected} <x> ")));
+    }
+}
+
+/// A disk that is full, and one that cannot be written, are what is said.
+#[test]
+fn a_full_and_a_read_only_disk_are_named() {
+    if !root() {
+        return;
+    }
+    let site = Site::new();
+    let git_dir = site.repo.work().join(".git");
+    // In a mount namespace of its own: nothing of it is left.
+    let within = |mount: &str, args: &str| {
+        let args: Vec<&str> = args.split(' ').collect();
+        let binary = site.binary(&site.repo.work(), 0, &args);
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-ec", &format!("{mount}\nshift\nexec \"$@\""), "sh"]).arg(&git_dir);
+        command.arg(binary.get_program()).args(binary.get_args()).current_dir(site.repo.work()).env_clear();
+        command.envs(binary.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        one_line(&site.told(&command.output().unwrap()))
+    };
+    let full = "mkdir -p \"$1/platformctl\"; mount -t tmpfs -o size=16k tmpfs \"$1/platformctl\"\n\
+                dd if=/dev/zero of=\"$1/platformctl/fill\" bs=4k 2>/dev/null || :";
+    let said = within(full, "apply site --pr 1");
+    assert!(said.contains("could not write the note fetched-at: the disk is full because: No space left"), "{said}");
+    assert!(said.ends_with("fix: free some space there, then run the same command again"), "{said}");
+    assert!(said.contains("io (9)"), "{said}");
+    let said = within("mount --bind \"$1\" \"$1\"; mount -o remount,ro,bind \"$1\"", "apply site --pr 1");
+    assert!(said.contains("the file system is read-only") && said.contains("io (9)"), "{said}");
+    assert!(said.ends_with("fix: make it writable, then run the same command again"), "{said}");
+}
+
+/// The core of everything under what git 3 begins with: SHA-256, reftable, and bare repositories that are only opened by name.
+#[test]
+fn the_core_works_under_the_defaults_of_git_3() {
+    let site = Site::new();
+    site.global(
+        "[safe]\n\tbareRepository = explicit\n[init]\n\tdefaultObjectFormat = sha256\n\tdefaultRefFormat = reftable\n\
+         \tdefaultBranch = main\n",
+    );
+    let vars = [("GIT_DEFAULT_HASH", "sha256"), ("GIT_DEFAULT_REF_FORMAT", "reftable")];
+    let work = site.repo.work();
+    for args in
+        ["state fetch", "pending", "plan site", "apply site --pr 1", "status", "verify", "validate modules/site", "log"]
+    {
+        let said = site.with(&work, args, &vars);
+        assert!(said.starts_with("exit 0\n"), "{args}: {said}");
+    }
+    // What lies on disk is asked of git, by name too.
+    site.repo.write("modules/site/public/more.html", "more\n");
+    let said = site.with(&work, "validate", &vars);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    // A rename that a merge follows: both mergers, in a repository of their own.
+    site.repo.git_in(".", &["clone", "-q", "--bare", "remote.git", "bare.git"]);
+    let bare = site.repo.path("bare.git");
+    site.change(2, "again\n");
+    for args in ["state fetch", "pending", "plan site", "apply site --pr 2", "status", "verify", "log"] {
+        let said = site.with(&bare, args, &vars);
+        assert!(said.starts_with("exit 0\n"), "bare, {args}: {said}");
+    }
+    assert_eq!(site.live(), "again\n");
 }
