@@ -138,4 +138,16 @@ impl Env {
         command.env("GIT_NO_REPLACE_OBJECTS", "1");
         command
     }
+
+    /// The values of variables that hold a secret by their names, for everything that is printed to be without them.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let secret = |name: &str| {
+            let name = name.to_ascii_uppercase();
+            ["TOKEN", "PASSW", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "_PAT"]
+                .iter()
+                .any(|part| name.contains(part))
+        };
+        let named = self.vars.iter().filter(move |(name, _)| name.to_str().is_some_and(secret));
+        named.filter_map(|(_, value)| value.to_str())
+    }
 }

@@ -1,6 +1,10 @@
 //! What this machine's own disk and files did wrong, said as what it is.
 
-use std::{error::Error, fs, io, path::Path};
+use std::{
+    error::Error,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     model::{refusal::Code, text},
@@ -71,6 +75,40 @@ fn span(seconds: u64) -> String {
     format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
 }
 
+/// The same faults, when git met them and said so. Lines of the server are not of this machine.
+pub(super) fn of_git(what: &str, stderr: &str) -> Option<PortError> {
+    let own: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("remote:")).collect();
+    if let Some(lock) = own.iter().find_map(|line| lock_of(line)) {
+        return Some(locked(what, &lock));
+    }
+    let has = |needle: &str| own.iter().any(|line| line.contains(needle));
+    let (why, fix) = if has("No space left on device") {
+        (FULL, FREE)
+    } else if has("Disk quota exceeded") {
+        (QUOTA, FREE)
+    } else if has("Read-only file system") {
+        (READ_ONLY, WRITABLE)
+    } else if has("insufficient permission for adding an object") || own.iter().any(|line| denied(line)) {
+        (DENIED, OWN)
+    } else {
+        return None;
+    };
+    Some(PortError::new(Code::Io, format!("{what}: {why}"), fix))
+}
+
+/// `Unable to create '<path>.lock': File exists.`
+fn lock_of(line: &str) -> Option<PathBuf> {
+    let (_, rest) = line.split_once("nable to create '")?;
+    let (path, why) = rest.split_once("': ")?;
+    (path.ends_with(".lock") && why.starts_with("File exists")).then(|| PathBuf::from(path))
+}
+
+/// A file of this repository that may not be written; ssh's `Permission denied (publickey)` is the server's answer.
+fn denied(line: &str) -> bool {
+    line.trim_end().ends_with(": Permission denied")
+        && ["nable to create", "cannot ", "could not ", "failed to "].iter().any(|verb| line.contains(verb))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,9 +126,23 @@ mod tests {
     }
 
     #[test]
-    fn an_age_is_said_in_the_unit_that_fits() {
-        let said = [span(1), span(119), span(7_199), span(86_400)];
-        assert_eq!(said, ["1 second", "119 seconds", "119 minutes", "24 hours"]);
+    fn what_git_met_is_said_the_same_way() {
+        let of = |stderr: &str| of_git("could not fetch", stderr).map(|error| error.what).unwrap_or_default();
+        assert!(of("fatal: write error: No space left on device\n").ends_with("the disk is full"));
+        assert!(
+            of("error: cannot lock ref 'x': Unable to create '/nowhere/x.lock': File exists.\n\nAnother git process")
+                .starts_with("could not fetch: /nowhere/x.lock is there")
+        );
+        assert!(
+            of("error: insufficient permission for adding an object to repository database .git/objects\n")
+                .ends_with("may not read or write there")
+        );
+        assert_eq!(of("remote: fatal: No space left on device\nfatal: gone\n"), "", "that is the server's disk");
+        assert_eq!(of("git@forge: Permission denied (publickey).\n"), "");
+        assert_eq!(
+            [span(1), span(119), span(7_199), span(86_400)],
+            ["1 second", "119 seconds", "119 minutes", "24 hours"]
+        );
     }
 
     #[test]

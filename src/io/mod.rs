@@ -8,6 +8,7 @@ pub mod file;
 mod framed;
 pub mod git;
 mod git_ssh;
+mod git_words;
 pub mod local;
 pub mod process;
 pub mod remote;

@@ -2,15 +2,16 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
     path::Path,
     process::{Command, Output},
     sync::atomic::{AtomicI64, Ordering},
 };
 
 use platformctl::{
-    io::git::Git,
-    model::ids::Oid,
-    port::{Merge, Merger, Source as _},
+    io::{git::Git, remote::GitRemote},
+    model::{ids::Oid, refusal::Code},
+    port::{Ledger as _, Merge, Merger, Pushed, Remote as _, Source as _, Want},
 };
 use snapbox::{assert_data_eq, str};
 
@@ -221,6 +222,23 @@ unsupported_repository: this repository has repository format version 2; that is
     );
 }
 
+/// A server that makes sha256 repositories is said to be that, not one without branches.
+#[test]
+fn a_remote_with_other_objects_is_named() {
+    let repo = Repo::new();
+    repo.git_in(".", &["init", "-q", "--bare", "--object-format=sha256", "other.git"]);
+    repo.git_in(".", &["init", "-q", "--object-format=sha256", "seed"]);
+    repo.git_in("seed", &["commit", "-q", "--allow-empty", "-m", "x"]);
+    repo.git_in("seed", &["push", "-q", "../other.git", "HEAD:main"]);
+    repo.git(&["remote", "set-url", "origin", "../other.git"]);
+    let remote = repo.remote();
+    assert_eq!(remote.refs(false).unwrap_err().code, Code::UnsupportedRepository);
+    let error = remote.fetch(&[Want::Base]).unwrap_err();
+    assert_eq!(error.code, Code::UnsupportedRepository, "{error}");
+    let Pushed::Refused(error) = remote.push_state(repo.id("HEAD")).unwrap() else { panic!("it cannot land") };
+    assert_eq!(error.code, Code::UnsupportedRepository, "{error}");
+}
+
 /// What both mergers say of a merge and of a replay.
 fn verdicts(git: &Git, base: Oid, head: Oid) -> Vec<String> {
     let mut said = Vec::new();
@@ -348,6 +366,251 @@ fn an_evil_merge_stays_one_whatever_the_environment_says() {
     assert!(said.contains("evil_merge"), "{said}");
 }
 
+/// Attack: a mirror clone, or a refspec for refs/platform/*, lets a fetch move the local record to whatever the remote has.
+/// Defence: what is fetched and pushed goes into private refs alone, whatever the configuration maps.
+#[test]
+fn configured_refspecs_never_move_the_local_record() {
+    let repo = Repo::new();
+    for (key, value) in [
+        ("remote.origin.fetch", "+refs/*:refs/*"),
+        ("remote.origin.mirror", "true"),
+        ("remote.origin.prune", "true"),
+        ("remote.origin.pruneTags", "true"),
+        ("remote.origin.tagOpt", "--tags"),
+        ("fetch.prune", "true"),
+    ] {
+        repo.git(&["config", key, value]);
+    }
+    repo.git(&["config", "--add", "remote.origin.fetch", "+refs/platform/*:refs/platform/*"]);
+    repo.git(&["tag", "mine"]);
+    repo.git_in("remote.git", &["tag", "theirs", "main"]);
+    let (git, remote) = (repo.open(), repo.remote().configured(repo.open().remote("origin")));
+    let before = repo.git(&["for-each-ref"]);
+    let head = repo.id("HEAD");
+    // A mirror's push sends one ref, and does not delete the others there.
+    assert!(matches!(remote.push_state(head).unwrap(), Pushed::Accepted));
+    assert_eq!(repo.git(&["for-each-ref"]), before, "the local record moves by our own hand alone");
+    assert_eq!(
+        repo.git_in("remote.git", &["rev-parse", "refs/platform/state", "refs/tags/theirs"]),
+        format!("{head}\n{head}")
+    );
+    remote.fetch(&[Want::State, Want::Base]).unwrap();
+    assert_eq!(git.tip().unwrap(), None);
+    assert_eq!(git.fetched().unwrap(), Some(head));
+    let now: Vec<String> = repo.git(&["for-each-ref", "--format=%(refname)"]).lines().map(str::to_owned).collect();
+    let expected = before.lines().map(|line| line.rsplit('\t').next().unwrap().to_owned());
+    let own = ["refs/platformctl/origin/base", "refs/platformctl/origin/state"].map(str::to_owned);
+    let expected: std::collections::BTreeSet<String> = expected.chain(own).collect();
+    assert_eq!(now, expected.into_iter().collect::<Vec<_>>());
+    remote.fetch(&[]).unwrap();
+    assert_eq!(git.tip().unwrap(), None, "asked for nothing, nothing is fetched");
+}
+
+/// A record that is pushed to two places could be taken by one of them alone.
+#[test]
+fn several_push_urls_are_refused_in_words() {
+    let repo = Repo::new();
+    let url = repo.path("remote.git").display().to_string();
+    let pushed = || match repo.remote().configured(repo.open().remote("origin")).push_state(repo.id("HEAD")).unwrap() {
+        Pushed::Accepted => "accepted".to_owned(),
+        Pushed::Refused(error) => error.to_string(),
+        Pushed::Rejected(why) | Pushed::Unknown(why) => panic!("{why}"),
+    };
+    repo.git(&["config", "--add", "remote.origin.pushurl", &url]);
+    assert_eq!(pushed(), "accepted", "one of its own is fine");
+    repo.git(&["config", "--add", "remote.origin.pushurl", "../other.git"]);
+    assert_eq!(pushed(), "the remote `origin` has 2 push URLs, and the record has one place");
+    // A fork that is pushed to, say: the record would never be seen again.
+    repo.git(&["config", "--unset-all", "remote.origin.pushurl"]);
+    repo.git_in(".", &["init", "-q", "--bare", "other.git"]);
+    repo.git(&["config", "remote.origin.pushurl", "../other.git"]);
+    repo.git(&["push", "-q", "--delete", &url, "refs/platform/state"]);
+    assert_eq!(pushed(), "the remote `origin` is pushed to at another repository than it is fetched from");
+    repo.git(&["config", "--unset-all", "remote.origin.pushurl"]);
+    repo.git(&["config", "--add", "remote.origin.url", "../other.git"]);
+    assert_eq!(pushed(), "the remote `origin` has 2 push URLs, and the record has one place");
+    repo.git(&["remote", "remove", "origin"]);
+    assert_eq!(pushed(), "there is no remote `origin`");
+}
+
+/// git resolves a relative URL from the root of the work tree; so it is here, wherever one stands.
+#[test]
+fn a_relative_url_means_the_same_from_every_folder() {
+    let site = Site::new();
+    let repo = &site.repo;
+    repo.git(&["remote", "set-url", "origin", "../remote.git"]);
+    repo.git(&["worktree", "add", "-q", "--detach", "../deep/er/linked", "main"]);
+    for dir in ["work", "work/modules/site", "work/.git", "deep/er/linked", "deep/er/linked/modules"] {
+        let said = site.with(&repo.path(dir), "state fetch", &[]);
+        assert!(said.starts_with("exit 0\n"), "{dir}: {said}");
+    }
+    let said = site.with(&repo.path(""), "-C work/modules state fetch", &[]);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    repo.git_in(".", &["clone", "-q", "--bare", "remote.git", "bare.git"]);
+    repo.git_in("bare.git", &["config", "remote.origin.url", "../remote.git"]);
+    for dir in ["bare.git", "bare.git/objects"] {
+        let said = site.with(&repo.path(dir), "state fetch", &[]);
+        assert!(said.starts_with("exit 0\n"), "{dir}: {said}");
+    }
+}
+
+/// The user's own ssh command, helper or askpass reads a variable of his.
+#[test]
+fn what_git_starts_for_a_transfer_has_the_users_variables() {
+    let repo = Repo::new();
+    let then = "[ \"$DEPLOY_KEY_TOKEN\" = sesame ] || { echo 'no token' >&2; exit 1; }\nfor last; do :; done\nexec sh -c \"$last\"";
+    let ssh = repo.trap("ssh", then);
+    repo.git(&["remote", "set-url", "origin", &format!("forge:{}", repo.path("remote.git").display())]);
+    repo.git(&["config", "core.sshCommand", &ssh]);
+    let refs = |vars: &[(&str, &str)]| {
+        let env = repo.env_with(vars);
+        let git = Git::open(&repo.work(), "origin", &env).unwrap();
+        let remote = GitRemote::new(git.common_dir().to_owned(), "origin", "main", &env).unwrap();
+        remote.configured(git.remote("origin")).refs(false)
+    };
+    assert!(refs(&[]).is_err());
+    let redirected = [
+        ("DEPLOY_KEY_TOKEN", "sesame"),
+        ("GIT_DIR", "/nowhere"),
+        ("GIT_WORK_TREE", "/nowhere"),
+        ("GIT_INDEX_FILE", "/nowhere"),
+        ("GIT_OBJECT_DIRECTORY", "/nowhere"),
+        ("GIT_ALTERNATE_OBJECT_DIRECTORIES", "/nowhere"),
+        ("GIT_NAMESPACE", "nowhere"),
+        ("GIT_COMMON_DIR", "/nowhere"),
+        ("GIT_TRACE", "1"),
+    ];
+    assert_eq!(refs(&redirected).unwrap().base, Some(repo.id("main")));
+}
+
+/// An HTTP server that wants credentials and then answers 403, with the credentials in its words. It says what it was sent.
+fn forbidding() -> (u16, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (send, seen) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
+                request.push(byte[0]);
+            }
+            let request = String::from_utf8(request).unwrap();
+            let given = request.lines().find_map(|line| line.strip_prefix("Authorization: "));
+            let (status, more, body) = match given {
+                None => ("401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n", String::new()),
+                Some(_) => ("403 Forbidden", "", "User with glpat-0123456789 may not write\n".to_owned()),
+            };
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\n{more}Content-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+            drop(send.send(given.unwrap_or_default().to_owned()));
+        }
+    });
+    (port, seen)
+}
+
+/// Attack: a server repeats the token that it was given in its error, which ends in a log that many read.
+/// Defence: whatever git prints is masked before it is shown; the server's own words stay.
+#[test]
+fn an_askpass_gets_its_token_and_nobody_sees_it() {
+    let site = Site::new();
+    let (port, seen) = forbidding();
+    let askpass = site.repo.trap("askpass", "case $1 in Username*) echo ola ;; *) echo \"$TOKEN\" ;; esac");
+    site.repo.git(&["remote", "set-url", "origin", &format!("http://127.0.0.1:{port}/ola/infra.git")]);
+    let vars = [("GIT_ASKPASS", askpass.as_str()), ("TOKEN", "glpat-0123456789"), ("NO_PROXY", "*")];
+    let said = one_line(&site.with(&site.repo.work(), "state fetch", &vars));
+    let said = said.replace(&port.to_string(), "<port>");
+    assert_eq!(
+        said,
+        "exit 9 UNREACHABLE credentials_refused (9). Nothing was changed. the remote `origin` refused this: remote: User with *** may \
+         not write; fatal: unable to access 'http://127.0.0.1:<port>/ola/infra.git/': The requested URL returned error: 403 fix: use \
+         a token that may write this repository"
+    );
+    assert_eq!(seen.try_iter().filter(|given| given == "Basic b2xhOmdscGF0LTAxMjM0NTY3ODk=").count(), 1, "ola:glpat-…");
+    // Of a URL nobody sees it either, known or not.
+    site.repo.git(&[
+        "remote",
+        "set-url",
+        "origin",
+        &format!("http://ola:glpat-0123456789@127.0.0.1:{port}/ola/infra.git"),
+    ]);
+    let said = one_line(&site.with(&site.repo.work(), "state fetch", &[("NO_PROXY", "*")]));
+    assert!(said.contains("remote: User with *** may not write") && !said.contains("glpat"), "{said}");
+}
+
+/// A remote over an ssh that lets `pushes` of them through and then answers as a forge does whose deploy key may only read.
+fn read_only_after(repo: &Repo, pushes: usize) {
+    let count = repo.path("pushes").display().to_string();
+    let then = format!(
+        "for last; do :; done\ncase $last in git-receive-pack*)\n\
+         echo push >>'{count}'\n[ \"$(wc -l <'{count}')\" -le {pushes} ] || {{\n\
+         echo 'Forgejo: Deploy Key: 4:deploy is not authorized to write to ola/infra.' >&2; exit 1; }}\nesac\n\
+         exec sh -c \"$last\""
+    );
+    let ssh = repo.trap("ssh", &then);
+    drop(fs::remove_file(&count));
+    repo.git(&["remote", "set-url", "origin", &format!("forge:{}", repo.path("remote.git").display())]);
+    repo.git(&["config", "core.sshCommand", &ssh]);
+}
+
+/// A push that is refused before anything was received is no doubt and no contention: it ends at once, with the server's words.
+#[test]
+fn a_refused_push_ends_at_once_and_says_why() {
+    let site = Site::new();
+    read_only_after(&site.repo, 2);
+    let begun = std::time::Instant::now();
+    let said = one_line(&site.with(&site.repo.work(), "apply site --pr 1", &[]));
+    assert!(begun.elapsed().as_secs() < 15, "it was tried again and again");
+    let why = "UNREACHABLE credentials_refused (9). Nothing was changed. the remote `origin` refused this: Forgejo: Deploy Key: \
+               4:deploy is not authorized to write to ola/infra.";
+    assert!(said.contains(why) && said.ends_with("fix: use a key that may write this repository"), "{said}");
+    assert!(!said.contains("may still land") && !said.contains("contention"), "{said}");
+    assert_eq!(site.repo.open().notes("doubt").unwrap(), Vec::<String>::new(), "it cannot land");
+    assert_eq!(site.live(), "entity not found");
+    assert_eq!(site.log().len(), 2, "the intent is not there: {:?}", site.log());
+    read_only_after(&site.repo, 100);
+    let said = site.with(&site.repo.work(), "apply site --pr 1", &[]);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+}
+
+/// The key is taken away between the intent and the outcome: what was done waits here, and the next command delivers it.
+#[test]
+fn an_outcome_that_is_refused_waits() {
+    let site = Site::new();
+    read_only_after(&site.repo, 3);
+    let begun = std::time::Instant::now();
+    let said = site.with(&site.repo.work(), "apply site --pr 1", &[]);
+    assert!(begun.elapsed().as_secs() < 15, "it was tried again and again");
+    assert!(said.starts_with("exit 15\n"), "{said}");
+    assert_eq!(site.live(), "hello\n");
+    let still = one_line(&site.with(&site.repo.work(), "state fetch", &[]));
+    assert!(still.contains("not authorized to write to ola/infra"), "{still}");
+    read_only_after(&site.repo, 100);
+    let said = site.with(&site.repo.work(), "state fetch", &[]);
+    assert!(said.starts_with("exit 0\n") && said.contains("1 record delivered that had waited here"), "{said}");
+}
+
+/// A path that belongs to another account is a remote that git does not trust: that is said, with what cures it.
+#[test]
+fn a_remote_of_another_account_is_named() {
+    let site = Site::new();
+    if !root() {
+        return;
+    }
+    give_away(&site.repo.path("remote.git"));
+    let said = one_line(&site.with(&site.repo.work(), "state fetch", &[]));
+    assert_eq!(
+        said,
+        "exit 9 UNREACHABLE credentials_refused (9). Nothing was changed. the remote `origin` is a folder of another account, and git \
+         does not trust it: fatal: detected dubious ownership in repository at '<dir>/remote.git' fix: git config --global --add \
+         safe.directory <dir>/remote.git"
+    );
+}
+
 /// A name that git would clean is the same in the event and in the commit: the record holds.
 #[test]
 fn a_name_that_needs_cleaning_makes_a_record_that_holds() {
@@ -384,6 +647,40 @@ fn a_name_that_needs_cleaning_makes_a_record_that_holds() {
             .unwrap();
         assert!(String::from_utf8(ident.stdout).unwrap().starts_with(&format!("{expected} <x> ")));
     }
+}
+
+/// A lock that a killed git left is named with its age; one that is held for a moment is waited for.
+#[test]
+fn a_stale_lock_is_named_with_its_age() {
+    let site = Site::new();
+    let lock = site.repo.work().join(".git/refs/platform/state.lock");
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let age = |lock: &Path, seconds: u64| {
+        let file = fs::File::create(lock).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(seconds)).unwrap();
+    };
+    age(&lock, 3 * 86_400);
+    let said = one_line(&site.with(&site.repo.work(), "apply site --pr 1", &[]));
+    assert!(
+        said.contains(
+            "io (9). Nothing was changed. could not move refs/platform/state: <dir>/work/.git/refs/platform/state.lock is there, made 3 \
+             days ago: git is at work, or was killed fix: if no git process works here: rm <dir>/work/.git/refs/platform/state.lock"
+        ),
+        "{said}"
+    );
+    fs::remove_file(&lock).unwrap();
+    // The same for one that git meets.
+    let lock = site.repo.work().join(".git/refs/platformctl/origin/base.lock");
+    age(&lock, 7_200);
+    site.repo.write("README", "newer\n");
+    site.repo.commit("newer");
+    site.repo.publish();
+    let said = one_line(&site.with(&site.repo.work(), "state fetch", &[]));
+    assert!(said.contains("base.lock is there, made 2 hours ago: git is at work, or was killed fix:"), "{said}");
+    assert!(said.contains("io (9)"), "{said}");
+    fs::remove_file(&lock).unwrap();
+    let said = site.with(&site.repo.work(), "apply site --pr 1", &[]);
+    assert!(said.starts_with("exit 0\n"), "{said}");
 }
 
 /// A disk that is full, and one that cannot be written, are what is said.

@@ -6,6 +6,7 @@ mod attributes;
 pub mod branch;
 mod checkout;
 mod commit;
+mod configured;
 mod diff;
 pub mod interrupt;
 mod known;
