@@ -19,7 +19,7 @@ const STDIN_BYTES_MAX: u64 = 16 << 20;
 pub(super) fn run(session: &Session, verb: &Hook) -> Result<Report, Failure> {
     match verb {
         Hook::Install => install(session),
-        Hook::PrePush { remote, .. } => pre_push(session, remote),
+        Hook::PrePush { to, .. } => pre_push(session, to),
     }
 }
 

@@ -22,7 +22,7 @@ impl Secrets {
     pub(super) fn of(env: &Env, urls: &[String], others: &[String]) -> Self {
         let mut found: Vec<String> =
             env.secrets().chain(others.iter().map(String::as_str)).map(str::to_owned).collect();
-        for url in urls {
+        for url in urls.iter().chain(others) {
             let user_info = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next()?.rsplit_once('@'));
             let Some((user_info, _)) = user_info else { continue };
             let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
@@ -321,7 +321,7 @@ mod tests {
         let env = Env::of(vars.map(|(name, value)| (name.into(), value.into())), "/".into());
         let urls =
             ["https://ola:s%33cr%65t-word@forge.example/a.git".to_owned(), "https://glpat-99887766@forge/a".to_owned()];
-        Secrets::of(&env, &urls, &["b2xhOnNlY3JldA==".to_owned()])
+        Secrets::of(&env, &urls, &["b2xhOnNlY3JldA==".to_owned(), "https://oauth2:rewritten-to@forge/".to_owned()])
     }
 
     /// Attack: a server or git itself repeats a token in an error message.
@@ -347,6 +347,7 @@ mod tests {
             shown("GET /a?private_token=12&b=3&access_token=45"),
             "GET /a?private_token=***&b=3&access_token=***"
         );
+        assert_eq!(shown("rewritten-to"), "***");
         assert_eq!(shown("/usr/bin:/bin"), "/usr/bin:/bin");
     }
 

@@ -47,7 +47,7 @@ pub struct Configured {
     pub push_urls: Vec<String>,
     /// Whether there is a `core.sshCommand`, which is then used as it is.
     pub ssh_command: bool,
-    /// Credentials that stand in the configuration, never to be printed.
+    /// Credentials that stand in the configuration, never to be printed, and URLs with credentials in them.
     pub secrets: Vec<String>,
     /// The root of the main work tree, if there is one.
     pub work_dir: Option<PathBuf>,
@@ -67,7 +67,7 @@ impl GitRemote {
             if !fits {
                 return Err(PortError::new(
                     Code::Usage,
-                    format!("`{}` is not a name of a remote or branch", text::shown(text)),
+                    format!("`{}` is not a name of a remote or branch", shown(text)),
                     "give the name of a configured remote and of a branch",
                 ));
             }

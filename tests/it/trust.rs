@@ -101,6 +101,14 @@ fn a_clone_of_another_account_runs_nothing() {
         assert!(trusted.starts_with("exit 0\n"), "{trusted}");
         assert!(site.repo.sprung().contains("upload"));
     }
+    // Root by sudo trusts what is of who called it.
+    site.global("");
+    if root() {
+        let called = site.with(&work, "status", &[("SUDO_UID", "65534")]);
+        assert!(called.starts_with("exit 9\nUNREACHABLE no_state"), "{called}");
+        let called = site.with(&work, "status", &[("SUDO_UID", "65533")]);
+        assert!(called.starts_with("exit 2\nUSAGE foreign_repository"), "{called}");
+    }
     // An empty value takes back what stood before it.
     site.global("[safe]\n\tdirectory = *\n\tdirectory =\n");
     let reset = site.with(&work, "status", &vars[..usize::from(!vars.is_empty())]);
@@ -540,6 +548,11 @@ fn an_askpass_gets_its_token_and_nobody_sees_it() {
     ]);
     let said = one_line(&site.with(&site.repo.work(), "state fetch", &[("NO_PROXY", "*")]));
     assert!(said.contains("remote: User with *** may not write") && !said.contains("glpat"), "{said}");
+    // git gives a hook the URL of a remote that has no name.
+    let said = site.with(&site.repo.work(), "hook pre-push https://ola:glpat-0123456789@forge/a.git x", &[]);
+    assert!(said.starts_with("exit 0\n") && said.ends_with("next: git pushes to https://***@forge/a.git\n"), "{said}");
+    let said = site.with(&site.repo.work(), "status --remote https://ola:glpat-0123456789@forge/a.git", &[]);
+    assert!(said.contains("`https://***@forge/a.git` is not a name"), "{said}");
 }
 
 /// A remote over an ssh that lets `pushes` of them through and then answers as a forge does whose deploy key may only read.

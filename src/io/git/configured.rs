@@ -25,6 +25,10 @@ impl Git {
                 secrets.extend(header.split_whitespace().next_back().and_then(password));
             }
         }
+        // Who logs in may stand in the URL that another one is rewritten to.
+        for section in config.sections_by_name("url").into_iter().flatten() {
+            secrets.extend(section.header().subsection_name().map(ToString::to_string));
+        }
         // A linked work tree has its remotes from the main one, and a relative URL means the same in both.
         let main = self.repo.git_dir() == self.repo.common_dir();
         Configured {
