@@ -249,8 +249,10 @@ pub enum Hook {
     Install,
     /// What the hook calls: checks what is about to be pushed, read from standard input
     PrePush {
-        /// The remote's name
-        remote: String,
+        // Of another name than --remote, for which clap would take it.
+        /// The remote's name, or its URL if it has none
+        #[arg(value_name = "REMOTE")]
+        to: String,
         /// The remote's URL
         url: Option<String>,
     },

@@ -136,9 +136,12 @@ impl Class {
             | Code::NoState => Self::Unreachable,
             Code::StateRewound | Code::StateForked | Code::StateMissing | Code::StateInvalid => Self::Tampered,
             Code::ManifestInvalid | Code::PolicyInvalid | Code::ComposeInvalid => Self::Invalid,
-            Code::UnknownModule | Code::UnknownHost | Code::UnknownRun | Code::UnsupportedRepository | Code::Usage => {
-                Self::Usage
-            }
+            Code::UnknownModule
+            | Code::UnknownHost
+            | Code::UnknownRun
+            | Code::UnsupportedRepository
+            | Code::ForeignRepository
+            | Code::Usage => Self::Usage,
             Code::HostFailed | Code::ProbeFailed | Code::Deadline => Self::Held,
             Code::LinkLost => Self::Unknown,
             Code::Unrecorded => Self::Unrecorded,

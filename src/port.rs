@@ -21,6 +21,8 @@ pub struct PortError {
     pub code: Code,
     /// What helps.
     pub fix: String,
+    /// Whether it is certain that nothing of what was asked for was or will be done.
+    pub certain: bool,
     /// The cause.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -29,7 +31,7 @@ pub struct PortError {
 impl PortError {
     /// Makes an error without a cause.
     pub fn new(code: Code, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), code, fix: fix.into(), source: None }
+        Self { what: what.into(), code, fix: fix.into(), certain: false, source: None }
     }
 
     /// Adds the cause.
@@ -37,6 +39,12 @@ impl PortError {
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same, where nothing of what was asked for was or will be done.
+    #[must_use]
+    pub fn certain(self) -> Self {
+        Self { certain: true, ..self }
     }
 
     /// The same for something that changes nothing that runs: a link that is lost then leaves the host untouched.
@@ -214,12 +222,14 @@ pub enum Want {
 }
 
 /// What the remote answered to a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Pushed {
     /// The ref is now at the pushed commit.
     Accepted,
     /// The remote said no; its words, escaped. Fetch and compare before believing anything.
     Rejected(String),
+    /// Refused before anything was received (credentials, an archived repository, none at all): it cannot land.
+    Refused(PortError),
     /// No answer for the ref: it may have landed or may still land. Its words, escaped.
     Unknown(String),
 }

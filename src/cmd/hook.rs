@@ -5,7 +5,7 @@ use crate::{
     cli::Hook,
     error::Failure,
     flow::prepush::{judge, updates},
-    io::file,
+    io::{file, remote},
     model::text,
     port::Ledger as _,
     ui::{Last, Report},
@@ -19,7 +19,7 @@ const STDIN_BYTES_MAX: u64 = 16 << 20;
 pub(super) fn run(session: &Session, verb: &Hook) -> Result<Report, Failure> {
     match verb {
         Hook::Install => install(session),
-        Hook::PrePush { remote, .. } => pre_push(session, remote),
+        Hook::PrePush { to, .. } => pre_push(session, to),
     }
 }
 
@@ -36,14 +36,14 @@ fn install(session: &Session) -> Result<Report, Failure> {
     ))
 }
 
-fn pre_push(session: &Session, remote: &str) -> Result<Report, Failure> {
+fn pre_push(session: &Session, to: &str) -> Result<Report, Failure> {
     let bytes = file::stdin(STDIN_BYTES_MAX)?;
     let updates = updates(&String::from_utf8_lossy(&bytes))
         .map_err(|error| Failure::usage(error.to_string(), "let git call it: platformctl hook install"))?;
     let record = session.record(None);
     let base = session.git.base()?.map(|(base, _)| base);
     let said = judge(&record, base, &updates)?;
-    Ok(Report::done("hook", "ok", Last::Next(format!("git pushes to {}", text::shown(remote))))
+    Ok(Report::done("hook", "ok", Last::Next(format!("git pushes to {}", remote::shown(to))))
         .lines(said.iter().map(|line| format!("✓ {line}")))
         .with("checked", said))
 }

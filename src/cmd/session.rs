@@ -55,8 +55,7 @@ impl Session {
         let git = Git::open(env.cwd(), "origin", env)?;
         let config = Config::choose(globals.remote.as_deref(), globals.base.as_deref(), |name| git.setting(name));
         let remote = GitRemote::new(PathBuf::from(git.common_dir()), &config.remote, &config.base, env)?;
-        let url = git.setting(&format!("remote.{}.url", config.remote));
-        let remote = remote.configured(url.as_deref(), git.setting("core.sshCommand").is_some());
+        let remote = remote.configured(git.remote(&config.remote));
         let clock = SystemClock::new(env);
         let path = env.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned();
         let home = env.get("HOME").map(str::to_owned);

@@ -66,6 +66,7 @@ fn push(session: &Session) -> Result<Report, Failure> {
     }
     match session.remote.push_state(tip)? {
         Pushed::Accepted => {}
+        Pushed::Refused(error) => return Err(error.into()),
         // Looked at, not guessed.
         Pushed::Rejected(why) | Pushed::Unknown(why) => {
             if session.remote.refs(false)?.state != Some(tip) {

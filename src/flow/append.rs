@@ -70,6 +70,7 @@ impl Record<'_> {
         let mut tip = self.ledger.tip()?.map(|tip| chain::trusted(self.source, tip)).transpose()?;
         let begun = self.clock.ticks_ms();
         let mut written: Vec<Oid> = Vec::new();
+        let mut doubtful = false;
         loop {
             if let Some(why) = self.differs(tip.as_ref(), preconditions)? {
                 return Ok(Append::Moved(why));
@@ -87,21 +88,30 @@ impl Record<'_> {
                 tip = self.ledger.tip()?.map(|tip| chain::trusted(self.source, tip)).transpose()?;
                 continue;
             };
-            let pushed = remote.push_state(id)?;
-            if pushed == Pushed::Accepted {
-                self.landed(tip.as_ref(), id)?;
-                return Ok(done(id, event.seq, event.genesis));
-            }
-            self.in_time(begun, words(&pushed))?;
+            let why = match remote.push_state(id)? {
+                Pushed::Accepted => {
+                    self.landed(tip.as_ref(), id)?;
+                    return Ok(done(id, event.seq, event.genesis));
+                }
+                // What was pushed before without an answer may still land.
+                Pushed::Refused(error) => return Err(if doubtful { error } else { error.certain() }),
+                Pushed::Rejected(why) => Err(why),
+                Pushed::Unknown(why) => {
+                    doubtful = true;
+                    Ok(why)
+                }
+            };
+            self.in_time(begun, why.as_ref().unwrap_or_else(|why| why))?;
             let refs = remote.refs(false)?;
             if refs.state == tip.as_ref().map(|tip| tip.id) {
                 // Nothing moved: a plain no stays one, a lost answer is asked for again with the identical commit.
-                if let Pushed::Rejected(why) = pushed {
-                    return Err(PortError::new(
+                if let Err(why) = why {
+                    let error = PortError::new(
                         Code::CredentialsRefused,
                         format!("the remote does not take the record: {why}"),
                         "see that you may push refs/platform/state, and what hooks the remote has",
-                    ));
+                    );
+                    return Err(if doubtful { error } else { error.certain() });
                 }
                 self.pause();
                 continue;
@@ -245,12 +255,5 @@ impl Record<'_> {
     fn pause(&self) {
         let jitter = u64::from(self.clock.chance()[0]) / 2;
         self.clock.sleep_ms(20 + jitter);
-    }
-}
-
-fn words(pushed: &Pushed) -> &str {
-    match pushed {
-        Pushed::Accepted => "accepted",
-        Pushed::Rejected(why) | Pushed::Unknown(why) => why,
     }
 }

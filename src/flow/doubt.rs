@@ -56,7 +56,7 @@ impl Record<'_> {
     /// What is said of an intent that could not be appended.
     pub(super) fn unsure(&self, run: &RunId, error: PortError) -> PortError {
         // A plain no is no doubt. A note that stays costs one look.
-        if error.code == Code::CredentialsRefused && self.sure(run).is_ok() {
+        if error.certain && self.sure(run).is_ok() {
             return error;
         }
         let what = format!("{}; the intent of run {run} may still land, the host was not touched", error.what);

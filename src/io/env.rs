@@ -43,6 +43,31 @@ const ALLOWED: &[&str] = &[
     "GIT_COMMITTER_EMAIL",
 ];
 
+/// What every child of ours has.
+const FIXED: [(&str, &str); 3] = [("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")];
+
+/// Names that lead git to another repository, index, object database or server side than the one it is given
+/// (`git rev-parse --local-env-vars`). What the user configures by `GIT_CONFIG_*` stays.
+const REDIRECTING: &[&str] = &[
+    "GIT_DIR",
+    "GIT_COMMON_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_ATTR_SOURCE",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_CURL_VERBOSE",
+];
+
 /// What was there when the program began.
 #[derive(Debug, Clone, Default)]
 pub struct Env {
@@ -86,7 +111,43 @@ impl Env {
             ALLOWED.contains(&name) || name.starts_with("GIT_CONFIG_")
         });
         command.envs(inherited);
-        command.envs([("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")]);
+        command.envs(FIXED);
         command
+    }
+
+    /// A git that transfers: it gets the user's own variables, which his credential helper, askpass or ssh command may need, and of
+    /// git's none that leads it elsewhere. Traces are for the user's files: what git prints is read here.
+    pub(super) fn transfer(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(&self.cwd);
+        command.envs(self.vars.iter().filter(|(name, value)| {
+            let name = name.to_str().unwrap_or_default();
+            let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
+            !REDIRECTING.contains(&name) && !printed
+        }));
+        command.envs(FIXED);
+        command
+    }
+
+    /// A git that computes, in `dir`: nothing that anybody set reaches it, no file outside of what it is given, no replaced object.
+    pub(super) fn computing(&self, program: &str, dir: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(dir).envs(FIXED);
+        command.envs(self.vars.iter().filter(|(name, _)| name.to_str() == Some("PATH")));
+        command.envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_ATTR_NOSYSTEM", "1")]);
+        command.env("GIT_NO_REPLACE_OBJECTS", "1");
+        command
+    }
+
+    /// The values of variables that hold a secret by their names, for everything that is printed to be without them.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let secret = |name: &str| {
+            let name = name.to_ascii_uppercase();
+            ["TOKEN", "PASSW", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "_PAT"]
+                .iter()
+                .any(|part| name.contains(part))
+        };
+        let named = self.vars.iter().filter(move |(name, _)| name.to_str().is_some_and(secret));
+        named.filter_map(|(_, value)| value.to_str())
     }
 }

@@ -3,10 +3,12 @@
 pub mod archive;
 pub mod clock;
 pub mod env;
+mod faults;
 pub mod file;
 mod framed;
 pub mod git;
 mod git_ssh;
+mod git_words;
 pub mod local;
 pub mod process;
 pub mod remote;

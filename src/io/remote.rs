@@ -1,17 +1,22 @@
 //! The git remote, by the `git` program: one set of credentials, proxies and ssh settings, and gix cannot push.
+#![expect(clippy::disallowed_methods, reason = "a moment is waited here")]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     io::{
         env::Env,
         git_ssh::GitSsh,
+        git_words::{self, Ended, Line, Secrets},
         process::{self, Done, Limits},
     },
     model::{ids::Oid, refusal::Code, text},
     port::{Answer, PortError, Pushed, Remote, RemoteRefs, Want},
 };
 
+/// How often, and how long between, a record is looked for that was pushed to another URL than it is fetched from.
+const ARRIVES_TRIES: u32 = 5;
+const ARRIVES_PAUSE: Duration = Duration::from_millis(300);
 /// How often a fetch is tried again that met another one.
 const FETCH_TRIES: u32 = 5;
 /// git's words for that.
@@ -26,6 +31,26 @@ pub struct GitRemote {
     env: Env,
     /// How git is told to call ssh, unless the user tells it himself.
     ssh: Option<GitSsh>,
+    /// What git's configuration says, where it was read.
+    configured: Option<Configured>,
+    secrets: Secrets,
+    /// Where a relative URL begins.
+    from: PathBuf,
+}
+
+/// What git's configuration says of a remote.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// Where it is fetched from: the first of these.
+    pub urls: Vec<String>,
+    /// Where it is pushed to: all of these, or else all of the others.
+    pub push_urls: Vec<String>,
+    /// Whether there is a `core.sshCommand`, which is then used as it is.
+    pub ssh_command: bool,
+    /// Credentials that stand in the configuration, never to be printed, and URLs with credentials in them.
+    pub secrets: Vec<String>,
+    /// The root of the main work tree, if there is one.
+    pub work_dir: Option<PathBuf>,
 }
 
 impl GitRemote {
@@ -42,38 +67,110 @@ impl GitRemote {
             if !fits {
                 return Err(PortError::new(
                     Code::Usage,
-                    format!("`{}` is not a name of a remote or branch", text::shown(text)),
+                    format!("`{}` is not a name of a remote or branch", shown(text)),
                     "give the name of a configured remote and of a branch",
                 ));
             }
         }
         let told = env.get("GIT_SSH_COMMAND").or(env.get("GIT_SSH")).is_some();
         let ssh = (!told).then(|| GitSsh::new(None, env));
-        Ok(Self { git_dir, name: name.to_owned(), base: base.to_owned(), env: env.clone(), ssh })
+        // Of a linked work tree gix has it with `..` in it.
+        let git_dir = env.cwd().join(git_dir);
+        let git_dir = std::fs::canonicalize(&git_dir).unwrap_or(git_dir);
+        // As git: from the root of the work tree, or else from the repository itself, and never from where one stands.
+        let from = git_dir.parent().filter(|_| git_dir.ends_with(".git")).unwrap_or(&git_dir).to_owned();
+        let (name, base) = (name.to_owned(), base.to_owned());
+        let secrets = Secrets::of(env, &[], &[]);
+        Ok(Self { git_dir, name, base, env: env.clone(), ssh, configured: None, secrets, from })
     }
 
-    /// The same, where git's configuration was read: the URL of the remote, and whether it has a `core.sshCommand`, which is
-    /// then used as it is.
+    /// The same, where git's configuration was read.
     #[must_use]
-    pub fn configured(mut self, url: Option<&str>, ssh_command: bool) -> Self {
-        self.ssh = self.ssh.filter(|_| !ssh_command).map(|_| GitSsh::new(url, &self.env));
+    pub fn configured(mut self, configured: Configured) -> Self {
+        let url = configured.urls.first().map(String::as_str);
+        self.ssh = self.ssh.filter(|_| !configured.ssh_command).map(|_| GitSsh::new(url, &self.env));
+        let urls = [configured.urls.as_slice(), configured.push_urls.as_slice()].concat();
+        self.secrets = Secrets::of(&self.env, &urls, &configured.secrets);
+        self.from = configured.work_dir.clone().unwrap_or(self.from);
+        self.configured = Some(configured);
         self
     }
 
     fn git(&self, args: &[String]) -> Answer<Done> {
-        let mut command = self.env.child("git");
-        command.env("GIT_NO_REPLACE_OBJECTS", "1");
+        self.is_there()?;
+        let mut command = self.env.transfer("git");
+        command.current_dir(&self.from).env("GIT_NO_REPLACE_OBJECTS", "1");
         if let Some(ssh) = &self.ssh {
             command.env("GIT_SSH_COMMAND", ssh.command());
         }
         command.arg(format!("--git-dir={}", self.git_dir.display())).args(args);
         process::run(command, &Limits::default()).map_err(|error| {
             if error.code == Code::Deadline {
-                unreachable(&self.name, "it gave no answer in time").because(error)
+                git_words::unreachable(&self.name, "it gave no answer in time").because(error)
             } else {
                 error
             }
         })
+    }
+
+    fn failed(&self, done: &Done) -> Ended {
+        git_words::ended(&self.name, &done.stderr, &self.secrets)
+    }
+
+    fn is_there(&self) -> Answer<()> {
+        if self.configured.as_ref().is_none_or(|configured| !configured.urls.is_empty()) {
+            return Ok(());
+        }
+        let what = format!("there is no remote `{}`", self.name);
+        let fix = format!("git remote add {} URL, or name another: --remote NAME", self.name);
+        Err(PortError::new(Code::RemoteUnreachable, what, fix))
+    }
+
+    /// A record has one place: pushed to two, it could be taken by one of them alone.
+    fn one_place(&self) -> Answer<()> {
+        let Some(configured) = &self.configured else { return Ok(()) };
+        let places = if configured.push_urls.is_empty() { &configured.urls } else { &configured.push_urls };
+        if places.len() < 2 {
+            return Ok(());
+        }
+        Err(PortError::new(
+            Code::UnsupportedRepository,
+            format!("the remote `{}` has {} push URLs, and the record has one place", self.name, places.len()),
+            "git remote add record URL && git config platformctl.remote record",
+        ))
+    }
+
+    /// A remote may be pushed to at another URL than it is fetched from: whether both are one repository shows when the record is there.
+    fn arrived(&self, id: Oid) -> Answer<Pushed> {
+        if self.configured.as_ref().is_none_or(|configured| configured.push_urls.is_empty()) {
+            return Ok(Pushed::Accepted);
+        }
+        let unknown = |error: PortError| Pushed::Unknown(error.what);
+        let mut seen = None;
+        for _ in 0..ARRIVES_TRIES {
+            seen = match self.refs(false) {
+                Ok(refs) if refs.state == Some(id) => return Ok(Pushed::Accepted),
+                Ok(refs) => refs.state,
+                Err(error) => return Ok(unknown(error)),
+            };
+            std::thread::sleep(ARRIVES_PAUSE);
+        }
+        // What is behind the record lacks it; what is not known here may contain it, and is looked at by whoever asks for unknown ones.
+        let behind = match seen {
+            None => true,
+            Some(seen) => {
+                let args = ["merge-base", "--is-ancestor", &seen.to_string(), &id.to_string()].map(str::to_owned);
+                self.git(&args)?.rc == Some(0)
+            }
+        };
+        if !behind {
+            return Ok(Pushed::Unknown("the remote has another record now".to_owned()));
+        }
+        Ok(Pushed::Refused(PortError::new(
+            Code::UnsupportedRepository,
+            format!("the remote `{}` is pushed to at another repository than it is fetched from", self.name),
+            format!("git config --unset-all remote.{}.pushurl, or name a remote that is one: --remote NAME", self.name),
+        )))
     }
 
     fn private(&self, rest: &str) -> String {
@@ -95,19 +192,24 @@ impl Remote for GitRemote {
         }
         let done = self.git(&args)?;
         if done.rc != Some(0) {
-            return Err(classify(&self.name, &done.stderr));
+            return Err(self.failed(&done).error());
         }
-        Ok(parse_refs(&done.stdout, &self.base))
+        parse_refs(&done.stdout, &self.base).ok_or_else(|| git_words::other_objects(&self.name))
     }
 
     fn fetch(&self, wants: &[Want]) -> Answer<()> {
+        if wants.is_empty() {
+            return Ok(());
+        }
+        // Without a map and without pruning: whatever `remote.*.fetch` says, only what is asked for moves.
         let mut args: Vec<String> = [
-            "-c",
-            "fetch.prune=false",
             "-c",
             "fetch.writeCommitGraph=false",
             "fetch",
             "--quiet",
+            "--refmap=",
+            "--no-prune",
+            "--no-prune-tags",
             "--no-tags",
             "--no-write-fetch-head",
             "--no-auto-maintenance",
@@ -130,10 +232,16 @@ impl Remote for GitRemote {
             }
             done = self.git(&args)?;
         }
-        if done.rc == Some(0) { Ok(()) } else { Err(classify(&self.name, &done.stderr)) }
+        if done.rc == Some(0) { Ok(()) } else { Err(self.failed(&done).error()) }
     }
 
     fn push_state(&self, id: Oid) -> Answer<Pushed> {
+        if let Err(error) = self.is_there().and_then(|()| self.one_place()) {
+            return Ok(Pushed::Refused(error));
+        }
+        // Of a mirror one ref is pushed all the same, and no configured refspec moves the local record with it.
+        let mirror = format!("remote.{}.mirror=false", self.name);
+        let track = format!("remote.{}.fetch=^refs/platform/state", self.name);
         let args = [
             "-c",
             "push.followTags=false",
@@ -141,6 +249,10 @@ impl Remote for GitRemote {
             "push.gpgSign=false",
             "-c",
             "push.pushOption=",
+            "-c",
+            &mirror,
+            "-c",
+            &track,
             "push",
             "--porcelain",
             "--no-verify",
@@ -150,61 +262,38 @@ impl Remote for GitRemote {
         ]
         .map(str::to_owned);
         // A child that was killed at its deadline may have pushed: that is no answer, and no error either.
-        match self.git(&args) {
-            Ok(done) => Ok(parse_push(&done)),
-            Err(error) if error.code == Code::RemoteUnreachable => Ok(Pushed::Unknown(error.what)),
-            Err(error) => Err(error),
+        let done = match self.git(&args) {
+            Ok(done) => done,
+            Err(error) if error.code == Code::RemoteUnreachable => return Ok(Pushed::Unknown(error.what)),
+            Err(error) => return Err(error),
+        };
+        match git_words::line(&done, &self.secrets) {
+            Line::Accepted => self.arrived(id),
+            Line::Rejected(why) => Ok(Pushed::Rejected(why)),
+            Line::None => match self.failed(&done) {
+                Ended::Here(error) => Err(error),
+                Ended::Refused(error) => Ok(Pushed::Refused(error)),
+                Ended::Unanswered(_) => Ok(Pushed::Unknown(git_words::said(&done.stderr, &self.secrets))),
+            },
         }
     }
 }
 
-fn unreachable(remote: &str, why: &str) -> PortError {
-    PortError::new(
-        Code::RemoteUnreachable,
-        format!("the remote `{}` gave no answer: {why}", text::shown(remote)),
-        format!("see that `git ls-remote {}` works, then try again", text::shown(remote)),
-    )
+/// A name or URL of a remote for a message, without who logs in.
+pub fn shown(remote: &str) -> String {
+    text::shown(&git_words::urls(remote))
 }
 
-/// Sorts a failure by git's own words. What is not known is "no answer", never "no".
-fn classify(remote: &str, stderr: &[u8]) -> PortError {
-    let said = String::from_utf8_lossy(stderr);
-    let has = |needle: &str| said.contains(needle);
-    // git explains itself at length; its first complaint is the cause.
-    let mut full = said.lines().filter(|line| !line.trim().is_empty());
-    let first = full.clone().find(|line| line.starts_with("fatal: ") || line.starts_with("ssh: "));
-    let why = text::shown(first.or_else(|| full.next_back()).unwrap_or_default());
-    if has("couldn't find remote ref") || has("not our ref") || has("no such remote ref") {
-        return PortError::new(
-            Code::UnknownId,
-            format!("the remote `{}` does not have it: {why}", text::shown(remote)),
-            "see that the number or id is right, and that it was pushed there",
-        );
-    }
-    if has("terminal prompts disabled") || has("could not read Username") || has("could not read Password") {
-        return PortError::new(
-            Code::CredentialsMissing,
-            format!("the remote `{}` asks for credentials: {why}", text::shown(remote)),
-            "set up a credential helper or an ssh key for it",
-        );
-    }
-    if has("Authentication failed") || has("Permission denied") || has("403") {
-        return PortError::new(
-            Code::CredentialsRefused,
-            format!("the remote `{}` refused the credentials: {why}", text::shown(remote)),
-            "see that the token or key is valid and may read and write the repository",
-        );
-    }
-    unreachable(remote, &why)
-}
-
-/// Reads `ls-remote`: `<id> TAB <ref>` lines; what is not one is passed over.
-fn parse_refs(stdout: &[u8], base: &str) -> RemoteRefs {
+/// Reads `ls-remote`: `<id> TAB <ref>` lines; what is not one is passed over. `None`: the ids are not sha1.
+fn parse_refs(stdout: &[u8], base: &str) -> Option<RemoteRefs> {
     let mut refs = RemoteRefs::default();
     for line in String::from_utf8_lossy(stdout).lines() {
         let Some((id, name)) = line.split_once('\t') else {
             continue;
         };
+        if id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
         let Ok(id) = id.parse::<Oid>() else { continue };
         if name.strip_prefix("refs/heads/") == Some(base) {
             refs.base = Some(id);
@@ -217,50 +306,32 @@ fn parse_refs(stdout: &[u8], base: &str) -> RemoteRefs {
         }
     }
     refs.pulls.sort_unstable();
-    refs
-}
-
-/// Reads `push --porcelain`. Only a line for our ref is an answer.
-fn parse_push(done: &Done) -> Pushed {
-    let said = String::from_utf8_lossy(&done.stdout);
-    for line in said.lines() {
-        let mut fields = line.split('\t');
-        let (flag, names, rest) = (fields.next(), fields.next(), fields.next());
-        if !names.is_some_and(|names| names.ends_with(":refs/platform/state")) {
-            continue;
-        }
-        match flag {
-            Some(" " | "*" | "=") if done.rc == Some(0) => return Pushed::Accepted,
-            Some("!") => return Pushed::Rejected(text::shown(rest.unwrap_or_default())),
-            _ => break,
-        }
-    }
-    let stderr = String::from_utf8_lossy(&done.stderr);
-    let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no words at all");
-    Pushed::Unknown(text::shown(last))
+    Some(refs)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn push(rc: i32, stdout: &str) -> Pushed {
-        parse_push(&Done { rc: Some(rc), stdout: stdout.into(), stderr: b"fatal: gone\n".to_vec() })
+    fn push(rc: i32, stdout: &str) -> String {
+        let done = Done { rc: Some(rc), stdout: stdout.into(), stderr: b"fatal: gone\n".to_vec() };
+        match git_words::line(&done, &Secrets::default()) {
+            Line::Accepted => "accepted".to_owned(),
+            Line::Rejected(why) => why,
+            Line::None => "unknown".to_owned(),
+        }
     }
 
     #[test]
     fn only_a_line_for_our_ref_is_an_answer() {
         let id = "a".repeat(40);
         let line = |flag: &str, rest: &str| format!("To x\n{flag}\t{id}:refs/platform/state\t{rest}\nDone\n");
-        assert_eq!(push(0, &line("*", "[new reference]")), Pushed::Accepted);
-        assert_eq!(push(0, &line("=", "[up to date]")), Pushed::Accepted);
-        assert_eq!(
-            push(1, &line("!", "[rejected] (fetch first)")),
-            Pushed::Rejected("[rejected] (fetch first)".into())
-        );
-        assert_eq!(push(128, ""), Pushed::Unknown("fatal: gone".into()));
-        assert_eq!(push(1, &line("*", "[new reference]")), Pushed::Unknown("fatal: gone".into()));
-        assert_eq!(push(1, "!\tx:refs/heads/main\t[rejected]\n"), Pushed::Unknown("fatal: gone".into()));
+        assert_eq!(push(0, &line("*", "[new reference]")), "accepted");
+        assert_eq!(push(0, &line("=", "[up to date]")), "accepted");
+        assert_eq!(push(1, &line("!", "[rejected] (fetch first)")), "[rejected] (fetch first)");
+        assert_eq!(push(128, ""), "unknown");
+        assert_eq!(push(1, &line("*", "[new reference]")), "unknown");
+        assert_eq!(push(1, "!\tx:refs/heads/main\t[rejected]\n"), "unknown");
     }
 
     #[test]
@@ -269,8 +340,10 @@ mod tests {
         let text = ["1", "01", "+2", "0", "x", "18446744073709551616", "3"]
             .map(|n| format!("{id}\trefs/pull/{n}/head\n"))
             .concat();
-        let refs = parse_refs(format!("{id}\trefs/heads/main\nnonsense\n{text}").as_bytes(), "main");
+        let refs = parse_refs(format!("{id}\trefs/heads/main\nnonsense\n{text}").as_bytes(), "main").unwrap();
         assert_eq!(refs.pulls.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 3]);
         assert!(refs.base.is_some() && refs.state.is_none());
+        let sha256 = format!("{}\trefs/heads/main\n", "b".repeat(64));
+        assert_eq!(parse_refs(sha256.as_bytes(), "main"), None, "not one that has no base");
     }
 }

@@ -166,7 +166,8 @@ impl World {
     /// It failed.
     pub fn git(&self, args: &[&str]) -> Answer<String> {
         let mut command = self.env.child("git");
-        command.args(args);
+        // What git 3 begins with is not what the demo shows.
+        command.envs([("GIT_DEFAULT_HASH", "sha1"), ("GIT_DEFAULT_REF_FORMAT", "files")]).args(args);
         let done = process::run(command, &Limits::default())?;
         if done.rc == Some(0) {
             return Ok(String::from_utf8_lossy(&done.stdout).trim_end().to_owned());

@@ -308,9 +308,9 @@ fix: correct the file; platformctl schema prints its JSON Schema
     fs::remove_dir_all(site.repo.path("remote.git")).unwrap();
     // Lines break where the folder's name makes them.
     let said = site.run(0, "apply site --pr 1").replace('\n', " ");
-    let expected = "exit 9 UNREACHABLE remote_unreachable (9). Nothing was changed. the remote `origin` gave no answer: fatal: \
-                    '<dir>/remote.git' does not appear to be a git repository fix: see that `git ls-remote origin` works, then \
-                    try again ";
+    let expected = "exit 9 UNREACHABLE remote_unreachable (9). Nothing was changed. the remote `origin` has no such repository, or \
+                    does not show it to you: fatal: '<dir>/remote.git' does not appear to be a git repository fix: see that the \
+                    URL is right and that you may read it: git remote get-url origin ";
     assert_eq!(said, expected);
 }
 

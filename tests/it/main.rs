@@ -31,3 +31,4 @@ mod ssh;
 mod support;
 mod sweep;
 mod words;
+mod trust;

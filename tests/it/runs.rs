@@ -283,9 +283,8 @@ fix: do what each says, then run the same command again
         str![[r#"
 exit 9
 UNREACHABLE remote_unreachable (9). Nothing was changed.
-the remote `nowhere` gave no answer: fatal: 'nowhere' does
-not appear to be a git repository
-fix: see that `git ls-remote nowhere` works, then try again
+there is no remote `nowhere`
+fix: git remote add nowhere URL, or name another: --remote NAME
 
 "#]]
     );

@@ -123,7 +123,11 @@ impl Git {
 
     fn tracked(&self, root: &Path) -> Answer<Vec<Vec<u8>>> {
         let mut command = self.env.child("git");
-        command.arg("-C").arg(root).args([
+        // By name: where one stands, git asks for the owner and for `safe.bareRepository`, which were judged when it was opened.
+        command.arg(format!("--git-dir={}", self.repo.git_dir().display()));
+        command.arg(format!("--work-tree={}", root.display())).arg("-C").arg(root).args([
+            "-c",
+            "core.fsmonitor=false",
             "ls-files",
             "-z",
             "--cached",

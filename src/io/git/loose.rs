@@ -2,6 +2,7 @@
 //!
 //! Of gix's own writer nothing is synced, it moves a file to its name before its content is on disk, and it sets up a compressor of
 //! a quarter of a megabyte for every object of some hundred bytes.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "files are written in src/io/")]
 
 use std::{
     collections::BTreeSet,
@@ -62,6 +63,14 @@ impl Git {
         }
         Ok(())
     }
+}
+
+/// Writes one object of a scratch repository, which nobody needs after a crash.
+pub(super) fn write(objects: &Path, id: Oid, kind: Kind, bytes: &[u8]) -> io::Result<()> {
+    let hex = id.to_string();
+    let folder = objects.join(&hex[..2]);
+    fs::create_dir_all(&folder)?;
+    fs::File::create(folder.join(&hex[2..]))?.write_all(&encoded(kind, bytes)?)
 }
 
 /// A file that is not an object yet, named so that `git prune` removes what a crash left.

@@ -2,17 +2,21 @@
 //!
 //! Replace refs are ignored and every object is re-hashed when it is read: neither gix nor `git cat-file` does either by itself.
 
+mod attributes;
 pub mod branch;
 mod checkout;
 mod commit;
+mod configured;
 mod diff;
 mod entries;
 pub mod interrupt;
 mod known;
 mod loose;
 mod merge;
+mod person;
 mod refs;
 mod source;
+pub(super) mod trust;
 mod write;
 
 use std::{
@@ -26,7 +30,7 @@ use gix::objs::Kind;
 use known::Known;
 
 use crate::{
-    io::env::Env,
+    io::{env::Env, faults},
     model::{ids::Oid, refusal::Code},
     port::{Answer, PortError},
 };
@@ -45,23 +49,19 @@ pub struct Git {
     env: Env,
 }
 
+/// All the configuration that merges have, in gix and in git. A commit-graph is a file of this clone that nothing re-hashes.
+const SETTINGS: &[(&str, &str)] =
+    &[("core.bare", "true"), ("core.commitGraph", "false"), ("merge.renames", "true"), ("diff.algorithm", "histogram")];
+
 /// Turns an error of gix into one of ours; `what` is the fragment that says what could not be done.
 fn failed<E: Into<Box<dyn Error + Send + Sync>>>(what: impl Into<String>) -> impl FnOnce(E) -> PortError {
     let what = what.into();
-    move |error| PortError::new(Code::Io, what, "run `git fsck`; if it is silent, try again").because(error)
+    move |error| faults::told(&what, error.into())
 }
 
 /// The same, where a message for every object would cost more than the object.
 fn failing<E: Into<Box<dyn Error + Send + Sync>>>(what: impl FnOnce() -> String) -> impl FnOnce(E) -> PortError {
     move |error| failed(what())(error)
-}
-
-fn unsupported(what: &str) -> PortError {
-    PortError::new(
-        Code::UnsupportedRepository,
-        format!("this repository uses {what}, which this version does not support"),
-        "use a repository with sha1 objects and the files ref backend (git's default)",
-    )
 }
 
 /// Ours into gix's.
@@ -72,7 +72,25 @@ fn theirs(id: Oid) -> gix::ObjectId {
 /// gix's into ours.
 fn ours(id: impl AsRef<gix::oid>) -> Answer<Oid> {
     let bytes = id.as_ref().as_bytes();
-    bytes.try_into().map(Oid::from_bytes).map_err(|_| unsupported("sha256 objects"))
+    bytes
+        .try_into()
+        .map(Oid::from_bytes)
+        .map_err(|_| trust::unsupported("has sha256 objects", "clone a repository with sha1 objects"))
+}
+
+/// The same repository without any configuration but this, and with a memory for new objects: its decisions rest on objects alone.
+fn isolated(common_dir: &Path) -> Answer<gix::Repository> {
+    let what = || failed("could not open the repository a second time");
+    let options = gix::open::Options::isolated().open_path_as_is(true).with(gix::sec::Trust::Full);
+    let mut view = gix::open_opts(common_dir, options.config_overrides(["core.bare=true"])).map_err(what())?;
+    // Isolated is not enough: the clone's own file was read, with its merge drivers and attribute files.
+    let mut settings = view.config_snapshot_mut();
+    *settings = gix::config::File::new(gix::config::file::Metadata::api());
+    for (key, value) in SETTINGS {
+        settings.set_raw_value(*key, *value).map_err(what())?;
+    }
+    settings.commit().map_err(what())?;
+    Ok(view.with_object_memory())
 }
 
 impl Git {
@@ -81,31 +99,12 @@ impl Git {
     /// # Errors
     /// There is none, or it is of a kind that is not supported.
     pub fn open(start: &Path, remote: &str, env: &Env) -> Answer<Self> {
-        let none = |error: Box<dyn Error + Send + Sync>| {
-            PortError::new(
-                Code::Usage,
-                "no git repository here or in a folder above",
-                "change into the repository that holds platform.yaml",
-            )
-            .because(error)
-        };
-        let repo = gix::discover(start).map_err(|error| none(error.into()))?;
-        if repo.object_hash() != gix::hash::Kind::Sha1 {
-            return Err(unsupported("sha256 objects"));
-        }
-        let storage = repo.config_snapshot().string("extensions.refStorage");
-        if storage.is_some_and(|name| name.as_slice() != b"files") {
-            return Err(unsupported("the reftable ref backend"));
-        }
-        let options = gix::open::Options::isolated().open_path_as_is(true).config_overrides([
-            "core.bare=true",
-            "merge.renames=true",
-            "diff.algorithm=histogram",
-        ]);
-        let mut view = gix::open_opts(repo.common_dir(), options)
-            .map_err(failed("could not open the repository a second time"))?
-            .with_object_memory();
-        let mut repo = repo;
+        trust::judge(start, env)?;
+        let all = || gix::open::Options::default();
+        let by_trust = gix::sec::trust::Mapping { full: all(), reduced: all() };
+        let repo = gix::ThreadSafeRepository::discover_opts(start, trust::judged(), by_trust).map_err(trust::none)?;
+        let mut repo = repo.to_thread_local();
+        let mut view = isolated(repo.common_dir())?;
         for each in [&mut repo, &mut view] {
             each.objects.ignore_replacements = true;
             each.object_cache_size_if_unset(4 << 20);

@@ -14,6 +14,7 @@ use gix::{lock::acquire::Fail, objs::Kind};
 
 use super::{Git, failed, ours};
 use crate::{
+    io::faults,
     model::{ids::Oid, time::Timestamp},
     port::Answer,
 };
@@ -42,8 +43,14 @@ impl Git {
         let path = self.repo.common_dir().join(name);
         let boundary = Some(self.repo.common_dir().join("refs"));
         let wait = Fail::AfterDurationWithBackoff(Duration::from_secs(2));
-        let mut lock =
-            gix::lock::File::acquire_to_update_resource(&path, wait, boundary, 0).map_err(failed(what.clone()))?;
+        let lock = gix::lock::File::acquire_to_update_resource(&path, wait, boundary, 0);
+        let mut lock = lock.map_err(|error| {
+            let mut held = path.clone().into_os_string();
+            held.push(".lock");
+            let held = std::path::PathBuf::from(held);
+            // There now: somebody holds it. Otherwise it could not be made.
+            if held.exists() { faults::locked(&what, &held) } else { failed(what.clone())(error) }
+        })?;
         if self.ref_target(name)? != old {
             return Ok(false);
         }

@@ -12,7 +12,7 @@ use gix::{
     objs::{Kind, Tree, TreeRef, WriteTo as _, tree::EntryKind},
 };
 
-use super::{Git, failed, ours, refs, theirs};
+use super::{Git, failed, ours, person, refs, theirs};
 use crate::{
     io::process,
     model::{ids::Oid, refusal::Code, time::Timestamp},
@@ -178,9 +178,16 @@ impl Ledger for Git {
     }
 
     fn write_commit(&self, commit: &NewCommit) -> Answer<Oid> {
-        let clean = |text: &str| text.replace(['<', '>', '\n', '\0'], " ").trim().to_owned();
         let seconds = commit.time.unix_s();
-        let (name, email) = (clean(&commit.author.0), clean(&commit.author.1));
+        let (name, email) = &commit.author;
+        // Cleaned once, where it is asked for: cleaned here again, event and commit could differ.
+        if [name, email].into_iter().any(|text| *text != person::clean(text)) {
+            return Err(PortError::new(
+                Code::Bug,
+                "the author of a record is not written as git writes it",
+                "please report this",
+            ));
+        }
         let mut head = format!("tree {}\n", commit.tree);
         for parent in &commit.parents {
             head += &format!("parent {parent}\n");
@@ -286,19 +293,6 @@ impl Ledger for Git {
     }
 
     fn actor(&self) -> Answer<(String, String)> {
-        let config = self.repo.config_snapshot();
-        let of = |variable: &str, key: &str| {
-            let set = self.env.get(variable).map(str::to_owned);
-            set.or_else(|| config.string(key).map(|value| value.to_string()))
-        };
-        let name = of("GIT_AUTHOR_NAME", "user.name");
-        let email = of("GIT_AUTHOR_EMAIL", "user.email");
-        name.zip(email).ok_or_else(|| {
-            PortError::new(
-                Code::Usage,
-                "git does not know who you are, and every record names its author",
-                "git config user.name 'Your Name'; git config user.email you@example.org",
-            )
-        })
+        person::actor(&self.env, &self.repo.config_snapshot())
     }
 }

@@ -50,6 +50,11 @@ impl Repo {
 
     /// The environment that our own children and git get.
     pub(crate) fn env(&self) -> Env {
+        self.env_with(&[])
+    }
+
+    /// The same, with more variables, or with others.
+    pub(crate) fn env_with(&self, more: &[(&str, &str)]) -> Env {
         let vars = [
             ("PATH", std::env::var("PATH").unwrap()),
             ("HOME", self.path("home").display().to_string()),
@@ -57,7 +62,9 @@ impl Repo {
             ("GIT_AUTHOR_NAME", "Ola".to_owned()),
             ("GIT_AUTHOR_EMAIL", "ola@example.org".to_owned()),
         ];
-        Env::of(vars.map(|(name, value)| (name.into(), value.into())), self.work())
+        let vars = vars.map(|(name, value)| (name.into(), value.into()));
+        let more = more.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Env::of(vars.into_iter().chain(more), self.work())
     }
 
     pub(crate) fn open(&self) -> Git {
@@ -76,6 +83,9 @@ impl Repo {
             .env("HOME", self.path("home"))
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("LC_ALL", "C")
+            // Whatever git begins with: the tests say where it matters.
+            .envs([("GIT_DEFAULT_HASH", "sha1"), ("GIT_DEFAULT_REF_FORMAT", "files"), ("GIT_CONFIG_COUNT", "1")])
+            .envs([("GIT_CONFIG_KEY_0", "safe.bareRepository"), ("GIT_CONFIG_VALUE_0", "all")])
             .envs([("GIT_AUTHOR_NAME", "Ola"), ("GIT_AUTHOR_EMAIL", "ola@example.org")])
             .envs([("GIT_COMMITTER_NAME", "Ola"), ("GIT_COMMITTER_EMAIL", "ola@example.org")])
             .envs([("GIT_AUTHOR_DATE", "1790000000 +0000"), ("GIT_COMMITTER_DATE", "1790000000 +0000")])
@@ -98,6 +108,22 @@ impl Repo {
     /// Runs git in the clone and returns what it printed.
     pub(crate) fn git(&self, args: &[&str]) -> String {
         self.git_in("work", args)
+    }
+
+    /// Writes an executable script beside the repositories, which leaves the file `ran` there when somebody runs it.
+    pub(crate) fn trap(&self, name: &str, then: &str) -> String {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (path, ran) = (self.path(name), self.path("ran"));
+        fs::write(&path, format!("#!/bin/sh\necho {name} >>'{}'\n{then}\n", ran.display())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.display().to_string()
+    }
+
+    /// What has run of the traps since this was asked last.
+    pub(crate) fn sprung(&self) -> String {
+        let text = fs::read_to_string(self.path("ran")).unwrap_or_default();
+        drop(fs::remove_file(self.path("ran")));
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {
