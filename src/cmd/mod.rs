@@ -4,6 +4,7 @@ mod abandon;
 mod apply;
 mod demo;
 mod doctor;
+mod help;
 mod hook;
 mod init;
 mod log;
@@ -87,6 +88,7 @@ fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
         Command::State(args) => state::run(&session()?, args),
         Command::Init(args) => init::run(&session()?, args),
         Command::Demo(args) => demo::run(args, env, printer),
+        Command::Help(args) => help::run(args, printer),
         Command::Hook(args) => hook::run(&session()?, args),
         Command::Schema(args) => schema::run(args, printer),
     }
@@ -110,5 +112,6 @@ fn name(command: &Command) -> &'static str {
         Command::Hook(_) => "hook",
         Command::Schema(_) => "schema",
         Command::Demo(_) => "demo",
+        Command::Help(_) => "help",
     }
 }

@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use super::{plan::changes, session::Session, status::local};
+use super::{
+    plan::changes,
+    session::Session,
+    status::{absent, local},
+};
 use crate::{
     cli::Show,
     error::Failure,
@@ -72,8 +76,7 @@ fn records(session: &Session, state: &State<'_>, what: Option<&str>) -> Result<V
     }
     if let Some(module) = module(Some(what)) {
         let Some(status) = state.module(&module)? else {
-            let fact = format!("the record says nothing of {module}: it was never applied");
-            return Err(Failure::usage(fact, "platformctl status shows what was applied"));
+            return Err(absent(session, state, &module));
         };
         return walk(session, state.tip(), |event| event.seq == status.last.seq, 1);
     }

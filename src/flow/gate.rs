@@ -225,7 +225,7 @@ fn witness(plan: &Plan, facts: &Facts, list: &mut List) {
                 "{} was shown record {} (seq {}), which the record here does not contain",
                 plan.intention.host, seen.commit, seen.seq
             ),
-            "find out who rewrote refs/platform/state; docs/recovery.md says how to go on",
+            "find out who rewrote refs/platform/state; `platformctl help recovery` says how to go on",
         )
     });
     list.ask("witness", json!({"seq": seen.seq}), refusal);

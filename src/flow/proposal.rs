@@ -152,11 +152,9 @@ fn newest(world: &World<'_>, fresh: &Fresh, id: &ModuleId) -> Stage<Request> {
         Some(Ok(manifest)) => manifest.host,
         Some(Err(problems)) => return Err(Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect())),
         None => {
-            return refuse(
-                Code::UnknownModule,
-                format!("there is no module `{id}` on the base ({})", fresh.p),
-                "the modules are the folders below modules/; for one that is not merged say --pr N",
-            );
+            let fact = format!("there is no module `{id}` on the base ({})", fresh.p);
+            let fix = "the modules are the folders below modules/; for one that is not merged say --pr N";
+            return Err(repository::unknown(&content, id, fact, fix)?.into());
         }
     };
     match pending::newest(world.source, id, &host, fresh.p, None)? {

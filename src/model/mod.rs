@@ -12,6 +12,7 @@ pub mod frame;
 pub mod ids;
 pub mod json;
 pub mod module;
+pub mod near;
 pub mod path;
 pub mod plan;
 pub mod policy;

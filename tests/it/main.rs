@@ -22,6 +22,7 @@ mod host;
 mod layers;
 mod ledger;
 mod modules;
+mod output;
 mod repository;
 mod runs;
 mod ssh;
