@@ -38,8 +38,9 @@ pub fn main() -> ExitCode {
     let cli = match cli::read() {
         cli::Read::Run(cli) => cli,
         cli::Read::Help(text) => {
-            Printer::new(false, plain).raw(&text);
-            return ExitCode::SUCCESS;
+            let printer = Printer::new(false, plain);
+            printer.raw(&text);
+            return ExitCode::from(printer.ended(0));
         }
         cli::Read::Usage(text) => {
             Printer::new(true, plain).say(text.trim_end());
@@ -67,8 +68,7 @@ pub fn main() -> ExitCode {
             Report::failed(name, &Failure::refused(vec![bug]))
         }
     };
-    printer.finish(&report);
-    ExitCode::from(report.exit())
+    ExitCode::from(printer.finish(&report))
 }
 
 fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {

@@ -1,6 +1,10 @@
 //! Output tells the truth: what could not be printed, what is named, and what an operator can follow anywhere.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use platformctl::cli::topics;
 
@@ -97,9 +101,43 @@ fn help_prints_commands_and_names_the_nearest() {
     assert_eq!((code, object["text"].as_str().unwrap().starts_with("# ")), (Some(0), true));
 }
 
+/// Attack: a disk that is full swallows the answer of a command, and the script that asked goes on
+/// Defence: an answer that cannot be printed is an error
+#[test]
+fn an_answer_that_cannot_be_printed_is_an_error() {
+    let site = Site::new();
+    assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
+    for args in ["status", "status --json", "log", "help recovery", "schema module", "--version", "--help"] {
+        let args: Vec<&str> = args.split(' ').collect();
+        let mut command = site.binary(&site.repo.work(), 1, &args);
+        let full = fs::File::create("/dev/full").unwrap();
+        let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains("not all of the answer could be printed: No space left"), "{args:?}: {said}");
+        // A reader who is gone knows that; the script still learns that it has not seen everything.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.as_str()), (Some(1), ""), "{args:?}");
+    }
+    // What went wrong before that keeps its own code, and a run is carried out all the same.
+    let mut command = site.binary(&site.repo.work(), 2, &["apply", "site", "--pr", "77"]);
+    let output = command.stdout(fs::File::create("/dev/full").unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(6));
+    site.change(2, "two\n");
+    let mut command = site.binary(&site.repo.work(), 3, &["apply", "site", "--pr", "2"]);
+    let output = command.stdout(fs::File::create("/dev/full").unwrap()).output().unwrap();
+    assert_eq!((output.status.code(), site.live().as_str()), (Some(1), "two\n"));
+    assert!(site.run(4, "status").contains("open runs 0"));
+}
+
 #[test]
 fn what_does_not_exist_is_told_with_the_nearest_name() {
     let site = Site::new();
+    let said = site.run(0, "status");
+    assert!(said.starts_with("exit 9\nSTOPPED no_state (9). Nothing was changed."), "nobody was asked: {said}");
     for (command, exit) in [("plan sitte", 2), ("apply sitte --pr 1", 2), ("validate sitte", 2)] {
         let said = site.run(0, command);
         assert!(
