@@ -13,7 +13,7 @@ use crate::{
         module::DataAction,
         policy::Mutations,
         refusal::{Code, Refusal},
-        text::shown,
+        text::{mib, mib_needed, shown},
     },
     runtime::files::Live,
 };
@@ -202,7 +202,7 @@ fn space(plan: &Plan, list: &mut List) {
     let refusal = (free < needs).then(|| {
         Refusal::new(
             Code::HostUnfit,
-            format!("{} bytes are free on {}, {needs} are needed", free, plan.intention.host),
+            format!("{} are free on {}, {} are needed", mib(free), plan.intention.host, mib_needed(needs)),
             "make room on the host",
         )
     });

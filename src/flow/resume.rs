@@ -117,7 +117,7 @@ pub fn resume(world: &World<'_>, fresh: &Fresh, open: OpenRun) -> Stage<Resumed>
         Fate::Running => {
             return refuse(Code::Busy, format!("run {} is still running", open.run), "wait, then resume again");
         }
-        Fate::Ended { .. } | Fate::Tombstone | Fate::NotAnAnswer => match run::judge(fate) {
+        Fate::Ended { .. } | Fate::Tombstone | Fate::NotAnAnswer => match run::judge(fate, &policy.root, &open.run) {
             Ok(()) => verified(world, fresh, policy, host.as_ref(), &event)?,
             Err(NotRan::Untouched(error)) => Ending::Aborted(error),
             Err(NotRan::Failed(error)) => Ending::Failed(error),

@@ -51,6 +51,22 @@ fn no_message_points_to_a_file_of_this_repository() {
     assert_eq!(found, Vec::<String>::new());
 }
 
+/// What an operator pastes is a path, and sizes are told in one unit.
+#[test]
+fn messages_name_real_paths_and_one_unit() {
+    let mut found = Vec::new();
+    for (file, code) in source() {
+        for line in code.lines().filter(|_| file.ends_with(".rs")) {
+            let placeholder = ["<root>", "<run>", "<module>/"].iter().any(|word| line.contains(word));
+            let unit = [" bytes are", "} bytes", " MB", " KB", " GB"].iter().any(|word| line.contains(word));
+            if placeholder || unit {
+                found.push(format!("{file}: {line}"));
+            }
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
 #[test]
 fn every_topic_that_a_message_names_is_there() {
     let (mut named, marker) = (0, "platformctl help ");

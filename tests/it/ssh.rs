@@ -187,7 +187,7 @@ fn a_host_that_is_not_fit_is_told_and_untouched() {
     fs::write(root.join("fill"), vec![0; 17 << 20]).unwrap();
     small.change(2, |stack| stack.site.repo.write("compose/big", &"y".repeat(1 << 20)));
     let said = small.run(1, "apply app --pr 2");
-    assert!(said.contains("bytes are free") && said.contains("Nothing was changed."), "{said}");
+    assert!(said.contains("MiB are free on box") && said.contains("Nothing was changed."), "{said}");
     fs::remove_file(root.join("fill")).unwrap();
     assert_eq!(small.ids("app"), before);
     assert_eq!(small.exit(2, "apply app --pr 2"), "exit 0");
