@@ -7,12 +7,14 @@ use crate::{
         apply::{self, Ask, bound, planned},
         content::Content,
         gate::{Check, gate},
+        observe::Running,
         pending,
         preview::{Version, preview},
         refresh::{Fresh, World},
         repository,
         request::Request,
         stage::{Stage, Stop, refuse},
+        watch,
     },
     ledger::state::State,
     model::{
@@ -99,6 +101,11 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
     let approval = Some(plan.bound().approval().clone());
     let seen = &plan.observed().ground;
     let observed = json!({"machine_id": seen.machine_id, "free_bytes": seen.free_bytes, "witness": seen.witness});
+    let model = match &plan.observed().running {
+        Running::Compose(compose) => compose.rendered.model.as_ref(),
+        Running::Files(_) => None,
+    };
+    let unseen = model.filter(|_| !done).and_then(|model| watch::unseen(plan.bound().target().module, model));
     let facts = apply::facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
     let (checks, refusals) = match gate(plan, &facts) {
         Ok(permit) => (permit.checks, Vec::new()),
@@ -109,7 +116,8 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
         refusals.into_iter().filter(|refusal| !done && refusal.code != Code::ImageMissing).collect();
     let warnings =
         images.iter().map(|image| format!("the host does not have the image {}: apply pulls it", shown(image)));
-    Ok(Proposal { intention, digest, refusals, checks, approval, observed, done, warnings: warnings.collect() })
+    let warnings = warnings.chain(unseen).collect();
+    Ok(Proposal { intention, digest, refusals, checks, approval, observed, done, warnings })
 }
 
 fn previewed(

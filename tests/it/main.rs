@@ -18,6 +18,7 @@ mod faults;
 mod gate;
 mod generated;
 mod git;
+mod held;
 mod host;
 mod layers;
 mod ledger;
