@@ -18,6 +18,7 @@ pub mod plan;
 pub mod prepush;
 pub mod preview;
 pub mod proposal;
+pub mod pull;
 pub mod reach;
 pub mod record;
 pub mod refresh;

@@ -5,6 +5,7 @@ pub mod container;
 pub mod content;
 pub mod look;
 pub mod overlay;
+pub mod pull;
 pub mod render;
 pub mod watch;
 
