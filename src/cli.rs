@@ -170,6 +170,9 @@ pub struct Apply {
     /// Wait up to this many seconds while another run is open
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait: u64,
+    /// Show the last lines of the containers of a release that is held, as on a terminal; values of secrets are masked
+    #[arg(long)]
+    pub logs: bool,
     /// What may be waived.
     #[command(flatten)]
     pub waive: Waive,
@@ -180,6 +183,9 @@ pub struct Apply {
 pub struct Resume {
     /// The run [default: every open run]
     pub run: Option<RunId>,
+    /// Show the last lines of the containers of a release that is held, as on a terminal; values of secrets are masked
+    #[arg(long)]
+    pub logs: bool,
 }
 
 /// `abandon`.

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use serde_json::{Value, json};
 
 use super::{
+    held,
     plan::ask,
     session::{Session, warn},
 };
@@ -30,7 +31,7 @@ use crate::{
         text::shown,
     },
     port::Clock as _,
-    ui::{Last, Report, list, plural, seconds},
+    ui::{Last, Report, list, plural, seconds, wrapped},
 };
 
 /// How often a busy module is asked for again, in milliseconds.
@@ -68,7 +69,7 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
             session.printer.say(&format!("{} ({} of {})", ask.module, reports.len() + 1, asks.len()));
         }
         steps.approved.take();
-        let report = one(session, &world, &mut fresh, ask, args.wait, begun);
+        let report = one(session, &world, &mut fresh, ask, args, begun);
         let failed = report.exit() != 0;
         reports.push((ask.module.clone(), report));
         if failed {
@@ -107,8 +108,8 @@ fn asked(session: &Session, args: &Apply) -> Result<Vec<Ask>, Failure> {
     Ok(asks)
 }
 
-fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_s: u64, begun: u64) -> Report {
-    let until = session.clock.ticks_ms() + wait_s.saturating_mul(1_000);
+fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, args: &Apply, begun: u64) -> Report {
+    let until = session.clock.ticks_ms() + args.wait.saturating_mul(1_000);
     let applied = loop {
         let applied = apply::apply(world, fresh, ask);
         // By the record, or by another process of this clone.
@@ -131,7 +132,11 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_
     }
     let mut report = match applied {
         Ok(Applied::Noop(noop)) => nothing(&noop, ask),
-        Ok(Applied::Run(run)) => ran(&run, ask, session.clock.ticks_ms().saturating_sub(begun)),
+        Ok(Applied::Run(run)) => ran(&run, ask, session.clock.ticks_ms().saturating_sub(begun)).lines(held::told(
+            session,
+            run.left.as_ref(),
+            args.logs,
+        )),
         Err(stop) => Report::failed("apply", &stop.into()).with("module", &ask.module),
     };
     warn(&mut report, fresh);
@@ -227,7 +232,8 @@ fn stopped(outcome: &'static str, class: Class, refusal: Refusal) -> Report {
     // A run that was given up never told the host to change anything.
     let untouched = class.world().starts_with("Untouched") || word == "✗ aborted:";
     let world = if untouched { "Nothing that runs was changed." } else { class.world() };
-    let lines = [format!("{word} {} ({}). {world}", code.slug(), class.exit()), refusal.fact.clone()];
+    let mut lines = vec![format!("{word} {} ({}). {world}", code.slug(), class.exit())];
+    lines.extend(wrapped(&refusal.fact, ""));
     Report::done("apply", outcome, Last::Fix(refusal.fix.clone())).lines(lines).refused(vec![refusal]).ends_in(class)
 }
 

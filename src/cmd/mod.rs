@@ -4,6 +4,7 @@ mod abandon;
 mod apply;
 mod demo;
 mod doctor;
+mod held;
 mod help;
 mod hook;
 mod init;

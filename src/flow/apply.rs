@@ -8,6 +8,7 @@ use crate::{
         bound::Bound,
         close::{Carried, Step, carry_out},
         gate::{Check, Facts, Permit, gate},
+        left::Left,
         observe,
         open::{self, Opened},
         plan::{self, Plan},
@@ -84,6 +85,8 @@ pub struct Run {
     pub summary: Summary,
     /// How it went.
     pub carried: Carried,
+    /// What a release that is held left behind.
+    pub left: Option<Left>,
 }
 
 /// What of a plan a result shows.
@@ -254,8 +257,9 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
         if let Some(intent) = opened(&record, fresh, permit, status)? {
             (world.tell)(Step::Intent(intent.seq()));
             let carried = carry_out(&intent, &record, host.as_ref(), world.tell);
+            let left = Left::of(&carried.ending, intent.permit.plan().bound().target(), host);
             let (run, intent) = (intent.run().clone(), intent.commit());
-            return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried })));
+            return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried, left })));
         }
         fresh.checked = newest(world)?;
     }

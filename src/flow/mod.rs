@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod doubt;
 pub mod gate;
 pub mod gather;
+pub mod left;
 pub mod observe;
 pub mod open;
 pub mod pending;

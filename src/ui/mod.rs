@@ -33,6 +33,11 @@ impl Printer {
         self.json
     }
 
+    /// Whether a person reads it as it comes.
+    pub fn is_terminal(&self) -> bool {
+        !self.json && io::stdout().is_terminal()
+    }
+
     /// A line while something is going on: a step that is done, or what is waited for.
     pub fn say(&self, line: &str) {
         if self.json {
