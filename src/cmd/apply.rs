@@ -31,7 +31,7 @@ use crate::{
         text::shown,
     },
     port::Clock as _,
-    ui::{Last, Report, list, plural, seconds, wrapped},
+    ui::{Last, Report, list, meanings, plural, seconds, wrapped},
 };
 
 /// How often a busy module is asked for again, in milliseconds.
@@ -283,6 +283,7 @@ impl Steps<'_> {
     fn tell(&self, step: &Step) {
         let now = self.session.clock.ticks_ms();
         let took = now.saturating_sub(self.last_ms.replace(now));
+        let mut unusual: Vec<&str> = Vec::new();
         let (word, text) = match step {
             Step::Approved(approval) => {
                 let weak = if approval.weak { ", weak" } else { "" };
@@ -295,6 +296,8 @@ impl Steps<'_> {
                 if self.approved.replace(Some(text.clone())).as_ref() == Some(&text) {
                     return;
                 }
+                unusual.extend(approval.weak.then_some("weak"));
+                unusual.extend((!covers.is_empty()).then_some("covers"));
                 ("approved", text)
             }
             Step::Intent(seq) => ("intent", format!("seq {seq} recorded")),
@@ -314,6 +317,7 @@ impl Steps<'_> {
         // What takes no time worth a word shows none.
         let took = if took < 100 { String::new() } else { seconds(took) };
         self.session.printer.say(format!("✓ {word:<9} {text:<34} {took:>6}").trim_end());
+        meanings(unusual).iter().for_each(|line| self.session.printer.say(line));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
         text::shown,
     },
     port::Source as _,
-    ui::{Last, Report, list, plural, short, table, wrapped},
+    ui::{Last, Report, list, meanings, plural, short, table, wrapped},
 };
 
 pub(super) fn run(session: &Session, args: &Show) -> Result<Report, Failure> {
@@ -131,10 +131,9 @@ fn lines(id: Oid, event: &Event) -> Vec<String> {
     row("run", event.run.as_ref().map(ToString::to_string));
     row("result", event.result.map(|result| result.as_str().to_owned()));
     if let Some(approved) = &event.approved {
-        row(
-            "approved",
-            Some(format!("PR #{}, {}, covers {}", approved.pr, approved.style.as_str(), list(&approved.covers))),
-        );
+        let weak = if approved.weak { ", weak" } else { "" };
+        let covers = list(&approved.covers);
+        row("approved", Some(format!("PR #{}, {}{weak}, covers {covers}", approved.pr, approved.style.as_str())));
         row("head", Some(approved.head.to_string()));
         row("merged as", Some(approved.merge.to_string()));
     }
@@ -153,6 +152,10 @@ fn lines(id: Oid, event: &Event) -> Vec<String> {
     row("secrets", (!secrets.is_empty()).then(|| secrets.join(" ")));
     let mut lines = vec![format!("seq {}  {}", event.seq, event.kind.as_str())];
     lines.extend(table(&rows));
+    let approved = event.approved.as_ref();
+    let weak = approved.is_some_and(|approved| approved.weak).then_some("weak");
+    let covers = approved.is_some_and(|approved| approved.covers != [approved.pr]).then_some("covers");
+    lines.extend(meanings(weak.into_iter().chain(covers).chain(event.waived.iter().map(String::as_str))));
     lines.extend(changes(&event.changes));
     lines.extend(table(&containers.collect::<Vec<_>>()));
     let why = event.evidence.as_ref().and_then(|evidence| evidence.why.as_deref());

@@ -165,7 +165,7 @@ pub fn judge(fate: Fate, root: &HostPath, run: &RunId) -> Result<(), NotRan> {
             ))),
             "fence" => Err(NotRan::Untouched(error(
                 Code::StateRewound,
-                "the host has already carried out a newer run of this scope",
+                "the host has already carried out a newer run of this module, or of another one of its compose project",
                 "fetch the record and look: platformctl state fetch; platformctl log",
             ))),
             "tombstone" => Err(NotRan::Untouched(error(

@@ -56,7 +56,7 @@ pub fn watch(
                 }
                 good = Some((since, signature));
                 wait_ms = settle_ms - lasted_ms;
-                "the settle window did not end".to_owned()
+                format!("it was not good for {} s without a break (health.settle_s)", settle_ms / 1000)
             }
             Verdict::Wait(why) => {
                 good = None;

@@ -11,7 +11,7 @@ use std::{
 
 pub use report::{Last, Report};
 pub use table::table;
-pub use words::{list, plural, seconds, short, wrapped};
+pub use words::{list, meanings, plural, seconds, short, wrapped};
 
 use crate::{error::Class, model::text};
 

@@ -50,6 +50,22 @@ pub fn wrapped(text: &str, indent: &str) -> Vec<String> {
     lines
 }
 
+/// Words of ours that stand in an output without a sentence around them, and what they mean.
+const MEANINGS: &[(&str, &str)] = &[
+    ("adopt", "a container that was started with Compose before is taken over as it is"),
+    ("checkout", "the files of this clone were not compared with what was merged (--no-checkout-binding)"),
+    ("covers", "the pull requests that changed the module since its last apply; all of them are proven"),
+    ("held", "the release failed on this host before and was tried again (--retry)"),
+    ("superseded", "a newer merge had changed the module too (--allow-older)"),
+    ("weak", "by a fast-forward, which git alone cannot tell from a push without a pull request"),
+];
+
+/// A line or more for each of these words: what it means.
+pub fn meanings<'w>(words: impl IntoIterator<Item = &'w str>) -> Vec<String> {
+    let known = words.into_iter().filter_map(|word| MEANINGS.iter().find(|(name, _)| *name == word));
+    known.flat_map(|(name, meaning)| wrapped(&format!("{name}: {meaning}"), "  ")).collect()
+}
+
 /// Programs whose names begin a command in a message.
 const PROGRAMS: &[&str] = &[
     "apt-get",

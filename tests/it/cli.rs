@@ -669,7 +669,7 @@ HELD host_failed (11). Failed, left as it is.
 the release is live, but an activation command failed
 ✓ first
 ✗ broken (exit 11)
-fix: look at <root>/runs/<run>/log on the host, then merge a fix
+fix: look at <dir>/root/runs/20260921T141520Z-00000003/log on the host, then merge a fix
 
 "#]]
     );

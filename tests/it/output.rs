@@ -182,3 +182,34 @@ fn what_does_not_exist_is_told_with_the_nearest_name() {
     assert!(site.run(2, "state fetch").starts_with("exit 0\n"));
     assert!(site.run(2, "log other").contains("never applied"));
 }
+
+/// What a word of ours means stands where it appears.
+#[test]
+fn words_of_ours_are_explained() {
+    let site = Site::empty("approval: {styles: [merge, fast-forward]}\n");
+    site.repo.branch("pr1", "main");
+    site.manifest("");
+    site.repo.write("modules/site/public/index.html", "one\n");
+    site.repo.commit("page");
+    let head = site.repo.propose(1);
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.git(&["merge", "-q", "--ff-only", "pr1"]);
+    site.repo.publish();
+    let weak = "  weak: by a fast-forward, which git alone cannot tell from\n  a push without a pull request\n";
+    for command in [format!("plan site --approved {head} --pr 1"), format!("apply site --approved {head} --pr 1")] {
+        let said = site.run(0, &command);
+        assert!(said.starts_with("exit 0\n") && said.contains(weak), "{said}");
+    }
+    let said = site.run(1, "show");
+    assert!(said.contains("fast-forward, weak, covers #1") && said.contains(weak), "{said}");
+    // Two pull requests by one apply, and a newer one that is passed over.
+    site.change(2, "two\n");
+    site.change(3, "three\n");
+    site.change(4, "four\n");
+    let said = site.run(2, "apply site --pr 3 --allow-older --no-checkout-binding");
+    assert!(said.contains("covers #2 #3") && said.contains("  covers: the pull requests"), "{said}");
+    let said = site.run(3, "show 4");
+    for word in ["covers", "superseded", "checkout"] {
+        assert!(said.contains(&format!("\n  {word}: ")), "{word}: {said}");
+    }
+}
