@@ -1,5 +1,7 @@
 //! The command line. This file alone knows clap.
 
+pub mod topics;
+
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -8,7 +10,14 @@ use crate::model::ids::{HostName, ModuleId, RunId};
 
 /// Changes docker compose hosts only when a merged pull request says so, and records it in git.
 #[derive(Debug, Parser)]
-#[command(name = "platformctl", version, max_term_width = 100, propagate_version = false)]
+#[command(
+    name = "platformctl",
+    version,
+    max_term_width = 100,
+    propagate_version = false,
+    disable_help_subcommand = true,
+    after_help = topics::listing()
+)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
@@ -80,6 +89,8 @@ pub enum Command {
     Schema(Schema),
     /// See it work, in a temporary folder on this machine
     Demo(Demo),
+    /// Print the help of a command, or a page of the manual
+    Help(Help),
 }
 
 /// `doctor`.
@@ -167,6 +178,9 @@ pub struct Apply {
     /// Wait up to this many seconds while another run is open
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait: u64,
+    /// Show the last lines of the containers of a release that is held, as on a terminal; values of secrets are masked
+    #[arg(long)]
+    pub logs: bool,
     /// What may be waived.
     #[command(flatten)]
     pub waive: Waive,
@@ -177,6 +191,9 @@ pub struct Apply {
 pub struct Resume {
     /// The run [default: every open run]
     pub run: Option<RunId>,
+    /// Show the last lines of the containers of a release that is held, as on a terminal; values of secrets are masked
+    #[arg(long)]
+    pub logs: bool,
 }
 
 /// `abandon`.
@@ -273,6 +290,14 @@ pub struct Demo {
     pub keep: Option<PathBuf>,
 }
 
+/// `help`.
+#[derive(Debug, Args)]
+pub struct Help {
+    /// A command, or a topic [default: all commands, and the topics]
+    #[arg(value_name = "COMMAND|TOPIC")]
+    pub what: Vec<String>,
+}
+
 /// How reading the command line ended.
 #[derive(Debug)]
 pub enum Read {
@@ -293,6 +318,22 @@ pub fn read() -> Read {
     }
 }
 
+/// The help of a command, which is named by its words (none: of all commands). `None`: there is no such command.
+pub fn help(words: &[String]) -> Option<String> {
+    let mut root = Cli::command();
+    root.build();
+    let mut command = &mut root;
+    for word in words {
+        command = command.find_subcommand_mut(word)?;
+    }
+    Some(command.render_long_help().to_string())
+}
+
+/// The names of all commands.
+pub fn commands() -> Vec<String> {
+    Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
 /// The reference of all commands (docs/cli.md), from their help texts.
 pub fn reference() -> String {
     let mut page = "# Commands\n\nGenerated from `src/cli.rs`; a test compares it.\n".to_owned();
@@ -306,7 +347,7 @@ fn section(page: &mut String, command: &mut clap::Command, path: &str) {
     let help = command.render_long_help().to_string();
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
     *page += &format!("\n## `{path}`\n\n```text\n{}\n```\n", help.join("\n").trim_end());
-    for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
+    for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help" || path == "platformctl") {
         let name = format!("{path} {}", sub.get_name());
         section(page, sub, &name);
     }

@@ -47,7 +47,7 @@ classes! {
     NotApproved 6 "Untouched; the approval is not proven (malformed, short, unknown, unmerged, unreviewed …)."
     Mismatch 7 "Untouched; approval, checkout, plan and module do not belong together: out of scope, dirty, replay, superseded, stale or foreign plan."
     Busy 8 "Untouched; another run is open, a freeze, or contention did not end."
-    Unreachable 9 "Untouched; forge, remote or host gave no answer, or credentials are missing or refused (the message says which); shallow history."
+    Unreachable 9 "Untouched; forge, remote or host gave no answer, or credentials are missing or refused (the message says which); shallow history; no record yet; a program or disk here failed."
     RolledBack 10 "Failed, reverted and verified."
     Held 11 "Failed, left as it is."
     RollbackFailed 12 "Failed and could not be reverted: call someone."

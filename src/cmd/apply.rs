@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use serde_json::{Value, json};
 
 use super::{
+    held,
     plan::ask,
     session::{Session, warn},
 };
@@ -30,7 +31,7 @@ use crate::{
         text::shown,
     },
     port::Clock as _,
-    ui::{Last, Report, list, plural, seconds},
+    ui::{Last, Report, list, meanings, plural, seconds, wrapped},
 };
 
 /// How often a busy module is asked for again, in milliseconds.
@@ -68,7 +69,7 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
             session.printer.say(&format!("{} ({} of {})", ask.module, reports.len() + 1, asks.len()));
         }
         steps.approved.take();
-        let report = one(session, &world, &mut fresh, ask, args.wait, begun);
+        let report = one(session, &world, &mut fresh, ask, args, begun);
         let failed = report.exit() != 0;
         reports.push((ask.module.clone(), report));
         if failed {
@@ -107,8 +108,8 @@ fn asked(session: &Session, args: &Apply) -> Result<Vec<Ask>, Failure> {
     Ok(asks)
 }
 
-fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_s: u64, begun: u64) -> Report {
-    let until = session.clock.ticks_ms() + wait_s.saturating_mul(1_000);
+fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, args: &Apply, begun: u64) -> Report {
+    let until = session.clock.ticks_ms() + args.wait.saturating_mul(1_000);
     let applied = loop {
         let applied = apply::apply(world, fresh, ask);
         // By the record, or by another process of this clone.
@@ -132,7 +133,11 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_
     let began = fresh.is_baseline() && matches!(applied, Ok(Applied::Run(_)));
     let mut report = match applied {
         Ok(Applied::Noop(noop)) => nothing(&noop, ask),
-        Ok(Applied::Run(run)) => ran(&run, ask, session.clock.ticks_ms().saturating_sub(begun)),
+        Ok(Applied::Run(run)) => ran(&run, ask, session.clock.ticks_ms().saturating_sub(begun)).lines(held::told(
+            session,
+            run.left.as_ref(),
+            args.logs,
+        )),
         Err(stop) => Report::failed("apply", &stop.into()).with("module", &ask.module),
     };
     if began {
@@ -231,7 +236,8 @@ fn stopped(outcome: &'static str, class: Class, refusal: Refusal) -> Report {
     // A run that was given up never told the host to change anything.
     let untouched = class.world().starts_with("Untouched") || word == "✗ aborted:";
     let world = if untouched { "Nothing that runs was changed." } else { class.world() };
-    let lines = [format!("{word} {} ({}). {world}", code.slug(), class.exit()), refusal.fact.clone()];
+    let mut lines = vec![format!("{word} {} ({}). {world}", code.slug(), class.exit())];
+    lines.extend(wrapped(&refusal.fact, ""));
     Report::done("apply", outcome, Last::Fix(refusal.fix.clone())).lines(lines).refused(vec![refusal]).ends_in(class)
 }
 
@@ -281,6 +287,7 @@ impl Steps<'_> {
     fn tell(&self, step: &Step) {
         let now = self.session.clock.ticks_ms();
         let took = now.saturating_sub(self.last_ms.replace(now));
+        let mut unusual: Vec<&str> = Vec::new();
         let (word, text) = match step {
             Step::Approved(approval) => {
                 let weak = if approval.weak { ", weak" } else { "" };
@@ -293,6 +300,8 @@ impl Steps<'_> {
                 if self.approved.replace(Some(text.clone())).as_ref() == Some(&text) {
                     return;
                 }
+                unusual.extend(approval.weak.then_some("weak"));
+                unusual.extend((!covers.is_empty()).then_some("covers"));
                 ("approved", text)
             }
             Step::Intent(seq) => ("intent", format!("seq {seq} recorded")),
@@ -312,6 +321,7 @@ impl Steps<'_> {
         // What takes no time worth a word shows none.
         let took = if took < 100 { String::new() } else { seconds(took) };
         self.session.printer.say(format!("✓ {word:<9} {text:<34} {took:>6}").trim_end());
+        meanings(unusual).iter().for_each(|line| self.session.printer.say(line));
     }
 }
 

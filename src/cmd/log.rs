@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::{session::Session, status::local};
+use super::{
+    session::Session,
+    status::{absent, local},
+};
 use crate::{
     cli::Log,
     error::Failure,
@@ -13,7 +16,8 @@ use crate::{
 };
 
 pub(super) fn run(session: &Session, args: &Log) -> Result<Report, Failure> {
-    let mut next = Some(local(session)?.tip());
+    let state = local(session)?;
+    let mut next = Some(state.tip());
     let now = session.clock.now();
     let (mut rows, mut events) = (Vec::new(), Vec::new());
     while let Some(id) = next.filter(|_| rows.len() < args.count) {
@@ -26,6 +30,9 @@ pub(super) fn run(session: &Session, args: &Log) -> Result<Report, Failure> {
         let message = text::escaped_bytes(commit.message.split(|b| *b == b'\n').next().unwrap_or_default());
         rows.push(vec![format!("{:>4}", event.seq), event.time.age(now), message.clone()]);
         events.push(json!({"commit": id, "subject": message, "event": event}));
+    }
+    if let (Some(module), true) = (&args.module, rows.is_empty() && args.count > 0) {
+        return Err(absent(session, &state, module));
     }
     let first = events.first().and_then(|event| event["event"]["seq"].as_u64());
     let next = first.map_or_else(|| "platformctl status".to_owned(), |seq| format!("platformctl show {seq}"));

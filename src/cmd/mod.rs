@@ -4,6 +4,8 @@ mod abandon;
 mod apply;
 mod demo;
 mod doctor;
+mod held;
+mod help;
 mod hook;
 mod init;
 mod log;
@@ -37,8 +39,9 @@ pub fn main() -> ExitCode {
     let cli = match cli::read() {
         cli::Read::Run(cli) => cli,
         cli::Read::Help(text) => {
-            Printer::new(false, plain).raw(&text);
-            return ExitCode::SUCCESS;
+            let printer = Printer::new(false, plain);
+            printer.raw(&text);
+            return ExitCode::from(printer.ended(0));
         }
         cli::Read::Usage(text) => {
             Printer::new(true, plain).say(text.trim_end());
@@ -66,8 +69,7 @@ pub fn main() -> ExitCode {
             Report::failed(name, &Failure::refused(vec![bug]))
         }
     };
-    printer.finish(&report);
-    ExitCode::from(report.exit())
+    ExitCode::from(printer.finish(&report))
 }
 
 fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
@@ -87,6 +89,7 @@ fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
         Command::State(args) => state::run(&session()?, args),
         Command::Init(args) => init::run(&session()?, args),
         Command::Demo(args) => demo::run(args, env, printer),
+        Command::Help(args) => help::run(args, printer),
         Command::Hook(args) => hook::run(&session()?, args),
         Command::Schema(args) => schema::run(args, printer),
     }
@@ -110,5 +113,6 @@ fn name(command: &Command) -> &'static str {
         Command::Hook(_) => "hook",
         Command::Schema(_) => "schema",
         Command::Demo(_) => "demo",
+        Command::Help(_) => "help",
     }
 }

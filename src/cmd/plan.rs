@@ -18,7 +18,7 @@ use crate::{
         plan::{self, Action, Change, Data, Downtime, PlanFile, PlanStatus},
     },
     port::Clock as _,
-    ui::{Last, Report, plural, table, wrapped},
+    ui::{Last, Report, meanings, plural, table, wrapped},
 };
 
 /// How long a plan file may be used.
@@ -160,6 +160,10 @@ fn report(proposal: &Proposal) -> Report {
     let mut lines = vec![format!("plan for {} on {}{from}", intent.module, intent.host)];
     lines.extend(version);
     lines.extend(changes(&intent.changes));
+    let adopts = intent.changes.iter().any(|change| change.action == Action::Adopt);
+    lines.extend(meanings(adopts.then_some("adopt")));
+    let weak = proposal.approval.as_ref().is_some_and(|approval| approval.weak);
+    lines.extend(meanings(weak.then_some("weak")));
     if !intent.exceptions.is_empty() {
         lines.extend(wrapped(&format!("opens {}", intent.exceptions.join(", ")), "  "));
     }

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::session::{Session, silent, warn};
+use super::{
+    held,
+    session::{Session, silent, warn},
+};
 use crate::{
     cli::Resume,
     error::{Class, Failure},
@@ -33,6 +36,7 @@ pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
             Ok(resumed) => {
                 let (line, result, failure) = told(&resumed);
                 report.line(line);
+                report = report.lines(held::told(session, resumed.left.as_ref(), args.logs));
                 results.push(result);
                 failure
             }

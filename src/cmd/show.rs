@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use super::{plan::changes, session::Session, status::local};
+use super::{
+    plan::changes,
+    session::Session,
+    status::{absent, local},
+};
 use crate::{
     cli::Show,
     error::Failure,
@@ -16,7 +20,7 @@ use crate::{
         text::shown,
     },
     port::Source as _,
-    ui::{Last, Report, list, plural, short, table, wrapped},
+    ui::{Last, Report, list, meanings, plural, short, table, wrapped},
 };
 
 pub(super) fn run(session: &Session, args: &Show) -> Result<Report, Failure> {
@@ -72,8 +76,7 @@ fn records(session: &Session, state: &State<'_>, what: Option<&str>) -> Result<V
     }
     if let Some(module) = module(Some(what)) {
         let Some(status) = state.module(&module)? else {
-            let fact = format!("the record says nothing of {module}: it was never applied");
-            return Err(Failure::usage(fact, "platformctl status shows what was applied"));
+            return Err(absent(session, state, &module));
         };
         return walk(session, state.tip(), |event| event.seq == status.last.seq, 1);
     }
@@ -128,10 +131,9 @@ fn lines(id: Oid, event: &Event) -> Vec<String> {
     row("run", event.run.as_ref().map(ToString::to_string));
     row("result", event.result.map(|result| result.as_str().to_owned()));
     if let Some(approved) = &event.approved {
-        row(
-            "approved",
-            Some(format!("PR #{}, {}, covers {}", approved.pr, approved.style.as_str(), list(&approved.covers))),
-        );
+        let weak = if approved.weak { ", weak" } else { "" };
+        let covers = list(&approved.covers);
+        row("approved", Some(format!("PR #{}, {}{weak}, covers {covers}", approved.pr, approved.style.as_str())));
         row("head", Some(approved.head.to_string()));
         row("merged as", Some(approved.merge.to_string()));
     }
@@ -150,6 +152,10 @@ fn lines(id: Oid, event: &Event) -> Vec<String> {
     row("secrets", (!secrets.is_empty()).then(|| secrets.join(" ")));
     let mut lines = vec![format!("seq {}  {}", event.seq, event.kind.as_str())];
     lines.extend(table(&rows));
+    let approved = event.approved.as_ref();
+    let weak = approved.is_some_and(|approved| approved.weak).then_some("weak");
+    let covers = approved.is_some_and(|approved| approved.covers != [approved.pr]).then_some("covers");
+    lines.extend(meanings(weak.into_iter().chain(covers).chain(event.waived.iter().map(String::as_str))));
     lines.extend(changes(&event.changes));
     lines.extend(event.changed.as_ref().map(|many| format!("  {} changes, {}", many.count, many.digest)));
     lines.extend(table(&containers.collect::<Vec<_>>()));

@@ -6,15 +6,16 @@ use super::session::Session;
 use crate::{
     cli::Status,
     error::Failure,
-    flow::pending,
+    flow::{content::Content, pending, repository},
     ledger::state::State,
     model::{
         ids::ModuleId,
+        near::did_you_mean,
         refusal::{Code, Refusal},
         status::{ModuleStatus, OpenRun},
         time::Timestamp,
     },
-    port::{Clock as _, Ledger as _},
+    port::{Answer, Clock as _, Ledger as _, Source as _},
     ui::{Last, Report, plural, table},
 };
 
@@ -43,6 +44,33 @@ pub(super) fn run(session: &Session, args: &Status) -> Result<Report, Failure> {
     }
 }
 
+/// A module of which the record says nothing: one that was never applied, or that does not exist.
+pub(super) fn absent(session: &Session, state: &State<'_>, module: &ModuleId) -> Failure {
+    match known(session, state) {
+        Ok((_, there)) if there.contains(module) => Failure::usage(
+            format!("the record says nothing of {module}: it was never applied"),
+            "platformctl status shows what was applied, platformctl pending what was not",
+        ),
+        Ok((recorded, there)) => {
+            let fix = "platformctl status shows what was applied, platformctl pending what was not";
+            let fix = did_you_mean(module.as_str(), recorded.iter().chain(&there).map(ModuleId::as_str), fix);
+            let fact = format!("there is no module {module}, in the record or on {}", session.config.base);
+            Failure::refused(vec![Refusal::new(Code::UnknownModule, fact, fix)])
+        }
+        Err(error) => error.into(),
+    }
+}
+
+/// The modules of the record, and those of the base as it was fetched last.
+fn known(session: &Session, state: &State<'_>) -> Answer<(Vec<ModuleId>, Vec<ModuleId>)> {
+    let recorded = state.modules()?.into_iter().map(|status| status.module).collect();
+    let there = match session.git.base()? {
+        Some((base, _)) => repository::module_ids(&Content::lazy(&session.git, session.git.commit(base)?.tree))?.0,
+        None => Vec::new(),
+    };
+    Ok((recorded, there))
+}
+
 /// `✓`, `!` or `✗`, and in words.
 fn standing(status: &ModuleStatus, now: Timestamp) -> (&'static str, String) {
     let pr = status.last_apply_pr.map_or_else(String::new, |pr| format!("#{pr} "));
@@ -58,11 +86,7 @@ fn standing(status: &ModuleStatus, now: Timestamp) -> (&'static str, String) {
 fn one(session: &Session, state: &State<'_>, module: &ModuleId) -> Result<Report, Failure> {
     let now = session.clock.now();
     let Some(status) = state.module(module)? else {
-        let fact = format!("the record says nothing of {module}: it was never applied");
-        return Err(Failure::usage(
-            fact,
-            "platformctl status shows what was applied, platformctl pending what was not",
-        ));
+        return Err(absent(session, state, module));
     };
     let seen = session.git.base()?.map(|(_, at)| at);
     let (mark, words) = standing(&status, now);

@@ -4,13 +4,8 @@ use super::session::Session;
 use crate::{
     cli::Validate,
     error::Failure,
-    flow::{content::Content, validate},
-    model::{
-        ids::ModuleId,
-        problem::Problem,
-        refusal::{Code, Refusal},
-        text::shown,
-    },
+    flow::{content::Content, repository, validate},
+    model::{ids::ModuleId, problem::Problem, refusal::Refusal, text::shown},
     port::Source as _,
     ui::{Last, Report, plural, wrapped},
 };
@@ -25,7 +20,8 @@ pub(super) fn run(session: &Session, args: &Validate) -> Result<Report, Failure>
     let found = validate::validate(&content, &only)?;
     if let Some(missing) = only.iter().find(|id| !found.modules.contains(id)) {
         let fact = format!("there is no module `{missing}` (no modules/{missing}/module.yaml)");
-        return Err(Failure::refused(vec![Refusal::new(Code::UnknownModule, fact, "see that the name is right")]));
+        let fix = "the modules are the folders below modules/";
+        return Err(Failure::refused(vec![repository::unknown(&content, missing, fact, fix)?]));
     }
     Ok(report(&found))
 }

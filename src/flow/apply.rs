@@ -7,11 +7,13 @@ use crate::{
         bind::{Bind, Waivers, bind},
         bound::Bound,
         close::{Carried, Step, carry_out},
-        gate::{Check, Closed, Facts, Permit, gate},
+        gate::{Check, Facts, Permit, gate},
+        left::Left,
         observe,
         open::{self, Opened},
         plan::{self, Plan},
         policy::InForce,
+        pull::pull,
         record::Record,
         refresh::{Fresh, World, newest_record, record},
         request::Request,
@@ -24,13 +26,11 @@ use crate::{
         ids::{HostName, ModuleId, Oid, RunId},
         json::{self, CanonicalError},
         plan::{Change, Intention},
-        policy::HostPolicy,
         refusal::Code,
         status::{ModuleStatus, OpenRun},
         text::shown,
     },
-    port::{Answer, Host, Input, PortError},
-    runtime::compose,
+    port::{Answer, Host, PortError},
 };
 
 /// How often a plan is made again because the record moved, before it is called contention.
@@ -86,6 +86,8 @@ pub struct Run {
     pub summary: Summary,
     /// How it went.
     pub carried: Carried,
+    /// What a release that is held left behind.
+    pub left: Option<Left>,
 }
 
 /// What of a plan a result shows.
@@ -175,25 +177,6 @@ fn held_to(claim: Option<&Claim>, plan: &Plan, before: Option<&Intention>) -> St
     claim.differs(&intention, digest).map_or(Ok(()), |stale| Err(stale.into()))
 }
 
-/// Brings images that the host does not have, where nothing else speaks against the plan. What runs is not touched.
-/// Returns whether to plan again.
-fn pulled(world: &World<'_>, closed: &Closed, images: &[String], target: &HostPolicy, host: &dyn Host) -> Answer<bool> {
-    let only = !images.is_empty() && closed.refusals.iter().all(|refusal| refusal.code == Code::ImageMissing);
-    if !only {
-        return Ok(false);
-    }
-    (world.tell)(Step::Pulling(images.len() as u64));
-    let head = [target.root.to_string(), compose::engine(target)];
-    let args: Vec<String> = head.into_iter().chain(images.iter().cloned()).collect();
-    let reply = host.run(&compose::PULL, &args, Input::Nothing).map_err(PortError::harmless)?;
-    let text = String::from_utf8_lossy(&reply.stdout);
-    let whole = text.lines().filter(|line| line.starts_with("pulled ")).count() == images.len();
-    if whole {
-        (world.tell)(Step::Pulled(images.len() as u64));
-    }
-    Ok(whole)
-}
-
 fn again(state: Option<&State<'_>>, module: &ModuleId) -> Stage<Request> {
     let last = state.map(|state| state.module(module)).transpose()?.flatten();
     match last.and_then(|last| Some((last.last_apply_sha?, last.last_apply_pr?))) {
@@ -265,19 +248,21 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
         let intention = plan.intention().clone();
         let permit = match gate(plan, &facts) {
             Ok(permit) => permit,
-            Err(closed) if before.is_none() && pulled(world, &closed, &images, &policy, host.as_ref())? => {
+            Err(closed) if before.is_some() => return Err(Stop::Refused(closed.refusals)),
+            Err(closed) => {
+                pull(world, *closed, &images, &policy, host.as_ref())?;
                 before = Some(intention);
                 continue;
             }
-            Err(closed) => return Err(Stop::Refused(closed.refusals)),
         };
         let summary = Summary::of(permit.plan());
         let checks = permit.checks.clone();
         if let Some(intent) = opened(&record, &in_force, permit, status)? {
             (world.tell)(Step::Intent(intent.seq()));
             let carried = carry_out(&intent, &record, host.as_ref(), world.tell);
+            let left = Left::of(&carried.ending, intent.permit.plan().bound().target(), host);
             let (run, intent) = (intent.run().clone(), intent.commit());
-            return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried })));
+            return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried, left })));
         }
         fresh.checked = newest_record(world)?;
     }

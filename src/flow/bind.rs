@@ -137,11 +137,11 @@ fn module_at(content: &Content<'_>, id: &ModuleId, merge: Oid) -> Stage<Module> 
     match repository::module(content, id)? {
         Some(Ok(module)) => Ok(module),
         Some(Err(problems)) => Err(Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect())),
-        None => refuse(
-            Code::UnknownModule,
-            format!("there is no module `{id}` in {merge}"),
-            "the modules are the folders below modules/; correct the name, or merge the pull request that adds it",
-        ),
+        None => {
+            let fix =
+                "the modules are the folders below modules/; correct the name, or merge the pull request that adds it";
+            Err(repository::unknown(content, id, format!("there is no module `{id}` in {merge}"), fix)?.into())
+        }
     }
 }
 

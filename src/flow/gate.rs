@@ -13,7 +13,7 @@ use crate::{
         module::DataAction,
         policy::Mutations,
         refusal::{Code, Refusal},
-        text::{shown, yaml_quoted},
+        text::{mib, mib_needed, shown, yaml_quoted},
     },
     runtime::{files::Live, shell::word},
 };
@@ -205,7 +205,7 @@ fn space(plan: &Plan, list: &mut List) {
     let refusal = (free < needs).then(|| {
         Refusal::new(
             Code::HostUnfit,
-            format!("{} bytes are free on {}, {needs} are needed", free, plan.intention.host),
+            format!("{} are free on {}, {} are needed", mib(free), plan.intention.host, mib_needed(needs)),
             "make room on the host",
         )
     });
@@ -228,7 +228,7 @@ fn witness(plan: &Plan, facts: &Facts, list: &mut List) {
                 "{} was shown record {} (seq {}), which the record here does not contain",
                 plan.intention.host, seen.commit, seen.seq
             ),
-            "find out who rewrote refs/platform/state; docs/recovery.md says how to go on",
+            "find out who rewrote refs/platform/state; `platformctl help recovery` says how to go on",
         )
     });
     list.ask("witness", json!({"seq": seen.seq}), refusal);

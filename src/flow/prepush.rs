@@ -86,7 +86,7 @@ pub fn judge(record: &Record<'_>, base: Option<Oid>, updates: &[Update]) -> Stag
 
 /// The record may only grow, by records that hold.
 fn state(record: &Record<'_>, update: &Update) -> Answer<Result<String, Refusal>> {
-    let fix = "never rewrite the record; docs/recovery.md says how to go on";
+    let fix = "never rewrite the record; `platformctl help recovery` says how to go on";
     let Some(local) = update.local else {
         let fact = "this push deletes refs/platform/state, the record of everything that was done";
         return Ok(Err(Refusal::new(Code::StateMissing, fact, fix)));

@@ -8,7 +8,7 @@ use crate::{
         content::Content,
         leaks,
         repository::{self, Module, PolicyAt},
-        stage::{Stage, Stop, refuse},
+        stage::{Stage, Stop},
         validate,
     },
     ledger::state::State,
@@ -55,11 +55,8 @@ pub fn preview(
         Some(Ok(module)) => module,
         Some(Err(problems)) => return Err(Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect())),
         None => {
-            return refuse(
-                Code::UnknownModule,
-                format!("there is no module `{id}` in it"),
-                format!("the modules are the folders below modules/; if {id} is in a pull request: --pr N"),
-            );
+            let fix = format!("the modules are the folders below modules/; if {id} is in a pull request: --pr N");
+            return Err(repository::unknown(&content, id, format!("there is no module `{id}` in it"), &fix)?.into());
         }
     };
     let last = state.map(|state| state.module(id)).transpose()?.flatten();

@@ -7,12 +7,15 @@ use crate::{
         apply::{self, Ask, bound, planned},
         content::Content,
         gate::{Check, gate},
-        leaks, pending,
+        leaks,
+        observe::Running,
+        pending,
         preview::{Version, preview},
         refresh::{Fresh, World},
         relation, repository,
         request::Request,
         stage::{Stage, Stop, refuse},
+        watch,
     },
     ledger::state::State,
     model::{
@@ -106,6 +109,11 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
     let approval = Some(plan.bound().approval().clone());
     let seen = &plan.observed().ground;
     let observed = json!({"machine_id": seen.machine_id, "free_bytes": seen.free_bytes, "witness": seen.witness});
+    let model = match &plan.observed().running {
+        Running::Compose(compose) => compose.rendered.model.as_ref(),
+        Running::Files(_) => None,
+    };
+    let unseen = model.filter(|_| !done).and_then(|model| watch::unseen(plan.bound().target().module, model));
     let facts = apply::facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
     let (checks, refusals) = match gate(plan, &facts) {
         Ok(permit) => (permit.checks, Vec::new()),
@@ -124,7 +132,7 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
         approval,
         observed,
         done,
-        warnings: pulled.chain(leaks).collect(),
+        warnings: pulled.chain(unseen).chain(leaks).collect(),
         styles: Vec::new(),
     })
 }
@@ -172,11 +180,9 @@ fn newest(world: &World<'_>, fresh: &Fresh, id: &ModuleId) -> Stage<Request> {
         Some(Ok(manifest)) => manifest.host,
         Some(Err(problems)) => return Err(Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect())),
         None => {
-            return refuse(
-                Code::UnknownModule,
-                format!("there is no module `{id}` on the base ({})", fresh.p),
-                "the modules are the folders below modules/; for one that is not merged say --pr N",
-            );
+            let fact = format!("there is no module `{id}` on the base ({})", fresh.p);
+            let fix = "the modules are the folders below modules/; for one that is not merged say --pr N";
+            return Err(repository::unknown(&content, id, fact, fix)?.into());
         }
     };
     match pending::newest(world.source, id, &host, fresh.p, None)? {

@@ -83,7 +83,7 @@ impl<'a> Record<'a> {
             return Err(PortError::new(
                 Code::StateForked,
                 format!("the record begins with {}, platform.yaml pins {pinned}", checked.genesis),
-                "this is another record than the reviewed one; docs/recovery.md says how to go on",
+                "this is another record than the reviewed one; `platformctl help recovery` says how to go on",
             ));
         }
         self.remember(&checked)?;
@@ -110,7 +110,7 @@ impl<'a> Record<'a> {
         Err(PortError::new(
             code,
             format!("refs/platform/state {what} {tip}; {known} was there before"),
-            "change nothing until you know who did it; docs/recovery.md says how to go on",
+            "change nothing until you know who did it; `platformctl help recovery` says how to go on",
         ))
     }
 
@@ -141,7 +141,7 @@ impl<'a> Record<'a> {
                     return Err(PortError::new(
                         Code::StateInvalid,
                         format!("the record {} does not hold: {}", fault.commit, fault.why),
-                        "change nothing until you know who wrote it; docs/recovery.md says how to go on",
+                        "change nothing until you know who wrote it; `platformctl help recovery` says how to go on",
                     ));
                 }
             }
@@ -196,6 +196,6 @@ fn gone(known: Option<Oid>) -> PortError {
     PortError::new(
         Code::StateMissing,
         format!("the remote has no refs/platform/state{known}"),
-        "change nothing until you know who removed it; docs/recovery.md says how to go on",
+        "change nothing until you know who removed it; `platformctl help recovery` says how to go on",
     )
 }

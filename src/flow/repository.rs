@@ -16,10 +16,11 @@ use crate::{
         ids::{ModuleId, Oid},
         module::{Driver, Manifest},
         names::ComposeName,
+        near::did_you_mean,
         path::RepoPath,
         policy::{self, Policy},
         problem::Problem,
-        refusal::Code,
+        refusal::{Code, Refusal},
         text,
     },
     port::{Answer, Mode, PortError},
@@ -204,6 +205,15 @@ pub fn module_ids(content: &Content<'_>) -> Answer<(Vec<ModuleId>, Vec<Problem>)
         }
     }
     Ok((ids, problems))
+}
+
+/// The refusal of a module that a tree does not have. `fix` comes after the name that was probably meant.
+///
+/// # Errors
+/// Objects that cannot be read.
+pub fn unknown(content: &Content<'_>, id: &ModuleId, fact: String, fix: &str) -> Answer<Refusal> {
+    let (ids, _) = module_ids(content)?;
+    Ok(Refusal::new(Code::UnknownModule, fact, did_you_mean(id.as_str(), ids.iter().map(ModuleId::as_str), fix)))
 }
 
 /// Reads a module's manifest; `None` where there is no such module.

@@ -6,6 +6,7 @@ use crate::{
         bound::{self, Target},
         close::{Ending, outcome, settled},
         content::Content,
+        left::Left,
         observe::{self, Running},
         open, plan,
         refresh::{Fresh, World, record},
@@ -38,6 +39,8 @@ pub struct Resumed {
     pub ending: Ending,
     /// Its outcome, unless it stays open.
     pub record: Option<Appended>,
+    /// What a release that is held left behind.
+    pub left: Option<Left>,
 }
 
 /// The open runs of the record, the oldest first.
@@ -117,7 +120,7 @@ pub fn resume(world: &World<'_>, fresh: &Fresh, open: OpenRun) -> Stage<Resumed>
         Fate::Running => {
             return refuse(Code::Busy, format!("run {} is still running", open.run), "wait, then resume again");
         }
-        Fate::Ended { .. } | Fate::Tombstone | Fate::NotAnAnswer => match run::judge(fate) {
+        Fate::Ended { .. } | Fate::Tombstone | Fate::NotAnAnswer => match run::judge(fate, &policy.root, &open.run) {
             Ok(()) => verified(world, fresh, policy, host.as_ref(), &event)?,
             Err(NotRan::Untouched(error)) => Ending::Aborted(error),
             Err(NotRan::Failed(error)) => Ending::Failed(error),
@@ -128,7 +131,23 @@ pub fn resume(world: &World<'_>, fresh: &Fresh, open: OpenRun) -> Stage<Resumed>
         Some(event) => Some(record.append_or_spool(&event)?),
         None => None,
     };
-    Ok(Resumed { open, ending, record })
+    let left = left(world, fresh, policy, host, &event, &ending);
+    Ok(Resumed { open, ending, record, left })
+}
+
+/// What a release that is held left behind, where its content can still be read.
+fn left(
+    world: &World<'_>,
+    fresh: &Fresh,
+    policy: &HostPolicy,
+    host: Box<dyn Host>,
+    event: &Event,
+    ending: &Ending,
+) -> Option<Left> {
+    let (module, approval) = event.module.as_ref().zip(event.approved.as_ref())?;
+    let found = repository::module(&Content::lazy(world.source, approval.tree), module).ok()??.ok()?;
+    let target = Target { module: &found, before: None, host: policy, sacred: &fresh.policy.policy.sacred };
+    Left::of(ending, target, host)
 }
 
 /// Looks at what an ended run left, against the content that its intent names.

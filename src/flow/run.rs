@@ -6,7 +6,7 @@ use crate::{
         open::{self, Intent},
         ship::Shipped,
     },
-    model::{digest::Digest, plan::Action, refusal::Code},
+    model::{digest::Digest, ids::RunId, path::HostPath, plan::Action, refusal::Code},
     port::{Host, Input, Member, PortError},
     runtime::{
         compose,
@@ -53,7 +53,7 @@ pub fn run<'a>(shipped: Shipped<'a>, host: &dyn Host) -> Result<Ran<'a>, NotRan>
         Err(error) if error.code == Code::HostUnreachable => return Err(NotRan::Untouched(error)),
         Err(error) => look_again(&shipped, host, error)?,
     };
-    judge(fate).map(|()| Ran { shipped })
+    judge(fate, &plan.bound.host.root, &intent.run).map(|()| Ran { shipped })
 }
 
 /// ROOT MODULE SCOPE RUN NONCE FENCE RELEASE: the first arguments of every script that changes something.
@@ -142,16 +142,17 @@ fn look_again(shipped: &Shipped<'_>, host: &dyn Host, lost: PortError) -> Result
     }
 }
 
-/// What the host's word means: every step before the switch leaves what runs as it was.
-pub fn judge(fate: Fate) -> Result<(), NotRan> {
+/// What the host's word means: every step before the switch leaves what runs as it was. The run's folder is below `root`.
+pub fn judge(fate: Fate, root: &HostPath, run: &RunId) -> Result<(), NotRan> {
     let error = |code, what: &str, fix: &str| PortError::new(code, what, fix);
+    let dir = format!("{root}/runs/{run}");
     match fate {
         Fate::Ended { rc: 0, step } if step == "done" => Ok(()),
         Fate::Ended { step, .. } => match step.as_str() {
             "activate" => Err(NotRan::Failed(error(
                 Code::HostFailed,
                 "the release is live, but an activation command failed",
-                "look at <root>/runs/<run>/log on the host, then merge a fix",
+                &format!("look at {dir}/log on the host, then merge a fix"),
             ))),
             "expected" => Err(NotRan::Untouched(error(
                 Code::PlanStale,
@@ -165,7 +166,7 @@ pub fn judge(fate: Fate) -> Result<(), NotRan> {
             ))),
             "fence" => Err(NotRan::Untouched(error(
                 Code::StateRewound,
-                "the host has already carried out a newer run of this scope",
+                "the host has already carried out a newer run of this module, or of another one of its compose project",
                 "fetch the record and look: platformctl state fetch; platformctl log",
             ))),
             "tombstone" => Err(NotRan::Untouched(error(
@@ -176,7 +177,7 @@ pub fn judge(fate: Fate) -> Result<(), NotRan> {
             "up" | "remove" => Err(NotRan::Failed(error(
                 Code::HostFailed,
                 "Compose could not make the change; it may be half done",
-                "look at <root>/runs/<run>/up on the host (a port that is taken?), then merge a fix",
+                &format!("look at {dir}/up on the host (a port that is taken?), then merge a fix"),
             ))),
             "render" | "orders" => Err(NotRan::Untouched(error(
                 Code::DeliveryFailed,
@@ -208,11 +209,14 @@ mod tests {
 
     #[test]
     fn only_done_is_done() {
+        let judge = |fate| judge(fate, &"/srv/p".parse().unwrap(), &"20261122T101530Z-1a2b3c4d".parse().unwrap());
         let ended = |rc, step: &str| judge(Fate::Ended { rc, step: step.into() });
         assert!(ended(0, "done").is_ok());
         assert!(matches!(ended(1, "done"), Err(NotRan::Untouched(_))));
         assert!(matches!(ended(0, "activate"), Err(NotRan::Failed(_))));
         assert!(matches!(ended(1, "switch"), Err(NotRan::Untouched(_))));
+        let Err(NotRan::Failed(error)) = ended(1, "up") else { panic!("a failed change is not a failure") };
+        assert!(error.fix.contains("/srv/p/runs/20261122T101530Z-1a2b3c4d/up"), "a path to paste: {}", error.fix);
         assert!(matches!(judge(Fate::Running), Err(NotRan::Unknown(_))));
         assert!(matches!(judge(Fate::NotAnAnswer), Err(NotRan::Unknown(_))));
     }

@@ -9,7 +9,7 @@ use crate::{
         open::Intent,
         plan::Plan,
     },
-    model::{ids::Oid, refusal::Code},
+    model::{ids::Oid, path::HostPath, refusal::Code},
     port::{Answer, Host, Input, Member, PortError, Source},
     runtime::{
         compose::{
@@ -54,7 +54,7 @@ pub fn ship<'a>(intent: &'a Intent, host: &dyn Host, source: &dyn Source) -> Ans
     if reply.rc == 0 && matches!(reply.stdout.trim_ascii(), b"shipped new" | b"shipped reused") {
         return Ok(Shipped { intent, files: delivery.files });
     }
-    Err(failed(&reply.stdout))
+    Err(failed(&reply.stdout, &plan.bound.host.root))
 }
 
 /// What is sent: small files first, then blobs by path and mode, then what says that it is whole.
@@ -132,18 +132,24 @@ fn composed(plan: &Plan, compose: &Compose) -> Delivery {
 }
 
 /// Turns the reason that the script gave, one of a fixed list, into words.
-fn failed(stdout: &[u8]) -> PortError {
+fn failed(stdout: &[u8], root: &HostPath) -> PortError {
     let (why, fix) = match stdout.trim_ascii() {
-        b"failed mkdir" => ("the folders of the root could not be made", "give the ssh user the root folder"),
-        b"failed tmp" => ("the temporary folder could not be made", "look at <root>/tmp on the host"),
-        b"failed tar" | b"failed cut" => ("the delivery did not arrive whole", "try again; look for a full disk"),
-        b"failed content" => ("what arrived is not what was sent", "try again; if it stays so, check the host's disk"),
+        b"failed mkdir" => {
+            ("the folders of the root could not be made", format!("give {root} on the host to the ssh user"))
+        }
+        b"failed tmp" => ("the temporary folder could not be made", format!("look at {root}/tmp on the host")),
+        b"failed tar" | b"failed cut" => {
+            ("the delivery did not arrive whole", "try again; look for a full disk".to_owned())
+        }
+        b"failed content" => {
+            ("what arrived is not what was sent", "try again; if it stays so, check the host's disk".to_owned())
+        }
         b"failed altered" => (
             "what was delivered before is there and was altered by someone",
-            "look at <root>/releases/ and <root>/files/ on the host and move the altered folder away",
+            format!("look at {root}/releases/ and {root}/files/ on the host and move the altered folder away"),
         ),
-        b"failed rename" => ("the release could not be put into its place", "look for a full disk"),
-        _ => ("the script ended without a reason", "look for a full disk, then try again"),
+        b"failed rename" => ("the release could not be put into its place", "look for a full disk".to_owned()),
+        _ => ("the script ended without a reason", "look for a full disk, then try again".to_owned()),
     };
     PortError::new(Code::DeliveryFailed, format!("the delivery failed on the host: {why}"), fix)
 }

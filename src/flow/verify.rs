@@ -108,7 +108,9 @@ fn probes(health: &Health, host: &dyn Host, clock: &dyn Clock) -> Result<u64, No
             Some(_) => good_since = None,
         }
         if now >= deadline_ms {
-            let why = failed.unwrap_or_else(|| "the settle window did not end".to_owned());
+            let why = failed.unwrap_or_else(|| {
+                format!("it was not good for {} s without a break (health.settle_s)", settle_ms / 1000)
+            });
             return Err(NotVerified::Failed(PortError::new(
                 Code::ProbeFailed,
                 format!("not healthy within {} s: {why}", health.deadline_s),

@@ -1,9 +1,9 @@
 //! Watching a compose module: until every container has been as planned, without a break, for the settle window.
 
 use crate::{
-    flow::{bound::Target, verify::NotVerified},
+    flow::{bound::Target, repository::Module, verify::NotVerified},
     ledger::event::{ContainerEvidence, Evidence},
-    model::refusal::Code,
+    model::{projection::Projection, refusal::Code, text::shown},
     port::{Clock, Host, Input, PortError},
     runtime::{
         compose::{
@@ -18,8 +18,8 @@ use crate::{
 const SETTLE_S: u64 = 10;
 /// The settle window where one does not, in seconds.
 const SETTLE_BLIND_S: u64 = 30;
-/// How long one question may wait on the host, in seconds.
-const WAIT_MAX_S: u64 = 60;
+/// How long one question may wait on the host, in milliseconds.
+const WAIT_MAX_MS: u64 = 60_000;
 
 /// Watches.
 ///
@@ -38,9 +38,9 @@ pub fn watch(
     let mut seen = String::new();
     // Since when everything is good, and what must not change from then on.
     let mut good: Option<(u64, Signature)> = None;
-    let mut wait_s = 0;
+    let mut wait_ms = 0;
     loop {
-        let sample = look(target, expected, &seen, wait_s, host)?;
+        let sample = look(target, expected, &seen, wait_ms, host)?;
         let now = clock.ticks_ms();
         let settle_ms = health.settle_s.unwrap_or_else(|| settle_s(expected, &sample)).saturating_mul(1000);
         let why = match watch::judge(expected, &sample) {
@@ -55,12 +55,12 @@ pub fn watch(
                     return Ok(evidence(expected, sample, lasted_ms));
                 }
                 good = Some((since, signature));
-                wait_s = (settle_ms - lasted_ms).div_ceil(1000);
-                "the settle window did not end".to_owned()
+                wait_ms = settle_ms - lasted_ms;
+                format!("it was not good for {} s without a break (health.settle_s)", settle_ms / 1000)
             }
             Verdict::Wait(why) => {
                 good = None;
-                wait_s = WAIT_MAX_S;
+                wait_ms = WAIT_MAX_MS;
                 why
             }
             Verdict::Failed(why) => return Err(failed(&why, project)),
@@ -69,7 +69,7 @@ pub fn watch(
         if spent_ms >= deadline_ms {
             return Err(failed(&format!("not healthy within {} s: {why}", health.deadline_s), project));
         }
-        wait_s = wait_s.clamp(1, WAIT_MAX_S).min((deadline_ms - spent_ms).div_ceil(1000));
+        wait_ms = wait_ms.min(WAIT_MAX_MS).min(deadline_ms - spent_ms);
         seen = sample.seen;
     }
 }
@@ -85,6 +85,30 @@ fn settle_s(expected: &[Expected], sample: &Sample) -> u64 {
     }
 }
 
+/// What a settle window does not see: health checks that are further apart than it lasts.
+pub fn unseen(module: &Module, model: &Projection) -> Option<String> {
+    let (own, health) = (&module.rendering.services, &module.manifest.health);
+    let running = || {
+        let own = own.iter().filter(|name| !module.manifest.jobs.contains(name));
+        own.filter_map(|name| Some((name, model.services.get(name.as_str())?)))
+    };
+    let blind = running().any(|(_, service)| !service.has_healthcheck);
+    let settle_s = health.settle_s.unwrap_or(if blind { SETTLE_BLIND_S } else { SETTLE_S });
+    let slow = running().filter_map(|(name, service)| Some((name, service.interval_ms?)));
+    let slow: Vec<String> = slow
+        .filter(|(_, interval_ms)| *interval_ms > settle_s.saturating_mul(1000))
+        .map(|(name, interval_ms)| {
+            let share = settle_s.saturating_mul(100_000) / interval_ms;
+            format!(
+                "the health check of {} runs every {} s, of which it sees {share} %",
+                shown(name),
+                interval_ms / 1000
+            )
+        })
+        .collect();
+    (!slow.is_empty()).then(|| format!("the settle window lasts {settle_s} s (health.settle_s): {}", slow.join("; ")))
+}
+
 fn failed(why: &str, project: Option<&str>) -> NotVerified {
     let how = project.map_or_else(String::new, |project| format!(" (docker compose -p {project} logs)"));
     let fix = format!("look at it on its host{how}, then merge a fix; the same again: --retry");
@@ -95,7 +119,7 @@ fn look(
     target: Target<'_>,
     expected: &[Expected],
     seen: &str,
-    wait_s: u64,
+    wait_ms: u64,
     host: &dyn Host,
 ) -> Result<Sample, NotVerified> {
     let manifest = &target.module.manifest;
@@ -106,7 +130,7 @@ fn look(
         manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default(),
         compose::engine(target.host),
         seen.to_owned(),
-        wait_s.to_string(),
+        wait_ms.to_string(),
         words(expected.iter().map(|one| one.service.as_str()).collect()),
         words(manifest.secrets.iter().map(|secret| secret.file.as_str()).collect()),
     ];

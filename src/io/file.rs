@@ -29,7 +29,7 @@ pub fn read(path: &Path, limit_bytes: u64) -> Answer<Vec<u8>> {
     let file = fs::File::open(path).map_err(failed("open", path))?;
     file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(failed("read", path))?;
     if bytes.len() as u64 > limit_bytes {
-        return Err(failed("read", path)(io::Error::other(format!("it has more than {limit_bytes} bytes"))));
+        return Err(failed("read", path)(io::Error::other(format!("it has more than {}", text::mib(limit_bytes)))));
     }
     Ok(bytes)
 }
@@ -125,7 +125,7 @@ pub fn stdin(limit_bytes: u64) -> Answer<Vec<u8>> {
     let path = Path::new("standard input");
     io::stdin().lock().take(limit_bytes + 1).read_to_end(&mut bytes).map_err(failed("read", path))?;
     if bytes.len() as u64 > limit_bytes {
-        return Err(failed("read", path)(io::Error::other(format!("it has more than {limit_bytes} bytes"))));
+        return Err(failed("read", path)(io::Error::other(format!("it has more than {}", text::mib(limit_bytes)))));
     }
     Ok(bytes)
 }

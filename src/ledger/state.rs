@@ -162,6 +162,6 @@ fn broken(path: &str) -> PortError {
     PortError::new(
         Code::StateInvalid,
         format!("`{}` in refs/platform/state is not what platformctl writes", text::shown(path)),
-        "platformctl verify says since when; docs/recovery.md says how to go on",
+        "platformctl verify says since when; `platformctl help recovery` says how to go on",
     )
 }

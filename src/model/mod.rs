@@ -14,6 +14,7 @@ pub mod json;
 pub mod leaks;
 pub mod module;
 pub mod names;
+pub mod near;
 pub mod path;
 pub mod plan;
 pub mod policy;

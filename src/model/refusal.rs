@@ -120,7 +120,7 @@ impl schemars::JsonSchema for Code {
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let slugs: Vec<&str> = Self::ALL.iter().map(|code| code.slug()).collect();
-        schemars::json_schema!({"type": "string", "description": "A stable name; docs/exit-codes.md has them all.", "enum": slugs})
+        schemars::json_schema!({"type": "string", "description": "A stable name; `platformctl help exit-codes` lists all of them.", "enum": slugs})
     }
 }
 

@@ -76,6 +76,20 @@ pub fn is_harmful(c: char) -> bool {
         || ('\u{e0000}'..='\u{e007f}').contains(&c)
 }
 
+/// Tenths of a MiB.
+const TENTH_BYTES: u64 = (1 << 20) / 10;
+
+/// A size as `12.3 MiB`: what is there, and so rounded down.
+pub fn mib(bytes: u64) -> String {
+    let tenths = (u128::from(bytes) * 10) >> 20;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+/// A size as `12.4 MiB`: what is needed, and so rounded up.
+pub fn mib_needed(bytes: u64) -> String {
+    mib(bytes.saturating_add(TENTH_BYTES))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +99,11 @@ mod tests {
         assert_eq!(shown("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
         assert_eq!(shown(&"x".repeat(300)).chars().count(), 201);
         assert_eq!(escaped_bytes(b"ok\xff\n"), "ok\\xff\\n");
+        assert_eq!((mib(17 << 20), mib((17 << 20) - 1)), ("17.0 MiB".to_owned(), "16.9 MiB".to_owned()));
+        assert_eq!(
+            (mib(0), mib_needed(1), mib_needed(17 << 20)),
+            ("0.0 MiB".into(), "0.1 MiB".into(), "17.0 MiB".into())
+        );
         assert_eq!(escaped_lines("a\tb\r\nc"), "a\tb\\r\nc");
     }
 }

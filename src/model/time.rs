@@ -75,9 +75,40 @@ impl FromStr for Timestamp {
 }
 as_text!(Timestamp);
 
+/// A duration as Compose renders it (`1m30s`, `500ms`, `1.5s`) in milliseconds; `None` where it is not understood.
+pub fn duration_ms(text: &str) -> Option<u64> {
+    const UNITS: &[(&str, f64)] =
+        &[("ns", 1e-6), ("us", 1e-3), ("µs", 1e-3), ("ms", 1.0), ("s", 1e3), ("m", 6e4), ("h", 3.6e6)];
+    let (mut rest, mut total) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        let unit = rest[digits..].split(|c: char| c.is_ascii_digit()).next()?;
+        let (_, each_ms) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        total += number * each_ms;
+        rest = &rest[digits + unit.len()..];
+    }
+    // Durations that are longer than a year are none.
+    let known = !text.is_empty() && (0.0..3.2e10).contains(&total);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "its range was looked at")]
+    known.then_some(total.round() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_is_read_or_not_understood() {
+        let read =
+            [("30s", 30_000), ("1m30s", 90_000), ("500ms", 500), ("1.5s", 1_500), ("1h0m0s", 3_600_000), ("0s", 0)];
+        for (text, ms) in read {
+            assert_eq!(duration_ms(text), Some(ms), "{text}");
+        }
+        for text in ["", "5", "s", "5x", "1..2s", "-5s", "99999999h", "5 s"] {
+            assert_eq!(duration_ms(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_time_has_one_spelling() {

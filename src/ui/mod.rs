@@ -4,13 +4,16 @@ mod report;
 mod table;
 mod words;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    io::{self, IsTerminal as _},
+    sync::OnceLock,
+};
 
 pub use report::{Last, Report};
 pub use table::table;
-pub use words::{list, plural, seconds, short, wrapped};
+pub use words::{list, meanings, plural, seconds, short, wrapped};
 
-use crate::model::text;
+use crate::{error::Class, model::text};
 
 /// Where and how to print.
 #[derive(Debug, Clone, Copy)]
@@ -30,38 +33,55 @@ impl Printer {
         self.json
     }
 
+    /// Whether a person reads it as it comes.
+    pub fn is_terminal(&self) -> bool {
+        !self.json && io::stdout().is_terminal()
+    }
+
     /// A line while something is going on: a step that is done, or what is waited for.
     pub fn say(&self, line: &str) {
         if self.json {
-            write(&mut io::stderr().lock(), &text::escaped_lines(line));
+            beside(&text::escaped_lines(line));
         } else {
-            write(&mut io::stdout().lock(), &self.painted(&text::escaped_lines(line)));
+            write(&(self.painted(&text::escaped_lines(line)) + "\n"));
         }
     }
 
     /// Says on a terminal what is waited for. Nothing waits for this line, so elsewhere it is left out.
     pub fn waiting(&self, line: &str) {
         if io::stderr().is_terminal() {
-            write(&mut io::stderr().lock(), &format!("… {}", text::escaped_line(line)));
+            beside(&format!("… {}", text::escaped_line(line)));
         }
     }
 
-    /// The end of a command.
-    pub fn finish(&self, report: &Report) {
-        let mut out = io::stdout().lock();
+    /// The end of a command. Returns the exit code: an answer that could not be printed is an error, whatever it was.
+    #[must_use]
+    pub fn finish(&self, report: &Report) -> u8 {
         if self.json {
-            write(&mut out, &report.json().to_string());
-            return;
+            write(&format!("{}\n", report.json()));
+        } else {
+            for line in report.human() {
+                write(&(self.painted(&line) + "\n"));
+            }
         }
-        for line in report.human() {
-            write(&mut out, &self.painted(&line));
-        }
+        self.ended(report.exit())
     }
 
     /// Text that a command was asked for: as it is, whatever the mode.
-    pub fn raw(&self, bytes: &str) {
-        let mut out = io::stdout().lock();
-        drop(out.write_all(bytes.as_bytes()).and_then(|()| out.flush()));
+    pub fn raw(&self, text: &str) {
+        write(text);
+    }
+
+    /// The exit code of a command that is about to end with `exit`: 1 instead of 0 if not all of its answer was printed. A reader
+    /// who went away (`| head`) knows that and is told nothing more.
+    #[must_use]
+    pub fn ended(&self, exit: u8) -> u8 {
+        let Some(error) = UNPRINTED.get() else { return exit };
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            beside(&format!("standard output: not all of the answer could be printed: {error}"));
+            beside("next: platformctl status tells what is recorded");
+        }
+        if exit == 0 { Class::Bug.exit() } else { exit }
     }
 
     /// Colours a line by its first word, which says the same without colour.
@@ -74,9 +94,8 @@ impl Printer {
         let colour = match head {
             "✓" => AnsiColor::Green,
             "!" | "warning:" => AnsiColor::Yellow,
-            "✗" | "REFUSED" | "INVALID" | "UNREACHABLE" | "HELD" | "UNKNOWN" | "UNRECORDED" | "TAMPERED" | "BUG" => {
-                AnsiColor::Red
-            }
+            "✗" | "REFUSED" | "INVALID" | "UNREACHABLE" | "STOPPED" | "HELD" | "UNKNOWN" | "UNRECORDED"
+            | "TAMPERED" | "BUG" => AnsiColor::Red,
             "next:" | "fix:" | "undo:" => AnsiColor::Cyan,
             _ => return line.to_owned(),
         };
@@ -85,7 +104,21 @@ impl Printer {
     }
 }
 
-/// Somebody who stops reading (`| head`) is no failure.
-fn write(to: &mut dyn io::Write, line: &str) {
-    drop(writeln!(to, "{line}").and_then(|()| to.flush()));
+/// Why something could not be printed, the first time that it could not.
+static UNPRINTED: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes to standard output, and remembers for the end if that failed: the command goes on, because it may have to end a run.
+fn write(text: &str) {
+    use io::Write as _;
+    let mut out = io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        UNPRINTED.get_or_init(|| error);
+    }
+}
+
+/// Writes a line to standard error; that nobody reads it changes nothing.
+fn beside(line: &str) {
+    use io::Write as _;
+    let mut err = io::stderr().lock();
+    drop(writeln!(err, "{line}").and_then(|()| err.flush()));
 }

@@ -222,7 +222,13 @@ fn lines(failure: &Failure) -> Vec<String> {
     let word = match class {
         Class::Invalid => "INVALID",
         Class::Usage => "USAGE",
-        Class::Unreachable => "UNREACHABLE",
+        // Only who was asked and gave no answer is unreachable: what is missing here stopped it.
+        Class::Unreachable => match failure.refusals.iter().find(|refusal| Class::of(refusal.code) == class) {
+            Some(Refusal {
+                code: Code::HostUnreachable | Code::RemoteUnreachable | Code::EngineUnreachable, ..
+            }) => "UNREACHABLE",
+            Some(_) | None => "STOPPED",
+        },
         Class::Bug => "BUG",
         Class::Unknown => "UNKNOWN",
         Class::Unrecorded => "UNRECORDED",

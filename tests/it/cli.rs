@@ -13,7 +13,7 @@ fn from_a_merge_to_live() {
         site.run(0, "status"),
         str![[r#"
 exit 9
-UNREACHABLE no_state (9). Nothing was changed.
+STOPPED no_state (9). Nothing was changed.
 this clone has not fetched the record yet
 fix: platformctl state fetch
 
@@ -513,7 +513,7 @@ fn one_object_for_scripts() {
     assert_eq!(site.json(1, "validate")["modules"], serde_json::json!(["site"]));
     assert_eq!(site.json(1, "resume")["runs"], serde_json::json!([]));
     assert_eq!(site.json(1, "schema module")["json_schema"]["title"], "module.yaml");
-    assert_eq!(site.json(1, "status nothing")["code"], "usage");
+    assert_eq!(site.json(1, "status nothing")["code"], "unknown_module");
     assert_eq!(site.json(1, "pending --base other")["code"], "unknown_id");
     let offline = site.json(1, "pending --offline --base other");
     assert_eq!(offline["code"], "no_state", "what was fetched is of another branch");
@@ -678,7 +678,7 @@ HELD host_failed (11). Failed, left as it is.
 the release is live, but an activation command failed
 ✓ first
 ✗ broken (exit 11)
-fix: look at <root>/runs/<run>/log on the host, then merge a fix
+fix: look at <dir>/root/runs/20260921T141520Z-00000003/log on the host, then merge a fix
 
 "#]]
     );

@@ -239,6 +239,8 @@ fn a_tag_that_moved_and_an_image_that_is_not_there() {
     assert!(stack.json(4, "plan app")["warnings"].to_string().contains("does not have the image localhost:1/none:1"));
     let said = stack.run(4, "apply app --pr 2");
     assert!(said.contains("REFUSED image_missing (5). Nothing was changed."), "{said}");
+    let joined = said.replace('\n', " ");
+    assert!(joined.contains("Docker says: Error response from daemon:") && joined.contains("localhost:1"), "{said}");
     assert_eq!(stack.ids("app"), ids, "a failed pull leaves the old running");
 }
 

@@ -605,7 +605,11 @@ fn rendered(repo: &Repo) -> Option<Value> {
     for path in &runtime.compose_files {
         command.arg("-f").arg(work.join(path.as_str()));
     }
-    let output = command.args(["config", "--format", "json"]).args(runtime.services.iter().map(|name| name.as_str())).output().unwrap();
+    let output = command
+        .args(["config", "--format", "json"])
+        .args(runtime.services.iter().map(|name| name.as_str()))
+        .output()
+        .unwrap();
     let mut model: Value = serde_json::from_slice(&output.stdout).ok().filter(|_| output.status.success())?;
     let services = model["services"].as_object_mut()?;
     services.retain(|name, _| runtime.services.iter().any(|own| own == name));

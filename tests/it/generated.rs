@@ -53,7 +53,8 @@ fn exit_codes_are_as_documented() {
     for class in Class::ALL {
         writeln!(text, "| {} | {} | {} |", class.exit(), class.name(), class.world()).unwrap();
     }
-    text += "\nWhere several reasons are given at once, the exit code is the first present of 20, 8, 6, 7, 5, 3.\n\n\
+    text += "\nA command that did what it was asked ends with 1 instead of 0 if its answer could not be printed: standard output is \
+             full, or its reader is gone (`| head`).\n\nWhere several reasons are given at once, the exit code is the first present of 20, 8, 6, 7, 5, 3.\n\n\
              ## Reasons\n\n`code` in every refusal and error is one of these; they are never renamed.\n\n\
              | code | exit | meaning |\n| --- | --- | --- |\n";
     for code in Code::ALL {

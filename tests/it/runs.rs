@@ -250,7 +250,7 @@ exit 20
 TAMPERED state_missing (20). Nothing was changed.
 the remote has no refs/platform/state;
 <40> was there before
-fix: change nothing until you know who removed it; docs/recovery.md says how to go on
+fix: change nothing until you know who removed it; `platformctl help recovery` says how to go on
 
 "#]]
     );
@@ -368,7 +368,7 @@ fn a_record_that_must_be_signed_is_signed_or_not_written() {
         str![[r#"
 exit 9
 ✓ approved  PR #1, merge
-UNREACHABLE signing_key_missing (9). Nothing was changed.
+STOPPED signing_key_missing (9). Nothing was changed.
 records must be signed and git is not set up to sign with
 ssh
 fix: git config gpg.format ssh && git config user.signingKey ~/.ssh/id_ed25519.pub

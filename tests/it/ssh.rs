@@ -44,7 +44,7 @@ fn files_and_jumps_and_a_chatty_shell() {
     }
     // Nothing of a connection is left when we are gone.
     let left =
-        Command::new("pgrep").args(["-f", &format!("ssh -T -o BatchMode.* -- {} cat", chatty.name)]).output().unwrap();
+        Command::new("pgrep").args(["-f", &format!("ssh -T -N -o BatchMode.* -- {}", chatty.name)]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
 }
 
@@ -187,7 +187,7 @@ fn a_host_that_is_not_fit_is_told_and_untouched() {
     fs::write(root.join("fill"), vec![0; 17 << 20]).unwrap();
     small.change(2, |stack| stack.site.repo.write("compose/big", &"y".repeat(1 << 20)));
     let said = small.run(1, "apply app --pr 2");
-    assert!(said.contains("bytes are free") && said.contains("Nothing was changed."), "{said}");
+    assert!(said.contains("MiB are free on box") && said.contains("Nothing was changed."), "{said}");
     fs::remove_file(root.join("fill")).unwrap();
     assert_eq!(small.ids("app"), before);
     assert_eq!(small.exit(2, "apply app --pr 2"), "exit 0");
@@ -223,7 +223,8 @@ fn what_a_host_says_is_not_believed() {
     let site = files(&lying.transport());
     let said = site.run(0, "apply site --pr 1");
     assert!(
-        said.contains("what arrived is not what was sent") && said.contains("Nothing that runs was changed."),
+        said.replace('\n', " ").contains("what arrived is not what was sent")
+            && said.contains("Nothing that runs was changed."),
         "{said}"
     );
     assert_eq!(site.live(), "entity not found");
@@ -237,8 +238,8 @@ fn a_kill_leaves_no_connection() {
         stack.manifest("health: {settle_s: 20, deadline_s: 60}\n");
     });
     let mut child = stack.start(0, "apply app --pr 1");
-    let masters = |parent: u32| {
-        let found = Command::new("pgrep").args(["-P", &parent.to_string(), "ssh"]).output().unwrap();
+    let children = |parent: &str, name: &str| {
+        let found = Command::new("pgrep").args(["-P", parent, name]).output().unwrap();
         String::from_utf8(found.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let watches = || {
@@ -246,7 +247,9 @@ fn a_kill_leaves_no_connection() {
         String::from_utf8(found.stdout).unwrap().lines().count()
     };
     until("it watches", || !stack.ids("app").is_empty() && watches() > 0);
-    let master = masters(child.id());
+    // A shell holds it: it waits for our end, which is the end of its input.
+    let holders = children(&child.id().to_string(), "sh");
+    let master: Vec<String> = holders.iter().flat_map(|holder| children(holder, "ssh")).collect();
     assert_eq!(master.len(), 1, "one connection");
     child.kill().unwrap();
     child.wait().unwrap();
@@ -256,4 +259,70 @@ fn a_kill_leaves_no_connection() {
     until("the connection ends", || master.iter().all(gone));
     until("what only reads ends with the link", || watches() == 0);
     assert_eq!(stack.exit(1, "resume"), "exit 0");
+}
+
+/// An account of the lab, with this login shell, that the lab's key opens.
+fn account(name: &str, shell: &str) {
+    let line = format!("{name}:x:0:0::{}:{shell}\n", lab().join("home").display());
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    // The first entry of an id is root's; the name decides the shell.
+    fs::write("/etc/passwd", passwd + &line).unwrap();
+    let shadow = fs::read_to_string("/etc/shadow").unwrap_or_default();
+    assert!(!shadow.contains(name));
+}
+
+#[test]
+fn an_account_that_runs_no_command_is_named() {
+    lab();
+    let nologin = "/usr/sbin/nologin";
+    for (lines, says) in [
+        (format!("ForceCommand {nologin}"), "its login shell is nologin"),
+        ("ForceCommand /bin/false".to_owned(), "as /bin/false does"),
+        ("ForceCommand internal-sftp".to_owned(), "it may only use sftp"),
+        ("ForceCommand /usr/lib/openssh/sftp-server".to_owned(), "another program than its login shell"),
+        ("MaxSessions 0".to_owned(), "MaxSessions in sshd_config"),
+    ] {
+        let odd = Sshd::start(&lines, true);
+        let site = files(&odd.transport());
+        for command in ["apply site --pr 1", "doctor"] {
+            let said = site.run(0, command);
+            let joined = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.starts_with("exit 9\n") && joined.contains(says), "{lines}: {command}: {said}");
+        }
+        assert_eq!(site.live(), "entity not found");
+    }
+}
+
+#[test]
+fn one_session_at_a_time_is_enough() {
+    let single = Sshd::start("MaxSessions 1", true);
+    let stack = Stack::on(&single.transport(), "");
+    stack.change(1, |stack| stack.compose(&[("app", "")]));
+    let said = stack.run(0, "apply app --pr 1");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert_eq!(single.logins(), 1, "over one connection");
+}
+
+#[test]
+fn a_shell_that_is_none_of_posix_gets_its_scripts_as_input() {
+    lab();
+    let tcsh = ["/usr/bin/tcsh", "/bin/tcsh"].into_iter().find(|path| std::path::Path::new(path).exists());
+    let tcsh = tcsh.expect("needs tcsh: tests/run");
+    let odd = Sshd::start("", true);
+    account(&odd.name, tcsh);
+    odd.config("IdentitiesOnly yes");
+    let policy = odd.transport().replace(&odd.name, &format!("{0}@{0}", odd.name));
+    let stack = Stack::on(&policy, "");
+    stack.change(1, |stack| {
+        stack.compose(&[("app", "volumes: ['./big:/big:ro']")]);
+        stack.site.repo.write("compose/big", &"it's a \"big\" one!\n".repeat(100_000));
+    });
+    let said = stack.run(0, "doctor");
+    assert!(!said.contains("✗ ssh") && said.contains("✓ ssh"), "{said}");
+    let said = stack.run(0, "apply app --pr 1");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    let ids = stack.ids("app");
+    stack.change(2, |stack| stack.site.repo.write("compose/big", "small\n"));
+    assert_eq!(stack.exit(1, "apply app --pr 2"), "exit 0");
+    assert_ne!(stack.ids("app"), ids);
 }

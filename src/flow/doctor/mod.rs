@@ -22,6 +22,7 @@ use crate::{
     model::{
         ids::{HostName, ModuleId, Oid},
         module::{Driver, Manifest},
+        near::did_you_mean,
         policy::{HostPolicy, Mutations, Transport},
         refusal::Code,
         status::OpenRun,
@@ -136,7 +137,7 @@ pub fn examine(world: &World<'_>, base: &Base, name: &HostName) -> Stage<Vec<Che
         return super::stage::refuse(
             Code::UnknownHost,
             format!("platform.yaml on the base has no host `{name}`"),
-            known(base),
+            known(base, name),
         );
     };
     let modules = base.modules.get(name).map_or(&[][..], Vec::as_slice);
@@ -159,11 +160,11 @@ pub fn examine(world: &World<'_>, base: &Base, name: &HostName) -> Stage<Vec<Che
     Ok(checks)
 }
 
-fn known(base: &Base) -> String {
+fn known(base: &Base, wanted: &HostName) -> String {
     let names: Vec<&str> = base.policy.policy.hosts.keys().map(HostName::as_str).collect();
     match names.as_slice() {
         [] => "merge a pull request that adds it under hosts:".to_owned(),
-        names => format!("it has: {}", names.join(", ")),
+        names => did_you_mean(wanted.as_str(), names, &format!("it has: {}", names.join(", "))),
     }
 }
 

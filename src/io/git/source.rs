@@ -8,7 +8,7 @@ use gix::objs::{Kind, TreeRefIter};
 
 use super::{Git, commit, entries, failed, failing, ours, theirs};
 use crate::{
-    model::{ids::Oid, path::RepoPath, refusal::Code},
+    model::{ids::Oid, path::RepoPath, refusal::Code, text},
     port::{Answer, Commit, Entry, Merge, Merger, Mode, PortError, Source},
 };
 
@@ -94,7 +94,7 @@ impl Source for Git {
         if size_bytes > limit_bytes {
             return Err(PortError::new(
                 Code::ContentRefused,
-                format!("the blob {id} has {size_bytes} bytes; {limit_bytes} are allowed"),
+                format!("the blob {id} has {}; {} are allowed", text::mib_needed(size_bytes), text::mib(limit_bytes)),
                 "make the file smaller, or keep it outside of git",
             ));
         }

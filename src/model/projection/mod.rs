@@ -74,6 +74,8 @@ pub struct Service {
     pub replicas: u64,
     /// Whether it says when it is healthy.
     pub has_healthcheck: bool,
+    /// How far its health checks are apart, in milliseconds; `None` where it has none, or this is not understood.
+    pub interval_ms: Option<u64>,
     /// The name of its container, if the file gives one.
     pub container_name: Option<String>,
     /// Its restart policy; empty for none.

@@ -62,6 +62,8 @@ const JOIN_KEYS: &[&str] = &[
     "priority",
 ];
 const PORT_KEYS: &[&str] = &["mode", "host_ip", "target", "published", "protocol", "name", "app_protocol"];
+/// How far health checks are apart where nothing is said, in milliseconds: Docker's own default.
+const INTERVAL_MS: u64 = 30_000;
 /// Keys of a service that must not be left once it is rendered.
 const NEVER_KEYS: &[&str] = &["extends", "env_file", "label_file", "provider"];
 
@@ -246,6 +248,10 @@ impl Reader<'_> {
         service.has_healthcheck = value
             .get("healthcheck")
             .is_some_and(|check| !is_true(check, "disable") && check.get("test").is_some_and(|test| !test.is_null()));
+        let interval = value.pointer("/healthcheck/interval").map_or(Some(INTERVAL_MS), |interval| {
+            crate::model::time::duration_ms(interval.as_str()?).map(|ms| if ms == 0 { INTERVAL_MS } else { ms })
+        });
+        service.interval_ms = interval.filter(|_| service.has_healthcheck);
         if value.get("deploy").is_some_and(|deploy| deploy.get("mode").and_then(Value::as_str) == Some("global")) {
             self.unknown.push(shown(&format!("{at}.deploy.mode: global")));
         }
@@ -361,6 +367,12 @@ mod tests {
         assert_eq!(web.binds.iter().map(|bind| bind.writable).collect::<Vec<_>>(), [true, false]);
         assert_eq!(web.volumes[0].volume, "data");
         assert_eq!((web.replicas, web.has_healthcheck, web.doors.len()), (3, true, 1));
+        assert_eq!(web.interval_ms, Some(30_000));
+        let checked = |check: Value| projected(&json!({"healthcheck": check})).services["web"].interval_ms;
+        assert_eq!(checked(json!({"test": ["CMD", "true"], "interval": "1m30s"})), Some(90_000));
+        assert_eq!(checked(json!({"test": ["CMD", "true"], "interval": "0s"})), Some(30_000));
+        assert_eq!(checked(json!({"test": ["CMD", "true"], "interval": "soon"})), None);
+        assert_eq!(checked(json!({"test": ["CMD", "true"], "disable": true})), None);
         assert_eq!(web.ports[0].published, "8080");
         assert_eq!(web.given, [("configs", "c".to_owned())]);
     }

@@ -75,7 +75,7 @@ fn disagree(why: &str) -> YamlError {
 /// or that show a person something else than what is read.
 fn gate(bytes: &[u8]) -> Result<&str, YamlError> {
     if bytes.len() > BYTES_MAX {
-        let message = format!("the file has {} bytes; {BYTES_MAX} are allowed", bytes.len());
+        let message = format!("the file has {}; 1 MiB is allowed", super::text::mib_needed(bytes.len() as u64));
         return Err(YamlError { line: 0, column: 0, message });
     }
     let text = std::str::from_utf8(bytes)

@@ -3,8 +3,10 @@
 pub mod change;
 pub mod container;
 pub mod content;
+pub mod logs;
 pub mod look;
 pub mod overlay;
+pub mod pull;
 pub mod render;
 pub mod watch;
 
@@ -64,6 +66,13 @@ pub const WATCH: Script = Script {
     ),
     mutates: false,
     deadline_s: 180,
+};
+/// Tells how containers ended, and what they said, without the values of secrets.
+pub const LOGS: Script = Script {
+    name: "compose-logs",
+    text: concat!("root=$1\n", include_str!("../scripts/compose-lib.sh"), include_str!("../scripts/compose-logs.sh")),
+    mutates: false,
+    deadline_s: 60,
 };
 
 /// Labels that our containers carry.

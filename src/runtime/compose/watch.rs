@@ -183,7 +183,9 @@ impl Expected {
         match (container.status.as_str(), health) {
             ("running", None | Some("healthy" | "none")) => Verdict::Good,
             ("running", Some("starting")) => Verdict::Wait(format!("{name} is not healthy yet")),
-            ("running", Some(_)) => Verdict::Wait(format!("{name} is unhealthy")),
+            // Docker calls it so after as many failed checks as the file says, none of them within the start period.
+            ("running", Some("unhealthy")) => Verdict::Failed(format!("{name} is unhealthy")),
+            ("running", Some(_)) => Verdict::Wait(format!("{name} has a health that is not understood")),
             ("paused", _) => Verdict::Failed(format!("{name} is paused")),
             _ if container.has_ended() => Verdict::Failed(format!("{name} ended with {}", container.exit)),
             ("restarting" | "exited", _) => {
@@ -259,7 +261,8 @@ mod tests {
         assert_eq!(one(|_| {}), "good");
         assert_eq!(one(|c| c.health = Some("healthy".into())), "good");
         assert_eq!(one(|c| c.health = Some("starting".into())), "wait: web is not healthy yet");
-        assert_eq!(one(|c| c.health = Some("unhealthy".into())), "wait: web is unhealthy");
+        assert_eq!(one(|c| c.health = Some("unhealthy".into())), "failed: web is unhealthy");
+        assert_eq!(one(|c| c.health = Some("odd".into())), "wait: web has a health that is not understood");
         assert_eq!(one(|c| c.status = "restarting".into()), "wait: web ended with 0 and is restarted");
         assert_eq!(one(|c| c.restarts = 5), "failed: web ends again and again (5 restarts)");
         assert_eq!(

@@ -1,0 +1,81 @@
+//! The manual: the pages of `docs/` that an operator may need, as they were when this binary was built.
+
+/// A page of the manual.
+#[derive(Debug, Clone, Copy)]
+pub struct Topic {
+    /// The word after `platformctl help`.
+    pub name: &'static str,
+    /// What it is about.
+    pub about: &'static str,
+    /// The page, in Markdown; links lead to other pages.
+    page: &'static str,
+}
+
+/// Declares the topics; each is the page of the same name.
+macro_rules! topics {
+    ($($name:literal $about:literal)*) => {
+        /// Every topic.
+        pub const ALL: &[Topic] =
+            &[$(Topic { name: $name, about: $about, page: include_str!(concat!("../../docs/", $name, ".md")) },)*];
+    };
+}
+
+topics! {
+    "getting-started" "From an empty folder to the first apply"
+    "concepts" "Words, and how they hang together"
+    "files" "platform.yaml and module.yaml"
+    "compose" "What compose files may say, and what an apply does with them"
+    "hosts" "What a host needs: folders, ssh, secrets"
+    "forgejo" "With a Forgejo server"
+    "recovery" "When something is wrong"
+    "exit-codes" "Exit codes, and all reasons by name"
+    "results" "The object that --json prints"
+    "state-format" "The record in refs/platform/state"
+    "threat-model" "What is defended against, and what is not"
+}
+
+impl Topic {
+    /// The topic of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|topic| topic.name == name)
+    }
+
+    /// Its text. A link to another page names the command that prints it.
+    pub fn text(&self) -> String {
+        let mut parts = self.page.split("](");
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let page = part.split_once(')').and_then(|(target, rest)| {
+                let page = target.split('#').next()?.strip_suffix(".md")?;
+                Some((Self::find(page).map(|topic| topic.name).or((page == "cli").then_some(""))?, rest))
+            });
+            match page {
+                Some((name, rest)) => text += &format!("] (`{}`){rest}", format!("platformctl help {name}").trim_end()),
+                None => text += &format!("]({part}"),
+            }
+        }
+        text
+    }
+}
+
+/// The list of topics, as it stands under the list of commands.
+pub(super) fn listing() -> String {
+    let wide = ALL.iter().map(|topic| topic.name.len()).max().unwrap_or(0);
+    let rows = ALL.iter().map(|topic| format!("\n  {:<wide$}  {}", topic.name, topic.about));
+    format!("Topics (platformctl help TOPIC):{}", rows.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_names_the_command_that_prints_the_page() {
+        let topic = |page| Topic { name: "x", about: "", page }.text();
+        assert_eq!(
+            topic("[hosts](hosts.md#ssh), [x](cli.md)."),
+            "[hosts] (`platformctl help hosts`), [x] (`platformctl help`)."
+        );
+        assert_eq!(topic("[a](https://example.org/b) and [c]("), "[a](https://example.org/b) and [c](");
+    }
+}

@@ -1,0 +1,73 @@
+//! What stands under *HELD*: how the containers ended, and in their own words why. Never in the object for scripts, never recorded.
+
+use super::session::Session;
+use crate::{
+    flow::left::Left,
+    model::text::shown,
+    runtime::compose::logs::{Said, Words},
+    ui::plural,
+};
+
+/// Most lines of a container's own.
+const LINES: u64 = 20;
+/// Most containers that are told of.
+const CONTAINERS_MAX: usize = 5;
+
+/// The lines of a release that is held. `logs`: with the containers' own lines, which are told on a terminal in any case; with
+/// `--json` they come on standard error, and only then.
+pub(super) fn told(session: &Session, left: Option<&Left>, logs: bool) -> Vec<String> {
+    let printer = session.printer;
+    let Some(left) = left.filter(|_| logs || !printer.is_json()) else { return Vec::new() };
+    let lines = if logs || printer.is_terminal() { LINES } else { 0 };
+    let lines = match left.words(lines) {
+        Ok(words) => lines_of(&words, lines > 0),
+        Err(error) => vec![format!("! its containers could not be looked at: {error}")],
+    };
+    if printer.is_json() {
+        lines.iter().for_each(|line| printer.say(line));
+        return Vec::new();
+    }
+    lines
+}
+
+fn lines_of(words: &Words, logs: bool) -> Vec<String> {
+    // Where nothing is wrong with any, as far as the engine knows, each may tell why.
+    let ill: Vec<&Said> = words.containers.iter().filter(|said| !said.is_well()).collect();
+    let of: Vec<&Said> = if ill.is_empty() { words.containers.iter().collect() } else { ill };
+    let mut lines: Vec<String> = of.iter().take(CONTAINERS_MAX).flat_map(|said| container(said)).collect();
+    if let Some(more) = of.len().checked_sub(CONTAINERS_MAX).filter(|more| *more > 0) {
+        lines.push(format!("! and {}", plural(more, "more container")));
+    }
+    if !words.unmasked.is_empty() {
+        let files = words.unmasked.iter().map(|file| shown(file)).collect::<Vec<_>>().join(", ");
+        lines.push(format!(
+            "! what they said is not shown: the values of {files} cannot be read, so they cannot be masked"
+        ));
+    } else if !logs && !of.is_empty() {
+        lines.push("  (--logs shows their last lines)".to_owned());
+    }
+    lines
+}
+
+fn container(said: &Said) -> Vec<String> {
+    let health = said.health.as_deref().filter(|health| *health != "none");
+    let health = health.map_or_else(String::new, |health| format!(", {}", shown(health)));
+    let ended = match said.status.as_str() {
+        "exited" | "dead" | "restarting" => format!(" with code {}", said.exit),
+        _ => String::new(),
+    };
+    let memory = if said.oom { ", killed for want of memory" } else { "" };
+    let name = shown(said.name.trim_start_matches('/'));
+    let mut lines = vec![format!("✗ {name}: {}{ended}{memory}{health}", shown(&said.status))];
+    let mut quoted = |what: &str, text: &[String]| {
+        if !text.is_empty() {
+            lines.push(format!("  {what}:"));
+            lines.extend(text.iter().map(|line| format!("  | {line}").trim_end().to_owned()));
+        }
+    };
+    if health != ", healthy" {
+        quoted("its health check said last", &said.check);
+    }
+    quoted("its last lines", &said.log);
+    lines
+}

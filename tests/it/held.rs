@@ -1,0 +1,153 @@
+//! Watching a change on a real engine: when it ends, and what an operator is told when it does not end well.
+
+use std::time::Instant;
+
+use crate::support::stack::Stack;
+
+/// Healthy for some seconds, and from then on unhealthy.
+const TURNS: &str = "command: [sh, -c, 'sleep 4; touch /tmp/bad; sleep 600']\n\
+     healthcheck: {test: [CMD, test, '!', -e, /tmp/bad], interval: 1s, timeout: 1s, retries: 2}";
+/// Never healthy.
+const NEVER: &str =
+    "healthcheck: {test: [CMD, test, -e, /nowhere], interval: 1s, timeout: 1s, retries: 2, start_period: 2s}";
+
+/// Attack: a release turns unhealthy and takes requests for minutes until the deadline of the watch passes
+/// Defence: what Docker calls unhealthy is held at once
+#[test]
+fn what_turns_unhealthy_is_held_at_once() {
+    let stack = Stack::new();
+    for (n, service) in [(1, TURNS), (2, NEVER)] {
+        stack.change(n, |stack| {
+            stack.compose(&[("app", service)]);
+            stack.manifest("health: {settle_s: 40, deadline_s: 100}\n");
+        });
+        let begun = Instant::now();
+        let said = stack.run(n as i64, &format!("apply app --pr {n}"));
+        let took_s = begun.elapsed().as_secs();
+        assert!(said.contains("HELD probe_failed (11)") && said.contains("app is unhealthy"), "{said}");
+        assert!(took_s < 30, "{took_s} s");
+    }
+}
+
+/// A window of N seconds lasts N seconds, and the plan says what it does not see.
+#[test]
+fn a_settle_window_lasts_as_long_as_it_says() {
+    let stack = Stack::new();
+    stack.change(1, |stack| {
+        stack.compose(&[("app", "restart: always")]);
+        stack.manifest("health: {settle_s: 3, deadline_s: 60}\n");
+    });
+    // The first look, which begins the window, and the last are part of it. A busy machine is looked at again.
+    let late = |args: &str| {
+        let applied = stack.json(1, args);
+        assert_eq!(applied["exit"], 0, "{applied}");
+        applied["durations_ms"]["verify"].as_u64().unwrap() - 3_000
+    };
+    let lates: Vec<u64> =
+        std::iter::once(late("apply app --pr 1")).chain((0..3).map(|_| late("apply app --again"))).collect();
+    println!("{lates:?}");
+    assert!(lates.iter().any(|late_ms| *late_ms <= 500), "later than half a second: {lates:?} ms");
+
+    stack.change(2, |stack| {
+        let check = |more: &str| format!("healthcheck: {{test: [CMD, 'true']{more}}}");
+        stack.compose(&[("app", &check("")), ("often", &check(", interval: 1s")), ("slow", &check(", interval: 1m"))]);
+    });
+    let warnings = stack.json(2, "plan app")["warnings"].to_string();
+    let says = "the settle window lasts 3 s (health.settle_s): the health check of app runs every 30 s, of which it sees 10 %; \
+                the health check of slow runs every 60 s, of which it sees 5 %";
+    assert!(warnings.contains(says), "{warnings}");
+}
+
+/// A secret as it stands in a file and as it is said; nobody ever sees it.
+const CANARIES: &[(&str, &str)] = &[
+    (
+        "app.env",
+        "PLAIN=c4n4ry-plain\nSINGLE='c4n4ry$x/.*[y]'\nDOUBLE=\"c4n4ry \\\"two\\\"\"\nexport NOTED=c4n4ry-noted # a remark\nSHORT=no\n",
+    ),
+    ("app.pem", "-----BEGIN KEY-----\nc4n4ryAAAA0123456789\nc4n4ryBBBB0123456789\n-----END KEY-----\n"),
+    ("app.json", "{\n  \"password\": \"c4n4ry:json\",\n  \"other\": \"c4n4ry-last\"\n}\n"),
+];
+
+/// Prints all of them, on both streams, and what a terminal would obey.
+const TALKS: &str = "command:\n- sh\n- -c\n- |\n  . /run/app.env\n  echo \"plain $$PLAIN, single $$SINGLE\"; echo \"double $$DOUBLE\" >&2; \
+     echo \"noted $$NOTED; short $$SHORT\"\n  cat /run/app.pem /run/app.json\n  for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do echo \"line $$i\"; done\n  \
+     printf 'good\\033[2Jbye'\n  exit 3\n\
+     volumes: ['${PLATFORM_SECRETS}/app.env:/run/app.env:ro', '${PLATFORM_SECRETS}/app.pem:/run/app.pem:ro', '${PLATFORM_SECRETS}/app.json:/run/app.json:ro']";
+
+/// Attack: a container prints its own secrets before it dies, and the tool that shows its last lines spreads them
+/// Defence: the host masks every value of the module's secret files before anything leaves it, and shows nothing if it cannot
+#[test]
+fn a_container_that_prints_its_secrets_shows_none() {
+    let stack = Stack::new();
+    for (file, text) in CANARIES {
+        stack.secret(file, text);
+    }
+    let secrets = "secrets: [{file: app.env}, {file: app.pem}, {file: app.json}]\n";
+    stack.change(1, |stack| {
+        stack.compose(&[("app", TALKS)]);
+        stack.manifest(&format!("health: {{settle_s: 2, deadline_s: 20}}\n{secrets}"));
+    });
+    let said = stack.run(0, "apply app --pr 1");
+    assert!(said.contains("HELD probe_failed (11)") && said.contains("-app-1: exited with code 3\n"), "{said}");
+    assert!(
+        said.contains("  (--logs shows their last lines)\n") && !said.contains("  | "),
+        "asked for on a terminal only: {said}"
+    );
+    let said = stack.run(1, "apply app --pr 1 --retry --logs");
+    for line in ["  its last lines:\n", "  | line 15\n", "  | good\\u{1b}[2Jbye\n"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert_eq!(said.matches("  | ").count(), 20, "{said}");
+    // All that it says is looked at, not only what fits.
+    stack.change(2, |stack| {
+        stack.compose(&[("app", &TALKS.replace("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15;", "for i in;"))]);
+    });
+    let said = stack.run(2, "apply app --pr 2 --logs");
+    assert!(!said.contains("health check"), "it has none: {said}");
+    assert!(said.contains("  | plain ***, single ***\n") && said.contains("  | double ***\n"), "{said}");
+    assert!(said.contains("  | noted ***; short no\n"), "a value of less than four characters is none: {said}");
+    let mut all = said;
+    // With --json they come on standard error, and nowhere else.
+    let args = ["apply", "app", "--pr", "2", "--retry", "--json"];
+    for logs in [true, false] {
+        let mut command = stack.site.binary(&stack.site.repo.work(), 3, &args);
+        let output = command.args(logs.then_some("--logs")).output().unwrap();
+        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(!out.contains("plain ***") && out.contains("\"held\""), "{out}");
+        assert_eq!(err.contains("  | good\\u{1b}[2Jbye"), logs, "{err}{out}");
+        all += &(out + &err);
+    }
+    all += &stack.run(4, "log");
+    all += &stack.json(4, "show").to_string();
+    assert!(!all.contains("c4n4ry"), "{all}");
+    let record = stack.site.repo.git(&["log", "-p", "refs/platform/state"]);
+    assert!(!record.contains("c4n4ry") && !record.contains("***") && !record.contains("line 15"));
+    // What cannot be masked is not shown.
+    stack.secret("app.json", &"x".repeat(70_000));
+    let said = stack.run(5, "apply app --pr 2 --retry --logs");
+    assert!(said.contains("the values of app.json cannot be read") && !said.contains("  | "), "{said}");
+}
+
+/// Attack: a health check prints a password in its error message
+/// Defence: what a health check said is masked like everything that a container said, shown to people, and in no record
+#[test]
+fn a_health_check_says_why_without_secrets() {
+    let stack = Stack::new();
+    stack.secret("app.env", "PASSWORD=c4n4ry-health\n");
+    stack.change(1, |stack| {
+        let check = "test: [CMD-SHELL, 'echo \"login as $$PASSWORD refused\"; exit 1'], interval: 1s, retries: 1";
+        stack.compose(&[
+            ("app", &format!("env_file: ['${{PLATFORM_SECRETS}}/app.env']\nhealthcheck: {{{check}}}")),
+            ("well", ""),
+        ]);
+        stack.manifest("health: {settle_s: 5, deadline_s: 30}\nsecrets: [{file: app.env, keys: [PASSWORD]}]\n");
+    });
+    let said = stack.run(0, "apply app --pr 1");
+    assert!(
+        said.contains("-app-1: running, unhealthy\n  its health check said last:\n  | login as *** refused\n"),
+        "{said}"
+    );
+    assert!(!said.contains("-well-1"), "{said}");
+    let record = stack.site.repo.git(&["log", "-p", "refs/platform/state"]);
+    assert!(record.contains("app is unhealthy") && !record.contains("refused") && !record.contains("c4n4ry"));
+}
