@@ -5,6 +5,7 @@ use std::{cell::RefCell, path::PathBuf};
 use crate::{
     cli::Globals,
     config::Config,
+    error::Failure,
     flow::{
         close::Step,
         content::Content,
@@ -22,6 +23,9 @@ use crate::{
     port::{Answer, Host, Ledger as _, Remote, Sign, Source as _},
     ui::{Printer, Report},
 };
+
+/// Longest reason that is recorded, in bytes.
+const REASON_BYTES_MAX: usize = 2_000;
 
 /// What a command works with.
 pub(super) struct Session {
@@ -133,6 +137,18 @@ impl Session {
         self.printer.waiting(&format!("asking {}", self.config.remote));
         refresh(world, request)
     }
+}
+
+/// Refuses a reason that says nothing, or that a record cannot carry.
+pub(super) fn reason(text: &str) -> Result<(), Failure> {
+    let fix = "say why, on one line, for whoever reads the record: --reason \"…\"";
+    if text.trim().is_empty() {
+        return Err(Failure::usage("the reason is empty", fix));
+    }
+    if text.len() > REASON_BYTES_MAX {
+        return Err(Failure::usage(format!("the reason is longer than {REASON_BYTES_MAX} bytes"), fix));
+    }
+    Ok(())
 }
 
 /// What every result that rests on a record says, until its first record is pinned.

@@ -16,7 +16,7 @@ use crate::{
         request::Request,
         stage::{Stage, Stop, refuse},
     },
-    ledger::{chain::Checked, event::Kind, state::State, tree},
+    ledger::{chain::Checked, event::Kind, recover, state::State, tree},
     model::{
         approval::Approval,
         claim::Claim,
@@ -208,7 +208,7 @@ pub fn facts(world: &World<'_>, checked: Option<&Checked>, plan: &Plan, retry: b
     let at_witness = match (&plan.observed().ground.witness, checked) {
         (Some(witness), Some(checked)) => {
             let seen = witness.commit;
-            let contained = world.source.has(seen)? && world.source.is_ancestor(seen, checked.id)?;
+            let contained = world.source.has(seen)? && recover::contains(world.source, checked.id, seen)?;
             // Contained in the record: it is the one at its seq. Else the record has another there, or none.
             contained.then_some(seen).or((checked.event.seq >= witness.seq).then_some(checked.id))
         }

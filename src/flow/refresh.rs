@@ -9,7 +9,10 @@ use crate::{
         request::Request,
         stage::{Stage, Stop, refuse, unless},
     },
-    ledger::chain::{self, Checked},
+    ledger::{
+        chain::{self, Checked},
+        recover,
+    },
     model::{
         ids::Oid,
         policy::{ApprovalSource, HostPolicy, Policy, SignPolicy},
@@ -124,7 +127,7 @@ fn alone(world: &World<'_>, refs: &RemoteRefs) -> Stage<()> {
     }
     let Some(theirs) = refs.state else { return Ok(()) };
     let contained = match world.ledger.tip()? {
-        Some(tip) => world.source.has(theirs)? && world.source.is_ancestor(theirs, tip)?,
+        Some(tip) => world.source.has(theirs)? && recover::contains(world.source, tip, theirs)?,
         None => false,
     };
     if contained {

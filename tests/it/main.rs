@@ -22,6 +22,7 @@ mod host;
 mod layers;
 mod ledger;
 mod modules;
+mod record;
 mod repository;
 mod runs;
 mod ssh;
