@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::session::{Session, reason, silent, warn};
+use super::session::{Session, notices, reason, silent, warn};
 use crate::{
     cli::Abandon,
     error::{Class, Failure},
@@ -33,5 +33,6 @@ pub(super) fn run(session: &Session, args: &Abandon) -> Result<Report, Failure> 
             .ends_in(Class::Unrecorded);
     }
     warn(&mut report, &fresh);
+    notices(session, &mut report, &fresh);
     Ok(report)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     plan::ask,
-    session::{Session, warn},
+    session::{Session, notices, warn},
 };
 use crate::{
     cli::Apply,
@@ -17,6 +17,7 @@ use crate::{
         close::{Ending, Step},
         refresh::{self, Fresh, World},
         request::Request,
+        resume,
         stage::Stop,
         targets,
     },
@@ -24,13 +25,13 @@ use crate::{
     ledger::event::Evidence,
     model::{
         claim::{self, Claim},
-        ids::ModuleId,
+        ids::{ModuleId, RunId},
         plan::{Action, Change},
         refusal::{Code, Refusal},
         text::shown,
     },
     port::Clock as _,
-    ui::{Last, Report, list, plural, seconds},
+    ui::{Last, Report, list, plural, seconds, wrapped},
 };
 
 /// How often a busy module is asked for again, in milliseconds.
@@ -109,6 +110,7 @@ fn asked(session: &Session, args: &Apply) -> Result<Vec<Ask>, Failure> {
 
 fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_s: u64, begun: u64) -> Report {
     let until = session.clock.ticks_ms() + wait_s.saturating_mul(1_000);
+    let mut told: Option<RunId> = None;
     let applied = loop {
         let applied = apply::apply(world, fresh, ask);
         // By the record, or by another process of this clone.
@@ -119,6 +121,10 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_
         };
         if !busy || session.clock.ticks_ms() >= until || session.clock.interrupted() {
             break applied;
+        }
+        match waits(session, world, fresh, ask, &mut told) {
+            Ok(()) => {}
+            Err(stop) => break Err(stop),
         }
         session.clock.sleep_ms(WAIT_MS);
         match session.refresh(world, &ask.request) {
@@ -135,7 +141,34 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, wait_
         Err(stop) => Report::failed("apply", &stop.into()).with("module", &ask.module),
     };
     warn(&mut report, fresh);
+    notices(session, &mut report, fresh);
     report
+}
+
+/// Says once whom it waits for. A holder whose time is over is looked after: what became of its run is asked of the host and recorded,
+/// and where only a person can end it, the wait ends.
+fn waits(session: &Session, world: &World<'_>, fresh: &Fresh, ask: &Ask, told: &mut Option<RunId>) -> Result<(), Stop> {
+    let Some(open) = apply::holder(world, fresh, &ask.module)? else { return Ok(()) };
+    let now = session.clock.now();
+    if told.as_ref() != Some(&open.run) {
+        let (owner, since) = (shown(&open.owner), open.opened.age(now));
+        let text = format!("waiting for run {} of {owner} on {}, open since {since}", open.run, open.module);
+        wrapped(&text, "").iter().for_each(|line| session.printer.say(line));
+        *told = Some(open.run.clone());
+    }
+    if now < open.expires {
+        return Ok(());
+    }
+    let run = open.run.clone();
+    match resume::resume(world, fresh, open) {
+        Ok(_) => {
+            session.printer.say(&format!("run {run} had ended on its host: recorded"));
+            Ok(())
+        }
+        Err(stop) if resume::is_for_a_person(&stop) => Err(stop),
+        // It still runs, or the host gives no answer now: the wait goes on.
+        Err(_) => Ok(()),
+    }
 }
 
 fn record(record: Option<&Appended>) -> Value {
@@ -158,7 +191,7 @@ fn nothing(noop: &Noop, ask: &Ask) -> Report {
         .with("approved", &noop.summary.approval)
         .with("checkout", noop.summary.checkout)
         .with("changes", json!([]))
-        .with("gate", json!([]))
+        .with("gate", &noop.checks)
         .with("since", since)
         .with("record", record(noop.record.as_ref()))
         .with("durations_ms", json!({}))
@@ -186,7 +219,7 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
             let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
             let class = Class::of(error.code);
             // What aborted left everything as it was; a class that says otherwise would be a lie.
-            let told = class.world().starts_with("Untouched") || class == Class::Interrupted;
+            let told = class.world().starts_with("Untouched") || [Class::Interrupted, Class::Tampered].contains(&class);
             let class = if told { class } else { Class::Refused };
             stopped("error", class, refusal)
         }

@@ -48,9 +48,17 @@ pub(super) fn run(session: &Session) -> Result<Report, Failure> {
             vec![pr, one.module.to_string(), one.host.to_string(), what.to_owned()]
         })
         .collect();
+    let open = state.as_ref().map(State::open_runs).transpose()?.unwrap_or_default();
+    let next = open.first().map_or(next, |open| format!("platformctl resume {}", open.run));
+    let runs = open.iter().flat_map(|open| {
+        let since = open.opened.age(session.clock.now());
+        [format!("! {}  run open since {since}", open.module), format!("  {} by {}", open.run, shown(&open.owner))]
+    });
     Ok(Report::done("pending", "ok", Last::Next(next))
         .lines([head])
         .lines(table(&rows))
+        .lines(runs)
+        .with("open_runs", &open)
         .with("pending", fields)
         .with("base", json!({"commit": base, "seen": at})))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::session::{Session, silent, warn};
+use super::session::{Session, notices, silent, warn};
 use crate::{
     cli::Resume,
     error::{Class, Failure},
@@ -60,6 +60,7 @@ pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
         report = report.last(Last::Fix(fix)).outcome("error").refused(failure.refusals).ends_in(class);
     }
     warn(&mut report, &fresh);
+    notices(session, &mut report, &fresh);
     Ok(report.with("runs", results))
 }
 

@@ -14,13 +14,14 @@ use crate::{
         repository,
         request::Request,
         stage::Stage,
+        standing::SKEW_MAX_S,
     },
     io::{clock::SystemClock, env::Env, git::Git, local::Local, remote::GitRemote, ssh::Ssh},
     model::{
         ids::ModuleId,
         policy::{HostPolicy, Transport},
     },
-    port::{Answer, Host, Ledger as _, Remote, Sign, Source as _},
+    port::{Answer, Clock as _, Host, Ledger as _, Remote, Sign, Source as _},
     ui::{Printer, Report},
 };
 
@@ -149,6 +150,24 @@ pub(super) fn reason(text: &str) -> Result<(), Failure> {
         return Err(Failure::usage(format!("the reason is longer than {REASON_BYTES_MAX} bytes"), fix));
     }
     Ok(())
+}
+
+/// What somebody should look at: a record from the future, and results that can never be recorded.
+pub(super) fn notices(session: &Session, report: &mut Report, fresh: &Fresh) {
+    let now = session.clock.now();
+    let newest = fresh.checked.as_ref().map(|checked| checked.event.time);
+    if let Some(time) = newest.filter(|time| *time > now.plus_s(SKEW_MAX_S)) {
+        report.warn(format!(
+            "the newest record is from the future: it says {time}, the clock here {now}; later records take its time"
+        ));
+    }
+    let aside = session.git.notes("undelivered").unwrap_or_default();
+    if !aside.is_empty() {
+        let count = crate::ui::plural(aside.len(), "result");
+        report.warn(format!(
+            "{count} that can never be recorded: look into .git/platformctl/undelivered, then move it away"
+        ));
+    }
 }
 
 /// What every result that rests on a record says, until its first record is pinned.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::session::{Session, reason, silent, warn};
+use super::session::{Session, notices, reason, silent, warn};
 use crate::{
     cli::State,
     error::Failure,
@@ -35,6 +35,7 @@ fn fetch(session: &Session) -> Result<Report, Failure> {
         .with("record", record)
         .with("delivered", fresh.delivered);
     warn(&mut report, &fresh);
+    notices(session, &mut report, &fresh);
     Ok(report)
 }
 

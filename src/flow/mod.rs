@@ -31,6 +31,7 @@ pub mod scope;
 pub mod ship;
 pub mod spool;
 pub mod stage;
+pub mod standing;
 pub mod targets;
 pub mod validate;
 pub mod verify;

@@ -11,7 +11,6 @@ use crate::{
         chain::{self, Checked, Fault},
         event::{Actor, Event, Kind},
         recover,
-        state::State,
     },
     model::{
         ids::{Oid, RunId},
@@ -155,7 +154,7 @@ impl<'a> Record<'a> {
             None => (self.source.first_parents(tip, None)?, false),
         };
         let before = seen.filter(|_| there).map(|seen| chain::trusted(self.source, seen)).transpose()?;
-        let (holds, fault) = self.prefix(before, &new)?;
+        let (holds, fault) = self.prefix(before, &new, &mut |_| {})?;
         if let Some(fault) = fault {
             return Err(invalid(&fault));
         }
@@ -170,12 +169,21 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The last of some records, newest first, up to which all hold, and what is wrong with the next one.
-    pub(super) fn prefix(&self, before: Option<Checked>, new: &[Oid]) -> Answer<(Option<Checked>, Option<Fault>)> {
+    /// The last of some records, newest first, up to which all hold, and what is wrong with the next one. `seen` is told of each that
+    /// holds.
+    pub(super) fn prefix(
+        &self,
+        before: Option<Checked>,
+        new: &[Oid],
+        seen: &mut dyn FnMut(&Event),
+    ) -> Answer<(Option<Checked>, Option<Fault>)> {
         let mut before = before;
         for id in new.iter().rev() {
             match chain::check(self.source, self.ledger, before.as_ref(), *id)? {
-                Ok(checked) => before = Some(checked),
+                Ok(checked) => {
+                    seen(&checked.event);
+                    before = Some(checked);
+                }
                 Err(fault) => return Ok((before, Some(fault))),
             }
         }
@@ -188,17 +196,20 @@ impl<'a> Record<'a> {
     /// # Errors
     /// As [`Record::sync`].
     pub fn verify_all(&self, tip: Oid) -> Answer<(u64, Checked, Vec<RunId>)> {
-        let checked = self.verify_to(tip, None)?;
         let (mut began, mut twice) = (BTreeSet::new(), Vec::new());
-        for id in self.source.first_parents(tip, None)? {
-            let event = State::at(self.source, id)?.event()?;
+        let new = self.source.first_parents(tip, None)?;
+        let (checked, fault) = self.prefix(None, &new, &mut |event| {
             let begins = matches!(event.kind, Kind::ApplyIntent | Kind::ApplyNoop);
-            if let Some(run) = event.run.filter(|_| begins)
+            if let Some(run) = event.run.as_ref().filter(|_| begins)
                 && !began.insert(run.clone())
             {
-                twice.push(run);
+                twice.push(run.clone());
             }
+        })?;
+        if let Some(fault) = fault {
+            return Err(invalid(&fault));
         }
+        let checked = checked.ok_or_else(|| gone(None))?;
         Ok((checked.event.seq + 1, checked, twice))
     }
 

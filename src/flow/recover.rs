@@ -84,7 +84,7 @@ impl Record<'_> {
                 None => (self.source.first_parents(at, None)?, false),
             };
             let before = seen.filter(|_| there).map(|seen| chain::trusted(self.source, seen)).transpose()?;
-            let (holds, fault) = self.prefix(before, &line)?;
+            let (holds, fault) = self.prefix(before, &line, &mut |_| {})?;
             match (fault, at == tip) {
                 (None, true) => return Ok(None),
                 (Some(fault), true) => first = Some(fault),

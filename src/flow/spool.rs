@@ -120,12 +120,4 @@ impl Record<'_> {
         }
         Ok(delivered)
     }
-
-    /// Results that were put aside because they can never be recorded: names of files in `<git dir>/platformctl/undelivered/`.
-    ///
-    /// # Errors
-    /// They cannot be listed.
-    pub fn undelivered(&self) -> Answer<Vec<String>> {
-        self.ledger.notes(UNDELIVERED)
-    }
 }

@@ -1,6 +1,13 @@
 //! The record: what a record means, and that one mistake in it never stops everybody.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+    thread::sleep,
+    time::Duration,
+};
 
 use platformctl::{
     flow::{
@@ -443,7 +450,7 @@ fn clone(site: &Site, name: &str) -> PathBuf {
 }
 
 /// The fact of the refusal, on one line.
-fn fact(site: &Site, dir: &std::path::Path, args: &[&str]) -> (i64, String, String) {
+fn fact(site: &Site, dir: &Path, args: &[&str]) -> (i64, String, String) {
     let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
     let output = site.binary(dir, 5, &args).output().unwrap();
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -689,6 +696,263 @@ fn garbage_in_the_spool_is_put_aside() {
     let stray = bench.outcome(&opening, Oid::from_bytes([3; 20]), Outcome::Ok);
     bench.git.set_note("spool/y.json", Some(&tree::file(&stray).unwrap())).unwrap();
     assert_eq!(record.deliver().unwrap(), 0);
-    assert_eq!(record.undelivered().unwrap(), ["x.json", "y.json"]);
+    assert_eq!(bench.git.notes("undelivered").unwrap(), ["x.json", "y.json"]);
     assert!(bench.git.notes("spool").unwrap().is_empty());
+}
+
+// Clocks, witnesses and the gate.
+
+/// Runs the binary with the host's clock `ahead` of this machine's.
+fn dated(site: &Site, dir: &Path, ahead: i64, minutes: i64, args: &str) -> String {
+    let args: Vec<&str> = args.split(' ').collect();
+    let output = site.binary(dir, minutes, &args).env("PATH", site.repo.dated(ahead)).output().unwrap();
+    site.told(&output)
+}
+
+/// Attack: a machine whose clock is wrong writes records, or a host's clock is.
+/// Defence: before anything is recorded, the clock here is compared with the host's; more than 5 minutes apart is refused.
+#[test]
+fn clocks_that_are_apart_record_nothing() {
+    let site = Site::new();
+    let work = site.repo.work();
+    for (ahead, time) in [(3600, "2026-09-21T15:"), (-3600, "2026-09-21T13:")] {
+        for command in ["plan site --pr 1", "apply site --pr 1"] {
+            let said = dated(&site, &work, ahead, 0, command);
+            assert!(said.starts_with("exit 9\n") && said.contains("clock_skew"), "{said}");
+            assert!(said.contains("2026-09-21T14:13:20Z") && said.contains(time), "both times: {said}");
+        }
+        assert_eq!((site.log(), site.live()), (vec![], "entity not found".to_owned()));
+    }
+    let said = dated(&site, &work, 290, 0, "apply site --pr 1");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    // The newest record says whose clock it is. Two hours on, the host's went back to before it.
+    site.change(2, "two\n");
+    let said = dated(&site, &work, -8000, 120, "apply site --pr 2").replace('\n', " ");
+    assert!(said.contains("the host's clock seems to be behind: the newest record is later"), "{said}");
+    // And here somebody's clock was a day behind, and the host's is right.
+    assert!(site.run(24 * 60, "apply site --pr 2").starts_with("exit 0\n"));
+    site.change(3, "three\n");
+    let said = dated(&site, &work, 86_400, 0, "apply site --pr 3").replace('\n', " ");
+    assert!(said.contains("this machine's clock seems to be behind: the newest record is later"), "{said}");
+    assert_eq!(site.live(), "two\n");
+    // With a host that agrees, the record from the future alone stops nobody, and is told.
+    let said = site.run(0, "apply site --pr 3");
+    assert!(said.starts_with("exit 0\n") && said.contains("the newest record is from the future"), "{said}");
+    assert!(site.run(0, "log").contains("in the future") && site.run(0, "verify").starts_with("exit 0\n"));
+}
+
+/// Attack: the record is rewound, and a clone that never saw more of it asks for something that needs no change.
+/// Defence: every verb that asks a host compares the record with what that host was shown.
+#[test]
+fn a_rewound_record_is_noticed_where_nothing_is_pending() {
+    let site = Site::new();
+    assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
+    assert!(site.run(1, "apply site --again").starts_with("exit 0\n"));
+    let tip = site.repo.git(&["rev-parse", "refs/platform/state"]);
+    let put = |id: &str| site.repo.git_in("remote.git", &["update-ref", "refs/platform/state", id]);
+    put(&site.repo.git(&["rev-parse", "refs/platform/state~2"]));
+    let fresh = clone(&site, "fresh");
+    for command in ["plan site --pr 1", "apply site --pr 1", "doctor"] {
+        let args: Vec<&str> = command.split(' ').collect();
+        let said = site.told(&site.binary(&fresh, 2, &args).output().unwrap());
+        assert!(said.starts_with("exit 20\n"), "{command}: {said}");
+        assert!(said.contains("which the record here does not contain") || said.contains("was shown record"), "{said}");
+    }
+    put(&tip);
+    for command in ["plan site --pr 1", "apply site --pr 1", "doctor"] {
+        let args: Vec<&str> = command.split(' ').collect();
+        let said = site.told(&site.binary(&fresh, 3, &args).output().unwrap());
+        assert!(said.starts_with("exit 0\n"), "{command}: {said}");
+    }
+    // Doctor says of a record that does not hold what everybody says.
+    site.repo.git(&[
+        "push",
+        "-q",
+        "--no-verify",
+        "origin",
+        &format!("{}:refs/platform/state", junk(&site, "no event")),
+    ]);
+    let said = site.told(&site.binary(&fresh, 3, &["doctor"]).output().unwrap());
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.starts_with("exit 20\n") && words.contains("does not hold: rule `event`"), "{said}");
+}
+
+/// Attack: something on the host overwrites `witness.json`, so that a rewound record would not be noticed there.
+/// Defence: a witness that is not what a run leaves is refused, and never taken for none.
+#[test]
+fn garbage_for_a_witness_is_refused() {
+    let site = Site::new();
+    assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
+    let witness = site.repo.path("root/witness.json");
+    let good = fs::read_to_string(&witness).unwrap();
+    let garbage = "{\"seq\":3}\nwritable yes\n";
+    fs::write(&witness, garbage).unwrap();
+    let said = site.run(1, "apply site --pr 1");
+    assert!(!said.starts_with("exit 0\n"), "not even that there is nothing to change: {said}");
+    site.change(2, "two\n");
+    for command in ["apply site --pr 2", "plan site --pr 2", "doctor"] {
+        let said = site.run(1, command);
+        assert!(!said.starts_with("exit 0\n") && said.replace('\n', "").contains("witness.json"), "{command}: {said}");
+    }
+    assert_eq!(site.live(), "hello\n");
+    fs::write(&witness, good).unwrap();
+    assert!(site.run(1, "apply site --pr 2").starts_with("exit 0\n"));
+}
+
+/// Attack: a rewound record makes a run number count backwards on a host whose witness was removed.
+/// Defence: the host refuses a number that is not greater than the last one it carried out for this record, with exit code 20.
+#[test]
+fn a_host_that_did_a_newer_run_refuses_with_20() {
+    let site = Site::new();
+    assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
+    let genesis = site.repo.git(&["rev-list", "--max-parents=0", "refs/platform/state"]);
+    let fence = site.repo.path(&format!("root/locks/site.{genesis}.fence"));
+    assert_eq!(fs::read_to_string(&fence).unwrap(), "2\n");
+    fs::write(&fence, "999\n").unwrap();
+    site.change(2, "two\n");
+    let said = site.run(1, "apply site --pr 2");
+    assert!(said.starts_with("exit 20\n") && said.contains("state_rewound"), "{said}");
+    assert!(said.contains("Nothing that runs was changed."), "{said}");
+    assert_eq!(site.live(), "hello\n");
+    assert!(site.log()[0].starts_with("apply aborted"), "the run is not left open: {:?}", site.log());
+}
+
+/// A no-op that is recorded goes through the gate; one that is not still says that there is nothing to do.
+#[test]
+fn a_noop_goes_through_the_gate() {
+    let site = Site::new();
+    assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
+    site.repo.pull(2, "unrelated", "x\n");
+    site.repo.merge(2, "pr2");
+    let noop = site.json(1, "apply site --pr 1");
+    let ids: Vec<&str> = noop["gate"].as_array().unwrap().iter().map(|check| check["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["machine", "witness"], "nothing is recorded");
+    let before = site.log().len();
+    // The clock is wrong: a no-op that would be recorded is not.
+    let work = site.repo.work();
+    let said = dated(&site, &work, 3600, 1, "apply site --pr 2");
+    assert!(said.starts_with("exit 9\n") && said.contains("clock_skew"), "{said}");
+    assert_eq!(site.log().len(), before);
+    assert!(dated(&site, &work, 3600, 1, "apply site --pr 1").starts_with("exit 0\n"), "nothing is recorded");
+    // A host on which nothing may change: nothing has to, and nothing is recorded about it.
+    let policy = fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
+    site.repo.branch("pr3", "main");
+    site.repo.write("platform.yaml", &policy.replace("mutations: enabled", "mutations: disabled"));
+    site.repo.commit("close");
+    site.repo.propose(3);
+    site.repo.merge(3, "pr3");
+    let said = site.run(2, "apply site --pr 2");
+    assert!(said.starts_with("exit 0\n") && said.contains("nothing to change"), "{said}");
+    assert_eq!(site.log().len(), before);
+    site.repo.branch("pr4", "main");
+    site.repo.write("platform.yaml", &policy);
+    site.repo.commit("open");
+    site.repo.propose(4);
+    site.repo.merge(4, "pr4");
+    let noop = site.json(3, "apply site --pr 2");
+    assert!(noop["gate"].as_array().unwrap().iter().any(|check| check["id"] == "clock"), "{noop}");
+    assert!(site.log()[0].starts_with("apply noop"), "{:?}", site.log());
+}
+
+// Open runs.
+
+fn until(what: &str, so: impl Fn() -> bool) {
+    for _ in 0..800 {
+        if so() {
+            return;
+        }
+        sleep(Duration::from_millis(25));
+    }
+    panic!("{what} did not happen");
+}
+
+/// A module that is watched for some seconds: the test answers its probe.
+fn watched() -> (Site, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let site = Site::empty("");
+    site.repo.branch("pr1", "main");
+    site.manifest(&format!("health: {{settle_s: 6, deadline_s: 100, probes: [{{tcp: '127.0.0.1:{port}'}}]}}\n"));
+    site.repo.write("modules/site/public/index.html", "one\n");
+    site.repo.commit("page");
+    site.repo.propose(1);
+    site.repo.merge(1, "pr1");
+    (site, listener)
+}
+
+/// Attack: someone resumes a run that somebody else still watches, so that two outcomes race and one is lost.
+/// Defence: resume is busy beside a process of the same clone, and beside a result so fresh that another clone may still watch it.
+#[test]
+fn resume_beside_an_apply_that_still_watches_is_busy() {
+    let (site, _listener) = watched();
+    let other = clone(&site, "other");
+    let mut child = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
+    until("the switch", || site.live() == "one\n");
+    let ended = || {
+        fs::read_dir(site.repo.path("root/runs")).unwrap().flatten().any(|run| run.path().join("result.json").exists())
+    };
+    until("the result", ended);
+    let said = site.run(1, "resume");
+    assert!(said.starts_with("exit 8\n") && said.contains("still at work"), "{said}");
+    let output = site.binary(&other, 1, &["resume"]).output().unwrap();
+    let said = site.told(&output);
+    assert!(said.starts_with("exit 8\n") && said.contains("still watch"), "{said}");
+    assert!(child.wait().unwrap().success(), "the apply records its own outcome");
+    assert!(site.log()[0].starts_with("apply ok"));
+    assert!(site.repo.git(&["rev-parse", "refs/platform/state"]).len() == 40);
+}
+
+/// Whoever watched is gone: its own clone resumes at once, another one when nobody can be watching any more.
+#[test]
+fn a_run_that_nobody_watches_is_resumed() {
+    let (site, _listener) = watched();
+    let other = clone(&site, "other");
+    let mut child = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
+    let runs = site.repo.path("root/runs");
+    let result =
+        || fs::read_dir(&runs).ok()?.flatten().map(|run| run.path().join("result.json")).find(|path| path.exists());
+    until("the result", || result().is_some());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let run = |args: &str| {
+        let args: Vec<&str> = args.split(' ').collect();
+        site.told(&site.binary(&other, 1, &args).output().unwrap())
+    };
+    assert!(run("resume").starts_with("exit 8\n"), "it may be watched");
+    for command in ["plan site --pr 1", "pending"] {
+        let said = run(command).replace('\n', " ");
+        assert!(said.contains("platformctl resume 2026"), "{command} names the open run and what ends it: {said}");
+    }
+    // The host's clock is wrong: nothing is recorded.
+    let said = dated(&site, &other, 90_000, 1, "resume");
+    assert!(said.starts_with("exit 9\n") && said.contains("clock"), "{said}");
+    let touched = Command::new("touch").args(["-d", "10 minutes ago"]).arg(result().unwrap()).status().unwrap();
+    assert!(touched.success());
+    let said = run("resume");
+    assert!(said.starts_with("exit 0\n") && said.contains("applied"), "{said}");
+    assert!(site.log()[0].starts_with("apply ok"));
+}
+
+/// The wait for a run whose holder is gone ends by itself once its time is over.
+#[test]
+fn waiting_says_for_whom_and_ends_an_expired_wait() {
+    let (site, _listener) = watched();
+    let other = clone(&site, "other");
+    let mut child = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
+    let runs = site.repo.path("root/runs");
+    let result =
+        || fs::read_dir(&runs).ok()?.flatten().map(|run| run.path().join("result.json")).find(|path| path.exists());
+    until("the result", || result().is_some());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let wait = |minutes| site.binary(&other, minutes, &["apply", "site", "--pr", "1", "--wait", "2"]).output().unwrap();
+    let said = site.told(&wait(1));
+    assert!(said.starts_with("exit 8\n"), "{said}");
+    assert_eq!(said.matches("waiting for run").count(), 1, "{said}");
+    let words = said.replace('\n', " ");
+    assert!(words.contains("of Ola <ola@example.org> on site, open since 1 min ago"), "{said}");
+    let said = site.told(&wait(61));
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert!(said.contains("had ended on its host: recorded") && said.contains("nothing to change"), "{said}");
+    assert!(site.log()[0].starts_with("apply ok"));
 }
