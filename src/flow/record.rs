@@ -74,7 +74,8 @@ impl<'a> Record<'a> {
                 },
             },
         };
-        let Some(mut tip) = tip else { return Ok(None) };
+        let Some(tip) = tip else { return Ok(None) };
+        let mut tip = self.peeled(tip)?;
         if let Err(first) = self.contains_all(tip, &known) {
             // Asked a second time before everything stops: an answer may come from a copy that lags behind.
             let again = self.remote.map(|remote| remote.refs(false)).transpose()?.and_then(|refs| refs.state);
@@ -82,8 +83,8 @@ impl<'a> Record<'a> {
                 return Err(first);
             };
             remote.fetch(&[Want::State])?;
-            self.contains_all(again, &known)?;
-            tip = again;
+            tip = self.peeled(again)?;
+            self.contains_all(tip, &known)?;
         }
         let checked = self.verify_to(tip, seen.map(|seen| seen.tip))?;
         if let Some(pinned) = self.pinned.filter(|pinned| *pinned != checked.genesis) {
@@ -98,6 +99,28 @@ impl<'a> Record<'a> {
             return Err(contention("another process moved the local record"));
         }
         Ok(Some(checked))
+    }
+
+    /// The commit at what the remote has. A tag can be pushed in its place: then the record is where it points, and the next record
+    /// replaces it.
+    ///
+    /// # Errors
+    /// It leads to no commit.
+    pub(super) fn peeled(&self, tip: Oid) -> Answer<Oid> {
+        if self.source.has(tip)? {
+            return Ok(tip);
+        }
+        let fetched = self.ledger.fetched()?;
+        if let Some(peeled) = fetched.filter(|_| self.remote.is_some())
+            && self.source.has(peeled)?
+        {
+            return Ok(peeled);
+        }
+        Err(PortError::new(
+            Code::StateInvalid,
+            format!("refs/platform/state is at {tip}, which is no commit"),
+            "somebody pushed something else there; docs/recovery.md says how to go on",
+        ))
     }
 
     fn contains_all(&self, tip: Oid, known: &[Oid]) -> Answer<()> {

@@ -52,7 +52,7 @@ pub fn recovery(world: &World<'_>) -> Stage<(PolicyAt, Option<Recovery>)> {
         Err(error) => return Err(error.into()),
     };
     let tip = if record.remote.is_some() { refs.state } else { world.ledger.tip()? };
-    match tip {
+    match tip.map(|tip| record.peeled(tip)).transpose()? {
         Some(tip) => {
             let found = record.recovery(tip)?;
             Ok((policy, found))
@@ -138,7 +138,7 @@ impl Record<'_> {
                 if now == Some(id) {
                     break;
                 }
-                if now != Some(recovery.displaced) {
+                if now.map(|now| self.peeled(now)).transpose().ok().flatten() != Some(recovery.displaced) {
                     return Err(contention("somebody pushed to it meanwhile"));
                 }
                 let (Pushed::Rejected(why) | Pushed::Unknown(why)) = &pushed else { break };

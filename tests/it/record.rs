@@ -434,6 +434,11 @@ fn junk(site: &Site, kind: &str) -> Oid {
             let two = commit(&format!("{tip}^{{tree}}"), &[&one]);
             commit(&format!("{tip}^{{tree}}"), &[&two])
         }
+        "a tag" => {
+            let one = commit("main^{tree}", &[&tip]);
+            repo.git(&["tag", "-a", "-m", "x", "junk", &one]);
+            repo.git(&["rev-parse", "junk"])
+        }
         "no author" => raw(&|text| {
             let rest = text.lines().filter(|line| !line.starts_with("author ")).collect::<Vec<_>>().join("\n");
             let parent = text.lines().find(|line| line.starts_with("parent ")).unwrap();
@@ -467,7 +472,7 @@ fn one_junk_push_costs_one_command() {
 
 #[test]
 fn one_push_of_stranger_junk_costs_one_command() {
-    costs_one_command(&["an event that nobody has", "of another kind", "several"]);
+    costs_one_command(&["an event that nobody has", "of another kind", "several", "a tag"]);
 }
 
 #[test]
@@ -507,7 +512,8 @@ fn costs_one_command(kinds: &[&str]) {
         assert!(output.status.success(), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
         let tip = site.repo.git_in("remote.git", &["rev-parse", "refs/platform/state"]);
         let parents = site.repo.git_in("remote.git", &["log", "-1", "--format=%P", &tip]);
-        assert_eq!(parents, format!("{good} {junk}"), "{kind}: a fast-forward of both");
+        let displaced = site.repo.git(&["rev-parse", &format!("{junk}^{{commit}}")]);
+        assert_eq!(parents, format!("{good} {displaced}"), "{kind}: a fast-forward of both");
         for dir in dirs {
             let output = site.binary(dir, 7, &["verify"]).output().unwrap();
             assert!(output.status.success(), "{kind}: {}", site.told(&output));
@@ -522,7 +528,7 @@ fn costs_one_command(kinds: &[&str]) {
         let mirror = site.repo.path("mirror.git");
         site.repo.git_in(".", &["init", "-q", "--bare", "mirror.git"]);
         site.repo.git(&["remote", "add", "mirror", mirror.to_str().unwrap()]);
-        site.repo.git(&["push", "-q", "mirror", &format!("{junk}:refs/platform/state")]);
+        site.repo.git(&["push", "-q", "mirror", &format!("{displaced}:refs/platform/state")]);
         site.run(9, "hook install");
         let path = std::env::var("PATH").unwrap();
         let bin = PathBuf::from(env!("CARGO_BIN_EXE_platformctl")).parent().unwrap().display().to_string();
@@ -604,6 +610,28 @@ fn recover_is_refused_where_it_is_no_cure() {
     assert!(said.starts_with("exit 20\n") && said.contains("nothing below"), "{said}");
     put(&tip);
     assert!(site.run(1, "verify").starts_with("exit 0\n"));
+}
+
+/// A tag that points to the record, pushed in its place, is the record; the next record replaces it.
+#[test]
+fn a_tag_in_the_place_of_the_record_stops_nobody() {
+    let site = Site::new();
+    assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
+    site.repo.git(&["tag", "-a", "-m", "x", "mark", "refs/platform/state"]);
+    site.repo.git(&["push", "-q", "--no-verify", "origin", "mark:refs/platform/state"]);
+    let fresh = clone(&site, "fresh");
+    let output = site.binary(&fresh, 1, &["verify"]).output().unwrap();
+    assert!(output.status.success(), "{}", site.told(&output));
+    site.change(2, "two\n");
+    let said = site.run(1, "apply site --pr 2");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    let kind = site.repo.git_in("remote.git", &["cat-file", "-t", "refs/platform/state"]);
+    assert_eq!(kind, "commit");
+    // What leads to no commit is told as what it is.
+    let blob = site.repo.git(&["rev-parse", "main:platform.yaml"]);
+    site.repo.git_in("remote.git", &["update-ref", "refs/platform/state", &blob]);
+    let said = site.run(2, "apply site --pr 2");
+    assert!(said.starts_with("exit 20\n") && said.contains("is no commit"), "{said}");
 }
 
 /// Somebody else pushes more junk between the look and the recovery: nothing is pushed over it.
