@@ -165,9 +165,9 @@ fn waits(session: &Session, world: &World<'_>, fresh: &Fresh, ask: &Ask, told: &
             session.printer.say(&format!("run {run} had ended on its host: recorded"));
             Ok(())
         }
-        Err(stop) if resume::is_for_a_person(&stop) => Err(stop),
-        // It still runs, or the host gives no answer now: the wait goes on.
-        Err(_) => Ok(()),
+        // It still runs, or the host gives no answer now: the wait goes on. Everything else is for a person.
+        Err(stop) if resume::may_pass(&stop) => Ok(()),
+        Err(stop) => Err(stop),
     }
 }
 

@@ -100,9 +100,13 @@ impl Record<'_> {
         for name in self.ledger.notes(FOLDER)? {
             let note = format!("{FOLDER}/{name}");
             let Some(bytes) = self.ledger.note(&note)? else { continue };
-            let intent: Event = serde_json::from_slice(&bytes).map_err(|error| bug("a noted intent").because(error))?;
-            let (Some(run), Some(lock)) = (&intent.run, &intent.lock) else {
-                return Err(bug("a noted intent without a run"));
+            let intent = serde_json::from_slice::<Event>(&bytes).ok();
+            let Some((intent, run, lock)) =
+                intent.as_ref().and_then(|intent| Some((intent, intent.run.as_ref()?, intent.lock.as_ref()?)))
+            else {
+                self.put_aside(&name, &bytes)?;
+                self.ledger.set_note(&note, None)?;
+                continue;
             };
             let _alone = match self.ledger.lock(&lock_name(&lock.scope), 0) {
                 Ok(guard) => guard,

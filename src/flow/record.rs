@@ -76,6 +76,14 @@ impl<'a> Record<'a> {
         };
         let Some(tip) = tip else { return Ok(None) };
         let mut tip = self.peeled(tip)?;
+        let mut known = known;
+        // What this clone's ref was moved to by hand, and is no record, was never seen.
+        if let Some(local) = local.filter(|local| seen.as_ref().is_none_or(|seen| seen.tip != *local))
+            && self.contains(tip, local).is_err()
+            && self.verify_new(local).is_err_and(|error| error.code == Code::StateInvalid)
+        {
+            known.retain(|id| *id != local);
+        }
         if let Err(first) = self.contains_all(tip, &known) {
             // Asked a second time before everything stops: an answer may come from a copy that lags behind.
             let again = self.remote.map(|remote| remote.refs(false)).transpose()?.and_then(|refs| refs.state);

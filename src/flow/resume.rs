@@ -137,9 +137,14 @@ fn unwatched(
     )
 }
 
-/// Whether only a person can end the run: waiting for it is no use.
-pub fn is_for_a_person(stop: &Stop) -> bool {
-    matches!(stop, Stop::Refused(refusals) if refusals.iter().any(|refusal| refusal.fix.starts_with("platformctl abandon")))
+/// Whether waiting may help: the run still goes on, or its host gave no answer. Nobody but a person ends one that was killed.
+pub fn may_pass(stop: &Stop) -> bool {
+    match stop {
+        Stop::Refused(refusals) => {
+            refusals.iter().all(|refusal| refusal.code == Code::Busy && !refusal.fix.starts_with("platformctl abandon"))
+        }
+        Stop::World(error) => [Code::Busy, Code::HostUnreachable, Code::RemoteUnreachable].contains(&error.code),
+    }
 }
 
 fn host_of<'f>(fresh: &'f Fresh, open: &OpenRun) -> Stage<&'f HostPolicy> {

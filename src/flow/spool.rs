@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ledger::{
-        chain::Checked,
+        chain::{self, Checked},
         event::{Event, Kind},
         state::State,
         tree,
@@ -101,23 +101,43 @@ impl Record<'_> {
                 continue;
             };
             let before = self.ledger.tip()?;
-            let appended = match serde_json::from_slice::<Event>(&bytes) {
-                Ok(draft) => self.append(&draft, None).map(|_| ()).or_else(|error| match (error.code, draft.kind) {
+            let draft = serde_json::from_slice::<Event>(&bytes);
+            let appended = match &draft {
+                Ok(draft) => self.append(draft, None).map(|_| ()).or_else(|error| match (error.code, draft.kind) {
                     // The run that was to be taken over has ended.
                     (Code::UnknownRun, Kind::Takeover) => Ok(()),
                     _ => Err(error),
                 }),
-                Err(error) => Err(PortError::new(Code::StateInvalid, "no event", "look at it").because(error)),
+                Err(error) => Err(PortError::new(Code::StateInvalid, format!("no event: {error}"), "look at it")),
             };
-            match appended {
-                Ok(()) => delivered += usize::from(self.ledger.tip()? != before),
-                Err(error) if [Code::StateInvalid, Code::UnknownRun, Code::Usage].contains(&error.code) => {
-                    self.ledger.set_note(&format!("{UNDELIVERED}/{name}"), Some(&bytes))?;
-                }
-                Err(error) => return Err(error),
+            match (appended, &draft) {
+                (Ok(()), _) => delivered += usize::from(self.ledger.tip()? != before),
+                (Err(_), Err(_)) => self.put_aside(&name, &bytes)?,
+                // Not where the record itself is ill: then nothing can be delivered, and nothing is lost.
+                (Err(_), Ok(draft)) if self.never_fits(draft)? => self.put_aside(&name, &bytes)?,
+                (Err(error), Ok(_)) => return Err(error),
             }
             self.ledger.set_note(&note, None)?;
         }
         Ok(delivered)
+    }
+
+    /// Whether an event cannot be recorded on what this clone knows, by its own fault.
+    fn never_fits(&self, draft: &Event) -> Answer<bool> {
+        let tip = self.ledger.tip()?.map(|tip| chain::trusted(self.source, tip)).transpose()?;
+        let written = match self.fitting(draft, tip.as_ref()) {
+            Ok(Fitting::As(draft)) => self.write(&draft, tip.as_ref(), None).map(|_| ()),
+            Ok(Fitting::There(_)) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) => Ok(false),
+            Err(error) => Ok([Code::StateInvalid, Code::UnknownRun, Code::Usage].contains(&error.code)),
+        }
+    }
+
+    /// Keeps what can never be recorded where it stops nobody.
+    pub(super) fn put_aside(&self, name: &str, bytes: &[u8]) -> Answer<()> {
+        self.ledger.set_note(&format!("{UNDELIVERED}/{name}"), Some(bytes))
     }
 }

@@ -612,6 +612,31 @@ fn recover_is_refused_where_it_is_no_cure() {
     assert!(site.run(1, "verify").starts_with("exit 0\n"));
 }
 
+/// An administrator sets the ref back from junk: a clone whose own ref was moved to the junk by hand goes on as well.
+#[test]
+fn junk_that_was_never_believed_is_no_memory() {
+    let site = Site::new();
+    assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
+    let good = site.repo.git(&["rev-parse", "refs/platform/state"]);
+    let junk = junk(&site, "no event").to_string();
+    site.repo.git(&["push", "-q", "--no-verify", "origin", &format!("{junk}:refs/platform/state")]);
+    let moved = clone(&site, "moved");
+    let fetch = ["fetch", "-q", "origin", "refs/platform/state:refs/platform/state"];
+    site.repo.git_in("moved", &fetch);
+    site.repo.git(&fetch);
+    site.repo.git_in("remote.git", &["update-ref", "refs/platform/state", &good]);
+    for dir in [&moved, &site.repo.work()] {
+        let output = site.binary(dir, 1, &["verify"]).output().unwrap();
+        assert!(output.status.success(), "{}", site.told(&output));
+    }
+    // What was believed once is.
+    site.repo.git_in("remote.git", &["update-ref", "refs/platform/state", &format!("{good}~1")]);
+    for dir in [&moved, &site.repo.work()] {
+        let said = site.told(&site.binary(dir, 1, &["verify"]).output().unwrap());
+        assert!(said.starts_with("exit 20\n") && said.contains("state_rewound"), "{said}");
+    }
+}
+
 /// A tag that points to the record, pushed in its place, is the record; the next record replaces it.
 #[test]
 fn a_tag_in_the_place_of_the_record_stops_nobody() {
@@ -725,6 +750,9 @@ fn garbage_in_the_spool_is_put_aside() {
     bench.git.set_note("spool/y.json", Some(&tree::file(&stray).unwrap())).unwrap();
     assert_eq!(record.deliver().unwrap(), 0);
     assert_eq!(bench.git.notes("undelivered").unwrap(), ["x.json", "y.json"]);
+    bench.git.set_note("doubt/z.json", Some(b"garbage")).unwrap();
+    assert_eq!(record.settle().unwrap(), 0);
+    assert_eq!(bench.git.notes("undelivered").unwrap(), ["x.json", "y.json", "z.json"]);
     assert!(bench.git.notes("spool").unwrap().is_empty());
 }
 
