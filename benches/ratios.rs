@@ -74,7 +74,8 @@ fn noop(record: &Record<'_>, n: u32) -> Event {
     event.closure = Some(digest(format!("closure {n}")));
     event.effective = Some(digest(format!("effective {n}")));
     event.plan = Some(digest(format!("plan {n}")));
-    event.policy = Some(oid);
+    event.policy = Some(policy());
+    event.checkout = Some("bound".to_owned());
     event.approved = Some(Approval {
         pr: u64::from(n) + 1,
         head: oid,
@@ -88,6 +89,21 @@ fn noop(record: &Record<'_>, n: u32) -> Event {
         baseline: None,
     });
     event
+}
+
+/// The empty blob, which every repository knows.
+fn policy() -> Oid {
+    "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391".parse().unwrap()
+}
+
+/// The first record, and a policy.
+fn begin(repo: &Repo, record: &Record<'_>) {
+    append(record, &record.draft(Kind::Genesis).unwrap());
+    repo.write("empty", "");
+    repo.git(&["hash-object", "-w", "empty"]);
+    let mut event = record.draft(Kind::Policy).unwrap();
+    (event.policy, event.policy_commit) = (Some(policy()), Some(Oid::from_bytes([7; 20])));
+    append(record, &event);
 }
 
 fn append(record: &Record<'_>, event: &Event) {
@@ -144,7 +160,7 @@ fn grown(n: u32) -> Repo {
     let clock = SystemClock::new(&repo.env());
     let git = repo.open();
     let record = record(&git, &clock);
-    append(&record, &record.draft(Kind::Genesis).unwrap());
+    begin(&repo, &record);
     for i in 0..n {
         append(&record, &noop(&record, i));
     }
@@ -191,7 +207,7 @@ fn statuses() {
     let clock = SystemClock::new(&repo.env());
     let git = repo.open();
     let record = record(&git, &clock);
-    append(&record, &record.draft(Kind::Genesis).unwrap());
+    begin(&repo, &record);
     for n in 0..500 {
         append(&record, &noop(&record, n));
     }

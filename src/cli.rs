@@ -246,6 +246,16 @@ pub enum State {
     Fetch,
     /// Push a verified record that the remote does not have yet; never forced
     Push,
+    /// Go on from the last good record where somebody pushed something that is none
+    Recover(Recover),
+}
+
+/// `state recover`.
+#[derive(Debug, Args)]
+pub struct Recover {
+    /// Why, for whoever reads the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// `init`.

@@ -369,6 +369,8 @@ pub trait Host {
 pub trait Clock {
     /// Now.
     fn now(&self) -> Timestamp;
+    /// What another machine's clock said, seconds since 1970, as a time that can be compared with [`Clock::now`].
+    fn heard(&self, unix_s: i64) -> Timestamp;
     /// Milliseconds of a clock that only goes forwards.
     fn ticks_ms(&self) -> u64;
     /// Waits.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::session::{Session, silent, warn};
+use super::session::{Session, notices, reason, silent, warn};
 use crate::{
     cli::Abandon,
     error::{Class, Failure},
@@ -12,9 +12,7 @@ use crate::{
 };
 
 pub(super) fn run(session: &Session, args: &Abandon) -> Result<Report, Failure> {
-    if args.reason.trim().is_empty() {
-        return Err(Failure::usage("the reason is empty", "say why, for whoever reads the record: --reason \"…\""));
-    }
+    reason(&args.reason)?;
     let host = |policy: &_| session.host(policy);
     let world = session.world(&host, &silent);
     let fresh = session.refresh(&world, &Request::default())?;
@@ -35,5 +33,6 @@ pub(super) fn run(session: &Session, args: &Abandon) -> Result<Report, Failure> 
             .ends_in(Class::Unrecorded);
     }
     warn(&mut report, &fresh);
+    notices(session, &mut report, &fresh);
     Ok(report)
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     held,
     plan::ask,
-    session::{Session, warn},
+    session::{Session, notices, warn},
 };
 use crate::{
     cli::Apply,
@@ -18,6 +18,7 @@ use crate::{
         close::{Ending, Step},
         refresh::{self, Fresh, World},
         request::Request,
+        resume,
         stage::Stop,
         targets,
     },
@@ -25,7 +26,7 @@ use crate::{
     ledger::event::Evidence,
     model::{
         claim::{self, Claim},
-        ids::ModuleId,
+        ids::{ModuleId, RunId},
         plan::{Action, Change},
         refusal::{Code, Refusal},
         text::shown,
@@ -110,6 +111,7 @@ fn asked(session: &Session, args: &Apply) -> Result<Vec<Ask>, Failure> {
 
 fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, args: &Apply, begun: u64) -> Report {
     let until = session.clock.ticks_ms() + args.wait.saturating_mul(1_000);
+    let mut told: Option<RunId> = None;
     let applied = loop {
         let applied = apply::apply(world, fresh, ask);
         // By the record, or by another process of this clone.
@@ -120,6 +122,10 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, args:
         };
         if !busy || session.clock.ticks_ms() >= until || session.clock.interrupted() {
             break applied;
+        }
+        match waits(session, world, fresh, ask, &mut told) {
+            Ok(()) => {}
+            Err(stop) => break Err(stop),
         }
         session.clock.sleep_ms(WAIT_MS);
         match session.refresh(world, &ask.request) {
@@ -144,7 +150,34 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, args:
         report.warn("this policy was recorded as the first one, the baseline: no review of it is proven");
     }
     warn(&mut report, fresh);
+    notices(session, &mut report, fresh);
     report
+}
+
+/// Says once whom it waits for. A holder whose time is over is looked after: what became of its run is asked of the host and recorded,
+/// and where only a person can end it, the wait ends.
+fn waits(session: &Session, world: &World<'_>, fresh: &Fresh, ask: &Ask, told: &mut Option<RunId>) -> Result<(), Stop> {
+    let Some(open) = apply::holder(world, fresh, &ask.module)? else { return Ok(()) };
+    let now = session.clock.now();
+    if told.as_ref() != Some(&open.run) {
+        let (owner, since) = (shown(&open.owner), open.opened.age(now));
+        let text = format!("waiting for run {} of {owner} on {}, open since {since}", open.run, open.module);
+        wrapped(&text, "").iter().for_each(|line| session.printer.say(line));
+        *told = Some(open.run.clone());
+    }
+    if now < open.expires {
+        return Ok(());
+    }
+    let run = open.run.clone();
+    match resume::resume(world, fresh, open) {
+        Ok(_) => {
+            session.printer.say(&format!("run {run} had ended on its host: recorded"));
+            Ok(())
+        }
+        // It still runs, or the host gives no answer now: the wait goes on. Everything else is for a person.
+        Err(stop) if resume::may_pass(&stop) => Ok(()),
+        Err(stop) => Err(stop),
+    }
 }
 
 fn record(record: Option<&Appended>) -> Value {
@@ -167,7 +200,7 @@ fn nothing(noop: &Noop, ask: &Ask) -> Report {
         .with("approved", &noop.summary.approval)
         .with("checkout", noop.summary.checkout)
         .with("changes", json!([]))
-        .with("gate", json!([]))
+        .with("gate", &noop.checks)
         .with("since", since)
         .with("record", record(noop.record.as_ref()))
         .with("durations_ms", json!({}))
@@ -195,7 +228,7 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
             let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
             let class = Class::of(error.code);
             // What aborted left everything as it was; a class that says otherwise would be a lie.
-            let told = class.world().starts_with("Untouched") || class == Class::Interrupted;
+            let told = class.world().starts_with("Untouched") || [Class::Interrupted, Class::Tampered].contains(&class);
             let class = if told { class } else { Class::Refused };
             stopped("error", class, refusal)
         }

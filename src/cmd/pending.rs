@@ -57,9 +57,18 @@ pub(super) fn run(session: &Session, args: &cli::Pending) -> Result<Report, Fail
     };
     let lines: Vec<Vec<String>> = rows.iter().map(|(one, way)| row(one, *way)).collect();
     let fields: Vec<Value> = rows.iter().map(|(one, way)| field(one, *way)).collect();
-    let mut report = Report::done("pending", "ok", last(&rows))
+    let open = state.as_ref().map(State::open_runs).transpose()?.unwrap_or_default();
+    // An open run comes first: what waits for it would be refused.
+    let next = open.first().map_or_else(|| last(&rows), |open| Last::Next(format!("platformctl resume {}", open.run)));
+    let runs = open.iter().flat_map(|open| {
+        let since = open.opened.age(session.clock.now());
+        [format!("! {}  run open since {since}", open.module), format!("  {} by {}", open.run, shown(&open.owner))]
+    });
+    let mut report = Report::done("pending", "ok", next)
         .lines([head])
         .lines(table(&lines))
+        .lines(runs)
+        .with("open_runs", &open)
         .with("pending", fields)
         .with("base", json!({"commit": base, "seen": at}));
     if let Some(why) = unasked {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::session::{Session, silent, warn};
+use super::session::{Session, notices, silent, warn};
 use crate::{
     cli::{Approving, Plan, Waive},
     error::{Class, Failure},
@@ -87,6 +87,7 @@ fn planned(session: &Session, args: &Plan, ask: &Ask) -> Result<(Proposal, Repor
     let proposal = propose(&world, &fresh, ask, &which)?;
     let mut report = report(&proposal);
     warn(&mut report, &fresh);
+    notices(session, &mut report, &fresh);
     Ok((proposal, report))
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     held,
-    session::{Session, silent, warn},
+    session::{Session, notices, silent, warn},
 };
 use crate::{
     cli::Resume,
@@ -64,6 +64,7 @@ pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
         report = report.last(Last::Fix(fix)).outcome("error").refused(failure.refusals).ends_in(class);
     }
     warn(&mut report, &fresh);
+    notices(session, &mut report, &fresh);
     Ok(report.with("runs", results))
 }
 

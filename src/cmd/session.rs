@@ -5,6 +5,7 @@ use std::{cell::RefCell, path::PathBuf};
 use crate::{
     cli::Globals,
     config::Config,
+    error::Failure,
     flow::{
         close::Step,
         content::Content,
@@ -13,15 +14,19 @@ use crate::{
         repository,
         request::Request,
         stage::Stage,
+        standing::SKEW_MAX_S,
     },
     io::{clock::SystemClock, env::Env, git::Git, local::Local, remote::GitRemote, ssh::Ssh},
     model::{
         ids::ModuleId,
         policy::{HostPolicy, Transport},
     },
-    port::{Answer, Host, Ledger as _, Remote, Sign, Source as _},
+    port::{Answer, Clock as _, Host, Ledger as _, Remote, Sign, Source as _},
     ui::{Printer, Report},
 };
+
+/// Longest reason that is recorded, in bytes.
+const REASON_BYTES_MAX: usize = 2_000;
 
 /// What a command works with.
 pub(super) struct Session {
@@ -132,6 +137,36 @@ impl Session {
     pub(super) fn refresh(&self, world: &World<'_>, request: &Request) -> Stage<Fresh> {
         self.printer.waiting(&format!("asking {}", self.config.remote));
         refresh(world, request)
+    }
+}
+
+/// Refuses a reason that says nothing, or that a record cannot carry.
+pub(super) fn reason(text: &str) -> Result<(), Failure> {
+    let fix = "say why, on one line, for whoever reads the record: --reason \"…\"";
+    if text.trim().is_empty() {
+        return Err(Failure::usage("the reason is empty", fix));
+    }
+    if text.len() > REASON_BYTES_MAX {
+        return Err(Failure::usage(format!("the reason is longer than {REASON_BYTES_MAX} bytes"), fix));
+    }
+    Ok(())
+}
+
+/// What somebody should look at: a record from the future, and results that can never be recorded.
+pub(super) fn notices(session: &Session, report: &mut Report, fresh: &Fresh) {
+    let now = session.clock.now();
+    let newest = fresh.checked.as_ref().map(|checked| checked.event.time);
+    if let Some(time) = newest.filter(|time| *time > now.plus_s(SKEW_MAX_S)) {
+        report.warn(format!(
+            "the newest record is from the future: it says {time}, the clock here {now}; later records take its time"
+        ));
+    }
+    let aside = session.git.notes("undelivered").unwrap_or_default();
+    if !aside.is_empty() {
+        let count = crate::ui::plural(aside.len(), "result");
+        report.warn(format!(
+            "{count} that can never be recorded: look into .git/platformctl/undelivered, then move it away"
+        ));
     }
 }
 

@@ -2,21 +2,22 @@
 
 use serde_json::json;
 
-use super::session::{Session, silent, warn};
+use super::session::{Session, notices, reason, silent, warn};
 use crate::{
     cli::State,
     error::Failure,
-    flow::request::Request,
-    ledger::state,
+    flow::{recover, refresh, request::Request},
+    ledger::{event::VOIDS_MAX, recover as ledger_recover, state},
     model::refusal::{Code, Refusal},
     port::{Ledger as _, Pushed, Remote as _, Source as _},
-    ui::{Last, Report},
+    ui::{Last, Report, plural, wrapped},
 };
 
 pub(super) fn run(session: &Session, verb: &State) -> Result<Report, Failure> {
     match verb {
         State::Fetch => fetch(session),
         State::Push => push(session),
+        State::Recover(args) => recovered(session, &args.reason),
     }
 }
 
@@ -34,6 +35,7 @@ fn fetch(session: &Session) -> Result<Report, Failure> {
         .with("record", record)
         .with("delivered", fresh.delivered);
     warn(&mut report, &fresh);
+    notices(session, &mut report, &fresh);
     Ok(report)
 }
 
@@ -47,7 +49,7 @@ fn push(session: &Session) -> Result<Report, Failure> {
         )]));
     };
     let record = session.record(Some(&session.remote));
-    let (_, checked) = record.verify_all(tip)?;
+    let (_, checked, _) = record.verify_all(tip)?;
     let refs = session.remote.refs(false)?;
     let report = |line: String| {
         Report::done("state", "ok", Last::Next("platformctl status".to_owned()))
@@ -58,7 +60,7 @@ fn push(session: &Session) -> Result<Report, Failure> {
         return Ok(report(format!("✓ the remote has it already, seq {}", checked.event.seq)));
     }
     if let Some(theirs) = refs.state {
-        let behind = session.git.has(theirs)? && session.git.is_ancestor(theirs, tip)?;
+        let behind = session.git.has(theirs)? && ledger_recover::contains(&session.git, tip, theirs)?;
         if !behind {
             let fact = format!("the remote has the record {theirs}, which is not contained here ({tip})");
             return Err(Failure::refused(vec![Refusal::new(Code::StateForked, fact, "platformctl state fetch")]));
@@ -78,4 +80,42 @@ fn push(session: &Session) -> Result<Report, Failure> {
     }
     let event = state::State::at(&session.git, tip)?.event()?;
     Ok(report(format!("✓ pushed, newest is seq {}", event.seq)))
+}
+
+/// Ids that are shown of what is displaced.
+const SHOWN: usize = 5;
+
+/// Goes on from the last good record.
+fn recovered(session: &Session, why: &str) -> Result<Report, Failure> {
+    reason(why)?;
+    let host = |policy: &_| session.host(policy);
+    let world = session.world(&host, &silent);
+    session.printer.waiting(&format!("asking {}", session.config.remote));
+    let (policy, found) = recover::recovery(&world)?;
+    let record = refresh::record(&world, &policy.policy);
+    let Some(found) = found else {
+        let fact = "the record holds: there is nothing to recover from";
+        return Err(Failure::usage(fact, "platformctl state fetch"));
+    };
+    let done = record.recover(&found, why)?;
+    let count = found.voids.len();
+    let mut report = Report::done("state", "ok", Last::Next("platformctl verify".to_owned()))
+        .lines([
+            format!("✓ recovered, newest is seq {}", done.seq),
+            format!("  last good  {}", found.good.id),
+            format!("  displaced  {}", found.displaced),
+        ])
+        .lines(wrapped(&format!("{} did not hold: {}", found.fault.commit, found.fault), "  "))
+        .lines([format!("{} voided, kept as evidence:", plural(count, "commit"))])
+        .lines(found.voids.iter().take(SHOWN).map(|id| format!("  {id}")));
+    if count > SHOWN {
+        report.line(format!("  and {} more", count - SHOWN));
+    }
+    Ok(report
+        .with("record", json!({"commit": done.commit, "seq": done.seq, "on_remote": done.on_remote}))
+        .with("good", found.good.id)
+        .with("displaced", found.displaced)
+        .with("fault", found.fault.to_string())
+        .with("voided", found.voids.iter().take(VOIDS_MAX).collect::<Vec<_>>())
+        .with("voided_count", count))
 }

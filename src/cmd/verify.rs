@@ -32,7 +32,7 @@ pub(super) fn run(session: &Session, args: &Verify) -> Result<Report, Failure> {
         Some(fresh) => refresh::record(&world, &fresh.policy.policy),
         None => session.record(None),
     };
-    let (count, checked) = record.verify_all(tip)?;
+    let (count, checked, twice) = record.verify_all(tip)?;
     let mut report = Report::done("verify", "ok", Last::Next("platformctl log".to_owned()))
         .lines([
             format!("✓ {} hold, each by its own bytes", plural(usize::try_from(count).unwrap_or(0), "record")),
@@ -42,6 +42,9 @@ pub(super) fn run(session: &Session, args: &Verify) -> Result<Report, Failure> {
         .with("records", count)
         .with("genesis", checked.genesis)
         .with("record", json!({"commit": tip, "seq": checked.event.seq, "on_remote": fresh.is_some()}));
+    for run in twice {
+        report.warn(format!("more than one module used the run id {run}: platformctl never does that"));
+    }
     if let Some(fresh) = &fresh {
         report.line(match fresh.policy.policy.state.remote.as_deref() {
             Some("none") => "  kept on this machine alone, by policy".to_owned(),

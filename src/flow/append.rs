@@ -3,7 +3,10 @@
 //! Built on the tip, written durably, checked by the reader's own rules, pushed plainly. Only an answer for our ref is an answer;
 //! after anything else the remote is looked at before it is believed to have the record or not.
 
-use super::record::{Record, bug, contention};
+use super::{
+    record::{Record, bug, contention},
+    spool::Fitting,
+};
 use crate::{
     ledger::{
         chain::{self, Checked},
@@ -22,7 +25,6 @@ use crate::{
 
 /// How long an append goes on before it gives up, in milliseconds.
 const APPEND_MS: u64 = 30_000;
-const SPOOL: &str = "spool";
 
 /// A record that is written, and whether the remote has it.
 #[derive(Debug, Clone)]
@@ -72,10 +74,14 @@ impl Record<'_> {
         let mut written: Vec<Oid> = Vec::new();
         let mut doubtful = false;
         loop {
-            if let Some(why) = self.differs(tip.as_ref(), preconditions)? {
+            if let Some(why) = self.differs(draft, tip.as_ref(), preconditions)? {
                 return Ok(Append::Moved(why));
             }
-            let (id, event) = self.write(draft, tip.as_ref())?;
+            let draft = match self.fitting(draft, tip.as_ref())? {
+                Fitting::As(draft) => draft,
+                Fitting::There(done) => return Ok(Append::Done(done)),
+            };
+            let (id, event) = self.write(&draft, tip.as_ref(), None)?;
             written.push(id);
             let done = |id, seq, genesis: Option<Oid>| {
                 Append::Done(Appended { commit: id, seq, genesis: genesis.unwrap_or(id), on_remote: true })
@@ -120,7 +126,7 @@ impl Record<'_> {
             let newer = self.sync(&refs)?;
             if let Some(newer) = &newer {
                 for id in &written {
-                    if self.source.is_ancestor(*id, newer.id)? {
+                    if self.on_line(newer.id, *id)?.1 {
                         let event = State::at(self.source, *id)?.event()?;
                         return Ok(done(*id, event.seq, event.genesis));
                     }
@@ -131,51 +137,7 @@ impl Record<'_> {
         }
     }
 
-    /// Appends what must not be lost: where the remote cannot be reached it waits in the spool, and the next command delivers it.
-    ///
-    /// # Errors
-    /// Even the spool cannot be written.
-    pub fn append_or_spool(&self, draft: &Event) -> Answer<Appended> {
-        match self.append(draft, None) {
-            Ok(Append::Done(appended)) => Ok(appended),
-            Ok(Append::Moved(_)) => Err(bug("an outcome has no preconditions")),
-            Err(error) => {
-                let run = draft.run.as_ref().map(ToString::to_string).unwrap_or_default();
-                let bytes = tree::file(draft).map_err(|error| bug("an event").because(Box::new(error)))?;
-                self.ledger.set_note(&format!("{SPOOL}/{run}.json"), Some(&bytes)).map_err(|_| error)?;
-                let commit = self.ledger.tip()?.unwrap_or(Oid::from_bytes([0; 20]));
-                Ok(Appended { commit, seq: 0, genesis: commit, on_remote: false })
-            }
-        }
-    }
-
-    /// Delivers what waits in the spool; what the record has already is dropped. Returns how many were delivered.
-    ///
-    /// # Errors
-    /// The remote still cannot be reached.
-    pub fn deliver(&self) -> Answer<usize> {
-        let mut delivered = 0;
-        for name in self.ledger.notes(SPOOL)? {
-            let note = format!("{SPOOL}/{name}");
-            let Some(bytes) = self.ledger.note(&note)? else {
-                continue;
-            };
-            let draft: Event = serde_json::from_slice(&bytes).map_err(|error| bug("a spooled event").because(error))?;
-            let tip = self.ledger.tip()?;
-            let open = match (&draft.run, tip) {
-                (Some(run), Some(tip)) => State::at(self.source, tip)?.open_run(run)?.is_some(),
-                (Some(_), None) | (None, _) => false,
-            };
-            if open {
-                self.append(&draft, None)?;
-                delivered += 1;
-            }
-            self.ledger.set_note(&note, None)?;
-        }
-        Ok(delivered)
-    }
-
-    fn landed(&self, tip: Option<&Checked>, id: Oid) -> Answer<()> {
+    pub(super) fn landed(&self, tip: Option<&Checked>, id: Oid) -> Answer<()> {
         let checked = chain::trusted(self.source, id)?;
         self.remember(&checked)?;
         if self.ledger.advance(tip.map(|tip| tip.id), id)? {
@@ -183,12 +145,12 @@ impl Record<'_> {
         }
         // Another process of this clone saw it first and moved the ref: it must contain the record.
         match self.ledger.tip()? {
-            Some(now) if self.source.is_ancestor(id, now)? => Ok(()),
+            Some(now) if self.on_line(now, id)?.1 => Ok(()),
             Some(_) | None => Err(contention("another process moved the local record")),
         }
     }
 
-    fn differs(&self, tip: Option<&Checked>, wanted: Option<&Preconditions>) -> Answer<Option<String>> {
+    fn differs(&self, draft: &Event, tip: Option<&Checked>, wanted: Option<&Preconditions>) -> Answer<Option<String>> {
         let Some(wanted) = wanted else {
             return Ok(None);
         };
@@ -200,15 +162,16 @@ impl Record<'_> {
         if state.blob_id(&tree::status_path(&wanted.module))? != wanted.status {
             return Ok(Some(format!("the record of {} moved", wanted.module)));
         }
-        if state.blob_id(tree::POLICY)? != wanted.policy {
+        let in_force = state.blob_id(tree::POLICY)?;
+        if in_force != wanted.policy || (draft.policy.is_some() && draft.policy != in_force) {
             return Ok(Some("another policy is in force".to_owned()));
         }
         let open = state.open_runs()?.into_iter().find(|open| open.scope == wanted.scope);
         Ok(open.map(|open| format!("run {} of {} is open", open.run, open.owner)))
     }
 
-    /// Builds and writes the record on `tip`.
-    fn write(&self, draft: &Event, tip: Option<&Checked>) -> Answer<(Oid, Event)> {
+    /// Builds and writes the record on `tip`. A recover record also has the tip that it displaces for a parent.
+    pub(super) fn write(&self, draft: &Event, tip: Option<&Checked>, displaced: Option<Oid>) -> Answer<(Oid, Event)> {
         let mut event = draft.clone();
         event.seq = tip.map_or(0, |tip| tip.event.seq + 1);
         event.genesis = tip.map(|tip| tip.genesis);
@@ -226,7 +189,7 @@ impl Record<'_> {
         let tree = self.ledger.write_tree(tip.map(|tip| tip.tree), &edits)?;
         let commit = NewCommit {
             tree,
-            parents: tip.map(|tip| tip.id).into_iter().collect(),
+            parents: tip.map(|tip| tip.id).into_iter().chain(displaced).collect(),
             author: (event.actor.name.clone(), event.actor.email.clone()),
             time: event.time,
             message,
@@ -234,17 +197,17 @@ impl Record<'_> {
         };
         let id = self.ledger.write_commit(&commit)?;
         // What would not hold for a reader is never shown to one.
-        match chain::check(self.source, self.ledger, tip, id, self.clock.now())? {
+        match chain::check(self.source, self.ledger, tip, id)? {
             Ok(_) => Ok((id, event)),
             Err(fault) => Err(PortError::new(
                 Code::StateInvalid,
-                format!("this record would not hold and is not written: {}", fault.why),
+                format!("this record would not hold and is not written: {fault}"),
                 "platformctl log shows what the record says now",
             )),
         }
     }
 
-    fn in_time(&self, begun: u64, why: &str) -> Answer<()> {
+    pub(super) fn in_time(&self, begun: u64, why: &str) -> Answer<()> {
         if self.clock.ticks_ms().saturating_sub(begun) < APPEND_MS {
             return Ok(());
         }
@@ -252,7 +215,7 @@ impl Record<'_> {
     }
 
     /// A short pause that differs from one writer to the next.
-    fn pause(&self) {
+    pub(super) fn pause(&self) {
         let jitter = u64::from(self.clock.chance()[0]) / 2;
         self.clock.sleep_ms(20 + jitter);
     }

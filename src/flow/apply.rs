@@ -7,7 +7,8 @@ use crate::{
         bind::{Bind, Waivers, bind},
         bound::Bound,
         close::{Carried, Step, carry_out},
-        gate::{Check, Facts, Permit, gate},
+        content::Content,
+        gate::{Check, Facts, Nothing, Permit, gate, nothing},
         left::Left,
         observe,
         open::{self, Opened},
@@ -16,8 +17,10 @@ use crate::{
         pull::pull,
         record::Record,
         refresh::{Fresh, World, newest_record, record},
+        repository,
         request::Request,
         stage::{Stage, Stop, refuse},
+        standing,
     },
     ledger::{chain::Checked, event::Kind, state::State, tree},
     model::{
@@ -67,6 +70,8 @@ pub enum Applied {
 pub struct Noop {
     /// The plan without changes.
     pub summary: Summary,
+    /// The gate's list.
+    pub checks: Vec<Check>,
     /// What the record said of the module before: since when it is so, and by which pull request.
     pub since: Option<ModuleStatus>,
     /// The record that advances the module to a newer merge result, if one was needed.
@@ -190,21 +195,8 @@ fn again(state: Option<&State<'_>>, module: &ModuleId) -> Stage<Request> {
 /// # Errors
 /// The record cannot be read.
 pub fn facts(world: &World<'_>, checked: Option<&Checked>, plan: &Plan, retry: bool) -> Answer<Facts> {
-    let at_witness = match (&plan.observed().ground.witness, checked) {
-        (Some(witness), Some(checked)) => {
-            let seen = witness.commit;
-            let contained = world.source.has(seen)? && world.source.is_ancestor(seen, checked.id)?;
-            // Contained in the record: it is the one at its seq. Else the record has another there, or none.
-            contained.then_some(seen).or((checked.event.seq >= witness.seq).then_some(checked.id))
-        }
-        (Some(_) | None, _) => None,
-    };
-    Ok(Facts {
-        genesis: checked.map(|checked| checked.genesis),
-        seq: checked.map(|checked| checked.event.seq),
-        at_witness,
-        retry,
-    })
+    let known = standing::known(world, checked, plan.observed().ground.witness.as_ref())?;
+    Ok(Facts { known, retry })
 }
 
 /// Applies one module. `fresh` is brought up to date with what is recorded meanwhile.
@@ -231,8 +223,10 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
             Some(tip) => State::at(world.source, tip)?.blob_id(&tree::status_path(&ask.module))?,
             None => None,
         };
+        let facts = facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
         if plan.is_done() && !ask.again {
-            match noop(&record, &in_force, &plan, status)? {
+            let judged = nothing(plan, &facts).map_err(|closed| Stop::Refused(closed.refusals))?;
+            match noop(&record, &in_force, judged, status)? {
                 Some(done) => return Ok(done),
                 None => {
                     fresh.checked = newest_record(world)?;
@@ -243,7 +237,6 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
         if world.clock.interrupted() {
             return refuse(Code::Interrupted, "you asked to stop, before anything was recorded", "run it again");
         }
-        let facts = facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
         let (images, policy) = (plan.missing_images(), plan.bound().host.clone());
         let intention = plan.intention().clone();
         let permit = match gate(plan, &facts) {
@@ -307,19 +300,20 @@ fn opened(
     }
 }
 
-fn noop(record: &Record<'_>, in_force: &InForce, plan: &Plan, status: Option<Oid>) -> Stage<Option<Applied>> {
-    let since = plan.bound().last().cloned();
-    let summary = Summary::of(plan);
-    let noop = |record| Applied::Noop(Box::new(Noop { summary, since: since.clone(), record }));
-    let merge = plan.bound().approval().merge;
-    if since.as_ref().and_then(|since| since.last_apply_sha) == Some(merge) {
-        return Ok(Some(noop(None)));
-    }
+fn noop(record: &Record<'_>, in_force: &InForce, judged: Nothing, status: Option<Oid>) -> Stage<Option<Applied>> {
+    let noop = |plan: &Plan, checks, record| {
+        let since = plan.bound().last().cloned();
+        Applied::Noop(Box::new(Noop { summary: Summary::of(plan), checks, since, record }))
+    };
+    let Permit { plan, checks } = match judged {
+        Nothing::Stay(plan, checks) => return Ok(Some(noop(&plan, checks, None))),
+        Nothing::Advance(permit) => *permit,
+    };
     record.ready(in_force)?;
-    let (event, _) = record.about(Kind::ApplyNoop, plan)?;
+    let (event, _) = record.about(Kind::ApplyNoop, &plan)?;
     let preconditions = record.preconditions(plan.bound().manifest(), status)?;
     Ok(match record.append(&event, Some(&preconditions))? {
-        Append::Done(done) => Some(noop(Some(done))),
+        Append::Done(done) => Some(noop(&plan, checks, Some(done))),
         Append::Moved(_) => None,
     })
 }
@@ -342,6 +336,19 @@ fn shared(world: &World<'_>, fresh: &Fresh, bound: &Bound) -> Stage<()> {
         Some(open) => taken(world, &open),
         None => Ok(()),
     }
+}
+
+/// The open run that a module has to wait for.
+///
+/// # Errors
+/// The record, or the module on the base, cannot be read.
+pub fn holder(world: &World<'_>, fresh: &Fresh, module: &ModuleId) -> Answer<Option<OpenRun>> {
+    let Some(checked) = &fresh.checked else { return Ok(None) };
+    let content = Content::lazy(world.source, world.source.commit(fresh.p)?.tree);
+    let manifest = repository::manifest(&content, module)?.and_then(Result::ok);
+    let scope = manifest.as_ref().map(open::scope);
+    let holds = |open: &OpenRun| open.module == *module || scope.as_ref() == Some(&open.scope);
+    Ok(State::at(world.source, checked.id)?.open_runs()?.into_iter().find(holds))
 }
 
 fn taken(world: &World<'_>, open: &OpenRun) -> Stage<()> {

@@ -120,7 +120,7 @@ fn attempt(
         return Ending::Aborted(stopped());
     }
     // From here on only the host can tell what became of the run.
-    if let Err(error) = record.sure(intent.run()) {
+    if let Err(error) = record.sending(intent.run()) {
         return Ending::Aborted(error);
     }
     let ran = match run::run(shipped, host) {

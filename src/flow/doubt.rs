@@ -18,11 +18,13 @@ use crate::{
 };
 
 const FOLDER: &str = "doubt";
+/// Runs of this clone that were sent to their host, until they are closed.
+const SENT: &str = "sent";
 /// How long an intent that the record does not have is looked for, in seconds: a push that was cut off may be slow to land.
 const LANDS_WITHIN_S: i64 = 600;
 
 /// The name of a lock that one module's runs share.
-fn lock_name(scope: &str) -> String {
+pub(super) fn lock_name(scope: &str) -> String {
     scope.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', ".")
 }
 
@@ -53,6 +55,23 @@ impl Record<'_> {
         self.ledger.set_note(&note(run), None)
     }
 
+    /// Notes that the run is about to be sent: from here on only the host can tell what became of it.
+    ///
+    /// # Errors
+    /// The notes cannot be written.
+    pub(super) fn sending(&self, run: &RunId) -> Answer<()> {
+        self.ledger.set_note(&format!("{SENT}/{run}"), Some(b""))?;
+        self.sure(run)
+    }
+
+    /// Whether this clone sent a run to its host. Then nobody watches it any more once its process is gone.
+    ///
+    /// # Errors
+    /// The notes cannot be read.
+    pub(super) fn was_sent(&self, run: &RunId) -> Answer<bool> {
+        Ok(self.ledger.note(&format!("{SENT}/{run}"))?.is_some())
+    }
+
     /// What is said of an intent that could not be appended.
     pub(super) fn unsure(&self, run: &RunId, error: PortError) -> PortError {
         // A plain no is no doubt. A note that stays costs one look.
@@ -69,12 +88,25 @@ impl Record<'_> {
     /// The record cannot be read or written.
     pub fn settle(&self) -> Answer<usize> {
         let mut ended = 0;
+        for name in self.ledger.notes(SENT)? {
+            let open = match (name.parse::<RunId>(), self.ledger.tip()?) {
+                (Ok(run), Some(tip)) => State::at(self.source, tip)?.open_run(&run)?.is_some(),
+                (Ok(_), None) | (Err(_), _) => false,
+            };
+            if !open {
+                self.ledger.set_note(&format!("{SENT}/{name}"), None)?;
+            }
+        }
         for name in self.ledger.notes(FOLDER)? {
             let note = format!("{FOLDER}/{name}");
             let Some(bytes) = self.ledger.note(&note)? else { continue };
-            let intent: Event = serde_json::from_slice(&bytes).map_err(|error| bug("a noted intent").because(error))?;
-            let (Some(run), Some(lock)) = (&intent.run, &intent.lock) else {
-                return Err(bug("a noted intent without a run"));
+            let intent = serde_json::from_slice::<Event>(&bytes).ok();
+            let Some((intent, run, lock)) =
+                intent.as_ref().and_then(|intent| Some((intent, intent.run.as_ref()?, intent.lock.as_ref()?)))
+            else {
+                self.put_aside(&name, &bytes)?;
+                self.ledger.set_note(&note, None)?;
+                continue;
             };
             let _alone = match self.ledger.lock(&lock_name(&lock.scope), 0) {
                 Ok(guard) => guard,

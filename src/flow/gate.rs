@@ -7,9 +7,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    flow::{observe::Running, plan::Plan, reach},
+    flow::{
+        observe::Running,
+        plan::Plan,
+        reach,
+        standing::{self, Known, Which},
+    },
     model::{
-        ids::Oid,
         module::DataAction,
         policy::Mutations,
         refusal::{Code, Refusal},
@@ -30,14 +34,10 @@ pub struct Check {
 }
 
 /// What the gate knows beside the plan.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The first record, if there is one.
-    pub genesis: Option<Oid>,
-    /// The place of the newest verified record, if there is one.
-    pub seq: Option<u64>,
-    /// The record at the host's witness' seq, where the host has one and the chain reaches it.
-    pub at_witness: Option<Oid>,
+    /// The record.
+    pub known: Known,
     /// Whether a release that failed here may be tried again.
     pub retry: bool,
 }
@@ -73,25 +73,74 @@ pub struct Closed {
 /// Every reason at once.
 pub fn gate(plan: Plan, facts: &Facts) -> Result<Permit, Box<Closed>> {
     let mut list = List::default();
-    mutations(&plan, &mut list);
-    moved(&plan, &mut list);
-    machine(&plan, &mut list);
+    everything(&plan, facts, &mut list);
     place(&plan, &mut list);
     space(&plan, &mut list);
-    witness(&plan, facts, &mut list);
-    held(&plan, facts, &mut list);
-    match &plan.observed.running {
-        Running::Files(_) => activate(&plan, &mut list),
-        Running::Compose(compose) => {
-            for (id, evidence, refusals) in reach::judge(&plan, compose) {
-                list.all(id, evidence, refusals);
-            }
-        }
-    }
     if list.refusals.is_empty() {
         Ok(Permit { plan, checks: list.checks })
     } else {
         Err(Box::new(Closed { refusals: list.refusals, checks: list.checks }))
+    }
+}
+
+/// A plan without changes, judged.
+#[derive(Debug)]
+#[must_use]
+pub enum Nothing {
+    /// The record has to say that the module is at a newer merge result.
+    Advance(Box<Permit>),
+    /// Nothing is to be recorded either.
+    Stay(Box<Plan>, Vec<Check>),
+}
+
+/// Judges a plan without changes. What is recorded goes through the gate, but for room and rights that only a delivery needs; what is
+/// not recorded still rests on the right machine, and on a record that was not rewound. A host on which nothing may be changed is left
+/// as it is, and nothing is recorded about it.
+///
+/// # Errors
+/// Every reason at once.
+pub fn nothing(plan: Plan, facts: &Facts) -> Result<Nothing, Box<Closed>> {
+    let last = plan.bound.last.as_ref().and_then(|last| last.last_apply_sha);
+    let mut list = List::default();
+    if last == Some(plan.bound.approval.merge) {
+        identity(&plan, facts, &mut list);
+    } else {
+        everything(&plan, facts, &mut list);
+    }
+    let stays = list.refusals.iter().all(|refusal| refusal.code == Code::MutationsDisabled);
+    match (list.refusals.is_empty(), last == Some(plan.bound.approval.merge)) {
+        (true, false) => Ok(Nothing::Advance(Box::new(Permit { plan, checks: list.checks }))),
+        _ if stays => Ok(Nothing::Stay(Box::new(plan), list.checks)),
+        _ => Err(Box::new(Closed { refusals: list.refusals, checks: list.checks })),
+    }
+}
+
+/// Whether this is the right machine, and the record the one that it was shown.
+fn identity(plan: &Plan, facts: &Facts, list: &mut List) {
+    let which = Which { name: &plan.intention.host, policy: &plan.bound.host };
+    let ground = &plan.observed.ground;
+    let checked = !plan.bound.host.machine_id.is_empty();
+    list.ask("machine", json!({"checked": checked}), standing::machine(which, ground));
+    let seq = ground.witness.as_ref().map(|witness| witness.seq);
+    list.ask("witness", json!({"seq": seq}), standing::witness(which, ground, &facts.known));
+}
+
+fn everything(plan: &Plan, facts: &Facts, list: &mut List) {
+    mutations(plan, list);
+    moved(plan, list);
+    identity(plan, facts, list);
+    tools(plan, list);
+    let clocks = &plan.observed.clocks;
+    let skew = standing::clock(&plan.intention.host, clocks, &facts.known);
+    list.ask("clock", standing::clock_evidence(clocks, &facts.known), skew);
+    held(plan, facts, list);
+    match &plan.observed.running {
+        Running::Files(_) => activate(plan, list),
+        Running::Compose(compose) => {
+            for (id, evidence, refusals) in reach::judge(plan, compose) {
+                list.all(id, evidence, refusals);
+            }
+        }
     }
 }
 
@@ -142,23 +191,8 @@ fn moved(plan: &Plan, list: &mut List) {
     list.ask("host", json!({"before": last, "acknowledged": acknowledged}), refusal);
 }
 
-fn machine(plan: &Plan, list: &mut List) {
-    let wanted = &plan.bound.host.machine_id;
-    let seen = plan.observed.ground.machine_id.as_deref();
+fn tools(plan: &Plan, list: &mut List) {
     let host = &plan.intention.host;
-    let other = !wanted.is_empty() && seen != Some(wanted.as_str());
-    let refusal = other.then(|| {
-        Refusal::new(
-            Code::HostUnreachable,
-            format!(
-                "another machine answers as {host}: machine_id is {}, platform.yaml says {}",
-                seen.unwrap_or("not there"),
-                shown(wanted)
-            ),
-            "find out which machine answers; if it was replaced, merge its new machine_id",
-        )
-    });
-    list.ask("machine", json!({"checked": !wanted.is_empty()}), refusal);
     let missing = &plan.observed.ground.missing;
     let refusal = (!missing.is_empty()).then(|| {
         Refusal::new(
@@ -210,28 +244,6 @@ fn space(plan: &Plan, list: &mut List) {
         )
     });
     list.ask("space", json!({"enough": free >= needs}), refusal);
-}
-
-fn witness(plan: &Plan, facts: &Facts, list: &mut List) {
-    let Some(seen) = &plan.observed.ground.witness else {
-        list.ask("witness", json!({"seq": null}), None);
-        return;
-    };
-    let forked = facts.genesis.is_some_and(|genesis| genesis != seen.genesis)
-        || facts.at_witness.is_some_and(|commit| commit != seen.commit);
-    let behind = facts.seq.is_none_or(|seq| seq < seen.seq);
-    let code = if forked { Code::StateForked } else { Code::StateRewound };
-    let refusal = (forked || behind).then(|| {
-        Refusal::new(
-            code,
-            format!(
-                "{} was shown record {} (seq {}), which the record here does not contain",
-                plan.intention.host, seen.commit, seen.seq
-            ),
-            "find out who rewrote refs/platform/state; `platformctl help recovery` says how to go on",
-        )
-    });
-    list.ask("witness", json!({"seq": seen.seq}), refusal);
 }
 
 fn held(plan: &Plan, facts: &Facts, list: &mut List) {

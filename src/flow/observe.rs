@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    flow::{bound::Target, content::FILE_BYTES_MAX},
+    flow::{bound::Target, content::FILE_BYTES_MAX, standing::Clocks},
     model::{
         digest::hex,
         module::Driver,
@@ -30,6 +30,8 @@ use crate::{
 pub struct Observed {
     /// The host itself.
     pub ground: Ground,
+    /// Its clock beside ours.
+    pub clocks: Clocks,
     /// What runs.
     pub running: Running,
 }
@@ -65,10 +67,11 @@ pub struct Compose {
 pub fn observe(host: &dyn Host, target: Target<'_>, source: &dyn Source, clock: &dyn Clock) -> Answer<Observed> {
     match target.module.manifest.runtime.driver {
         Driver::Files => {
-            let (ground, live) = files(host, target)?;
-            Ok(Observed { ground, running: Running::Files(live) })
+            let ((ground, live), asked) = Clocks::around(clock, || files(host, target))?;
+            let clocks = asked.compared(clock, &ground);
+            Ok(Observed { ground, clocks, running: Running::Files(live) })
         }
-        Driver::Compose => composed(host, target, source, hex(&clock.chance())),
+        Driver::Compose => composed(host, target, source, clock),
     }
 }
 
@@ -103,7 +106,8 @@ pub(super) fn plain_root(target: Target<'_>) -> Option<Refusal> {
     })
 }
 
-fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: String) -> Answer<Observed> {
+fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, clock: &dyn Clock) -> Answer<Observed> {
+    let salt = hex(&clock.chance());
     if let Some(refusal) = plain_root(target) {
         return Err(PortError::new(refusal.code, refusal.fact, refusal.fix));
     }
@@ -111,9 +115,11 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
     let own: BTreeSet<String> = target.module.rendering.services.iter().map(ToString::to_string).collect();
     let args = compose::args(manifest, target.host, &closure.digest.hex());
     let mut members = to_render(target, source, Vec::new());
-    let reply = asked(host, &compose::RENDER, &args, Input::Tar(&mut members))?;
+    let ask = || asked(host, &compose::RENDER, &args, Input::Tar(&mut members));
+    let (reply, when) = Clocks::around(clock, ask)?;
     let refuse = |error: LookError| unfit(&compose::RENDER, error);
     let (ground, rendered) = render::parse(&reply.stdout, &own).map_err(refuse)?;
+    let clocks = when.compared(clock, &ground);
     let mut compose = Compose { rendered, seen: None, salt, binds: Vec::new(), sacred: Vec::new() };
     // Without an engine there is nothing to compare with; the gate says so.
     if let Some(model) = compose.rendered.model.as_ref().filter(|_| compose.rendered.engine.is_some()) {
@@ -154,7 +160,7 @@ fn composed(host: &dyn Host, target: Target<'_>, source: &dyn Source, salt: Stri
         }
         compose.seen = Some((overlay, looked));
     }
-    Ok(Observed { ground, running: Running::Compose(Box::new(compose)) })
+    Ok(Observed { ground, clocks, running: Running::Compose(Box::new(compose)) })
 }
 
 /// Keys of the contents that are mounted, and of what stood at their paths before.

@@ -142,7 +142,8 @@ impl Record<'_> {
         let intention = plan.intention();
         let mut event = self.draft(kind)?;
         let chance = self.clock.chance();
-        let run = RunId::new(event.time, [chance[0], chance[1], chance[2], chance[3]]);
+        let newest = plan.bound().last().and_then(|last| last.newest_run.as_ref());
+        let run = RunId::newer(event.time, [chance[0], chance[1], chance[2], chance[3]], newest);
         event.run = Some(run.clone());
         event.module = Some(intention.module.clone());
         event.host = Some(intention.host.clone());

@@ -133,7 +133,7 @@ pub fn judge(forge: &Forge<'_>, before: Option<&Recorded>, newest: PolicyAt) -> 
                 return Ok(Verdict::Foreign(Refusal::new(
                     Code::UnreviewedPolicy,
                     "the policy in force, as the record has it, was never on this base branch",
-                    "find out who rewrote the base branch or the record; platformctl help recovery",
+                    "find out who rewrote the base branch or the record; `platformctl help recovery`",
                 )));
             }
         },

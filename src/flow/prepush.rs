@@ -8,6 +8,7 @@ use crate::{
         stage::{Stage, Stop},
         validate,
     },
+    ledger::recover,
     model::{
         ids::{ModuleId, Oid},
         policy,
@@ -92,12 +93,12 @@ fn state(record: &Record<'_>, update: &Update) -> Answer<Result<String, Refusal>
         return Ok(Err(Refusal::new(Code::StateMissing, fact, fix)));
     };
     if let Some(remote) = update.remote
-        && !(record.source.has(remote)? && record.source.is_ancestor(remote, local)?)
+        && !(record.source.has(remote)? && recover::contains(record.source, local, remote)?)
     {
         let fact = format!("this push replaces the record {remote} by {local}, which does not contain it");
         return Ok(Err(Refusal::new(Code::StateForked, fact, fix)));
     }
-    match record.verify_between(update.remote, local) {
+    match record.verify_new(local) {
         Ok(checked) => Ok(Ok(format!("refs/platform/state: holds up to seq {}", checked.event.seq))),
         Err(error) if error.code == Code::StateInvalid => Ok(Err(error.into_refusal())),
         Err(error) => Err(error),

@@ -6,7 +6,7 @@ use crate::{
     flow::{
         apply::{self, Ask, bound, planned},
         content::Content,
-        gate::{Check, gate},
+        gate::{Check, Nothing, gate, nothing},
         leaks,
         observe::Running,
         pending,
@@ -115,26 +115,34 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
     };
     let unseen = model.filter(|_| !done).and_then(|model| watch::unseen(plan.bound().target().module, model));
     let facts = apply::facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
-    let (checks, refusals) = match gate(plan, &facts) {
-        Ok(permit) => (permit.checks, Vec::new()),
+    let judged = if done && !ask.again {
+        nothing(plan, &facts).map(|judged| match judged {
+            Nothing::Advance(permit) => permit.checks,
+            Nothing::Stay(_, checks) => checks,
+        })
+    } else {
+        gate(plan, &facts).map(|permit| permit.checks)
+    };
+    let (checks, refusals) = match judged {
+        Ok(checks) => (checks, Vec::new()),
         Err(closed) => (closed.checks, closed.refusals),
     };
-    // Where nothing is left to do, nothing is refused either: apply would say so and stop. Images are brought by apply itself.
-    let refusals: Vec<Refusal> =
-        refusals.into_iter().filter(|refusal| !done && refusal.code != Code::ImageMissing).collect();
-    let pulled =
+    // Images are brought by apply itself.
+    let refusals: Vec<Refusal> = refusals.into_iter().filter(|refusal| refusal.code != Code::ImageMissing).collect();
+    let mut warnings: Vec<String> = open_run(world, fresh, &ask.module)?.into_iter().collect();
+    let missing =
         images.iter().map(|image| format!("the host does not have the image {}: apply pulls it", shown(image)));
-    Ok(Proposal {
-        intention,
-        digest,
-        refusals,
-        checks,
-        approval,
-        observed,
-        done,
-        warnings: pulled.chain(unseen).chain(leaks).collect(),
-        styles: Vec::new(),
-    })
+    warnings.extend(missing.chain(unseen).chain(leaks));
+    let styles = Vec::new();
+    Ok(Proposal { intention, digest, refusals, checks, approval, observed, done, warnings, styles })
+}
+
+/// An open run that an apply would have to wait for.
+fn open_run(world: &World<'_>, fresh: &Fresh, module: &ModuleId) -> Stage<Option<String>> {
+    let open = apply::holder(world, fresh, module)?;
+    Ok(open.map(|open| {
+        format!("run {} of {} is open, and apply waits for it: platformctl resume {}", open.run, open.module, open.run)
+    }))
 }
 
 fn previewed(

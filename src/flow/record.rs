@@ -2,19 +2,25 @@
 //!
 //! The local ref moves only when the remote has the record. An answer that did not come is looked for, never guessed.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ledger::{
-        chain::{self, Checked},
+        chain::{self, Checked, Fault},
         event::{Actor, Event, Kind},
+        recover,
     },
-    model::{ids::Oid, refusal::Code},
+    model::{
+        ids::{Oid, RunId},
+        refusal::Code,
+    },
     port::{Answer, Clock, Ledger, PortError, Remote, RemoteRefs, Sign, Source, Want},
 };
 
 /// The version of the rules; a remembered tip counts only for the same.
-const VERIFIER: u32 = 1;
+const VERIFIER: u32 = 2;
 
 /// The record of one repository.
 pub struct Record<'a> {
@@ -34,9 +40,10 @@ pub struct Record<'a> {
 
 /// What this clone remembers.
 #[derive(Debug, Serialize, Deserialize)]
-struct Remembered {
+pub(super) struct Remembered {
     genesis: Oid,
-    tip: Oid,
+    /// The newest record that was checked.
+    pub tip: Oid,
     verifier: u32,
 }
 
@@ -67,7 +74,16 @@ impl<'a> Record<'a> {
                 },
             },
         };
-        let Some(mut tip) = tip else { return Ok(None) };
+        let Some(tip) = tip else { return Ok(None) };
+        let mut tip = self.peeled(tip)?;
+        let mut known = known;
+        // What this clone's ref was moved to by hand, and is no record, was never seen.
+        if let Some(local) = local.filter(|local| seen.as_ref().is_none_or(|seen| seen.tip != *local))
+            && self.contains(tip, local).is_err()
+            && self.verify_new(local).is_err_and(|error| error.code == Code::StateInvalid)
+        {
+            known.retain(|id| *id != local);
+        }
         if let Err(first) = self.contains_all(tip, &known) {
             // Asked a second time before everything stops: an answer may come from a copy that lags behind.
             let again = self.remote.map(|remote| remote.refs(false)).transpose()?.and_then(|refs| refs.state);
@@ -75,10 +91,10 @@ impl<'a> Record<'a> {
                 return Err(first);
             };
             remote.fetch(&[Want::State])?;
-            self.contains_all(again, &known)?;
-            tip = again;
+            tip = self.peeled(again)?;
+            self.contains_all(tip, &known)?;
         }
-        let checked = self.verify_to(tip, seen)?;
+        let checked = self.verify_to(tip, seen.map(|seen| seen.tip))?;
         if let Some(pinned) = self.pinned.filter(|pinned| *pinned != checked.genesis) {
             return Err(PortError::new(
                 Code::StateForked,
@@ -93,16 +109,38 @@ impl<'a> Record<'a> {
         Ok(Some(checked))
     }
 
+    /// The commit at what the remote has. A tag can be pushed in its place: then the record is where it points, and the next record
+    /// replaces it.
+    ///
+    /// # Errors
+    /// It leads to no commit.
+    pub(super) fn peeled(&self, tip: Oid) -> Answer<Oid> {
+        if self.source.has(tip)? {
+            return Ok(tip);
+        }
+        let fetched = self.ledger.fetched()?;
+        if let Some(peeled) = fetched.filter(|_| self.remote.is_some())
+            && self.source.has(peeled)?
+        {
+            return Ok(peeled);
+        }
+        Err(PortError::new(
+            Code::StateInvalid,
+            format!("refs/platform/state is at {tip}, which is no commit"),
+            "somebody pushed something else there; `platformctl help recovery` says how to go on",
+        ))
+    }
+
     fn contains_all(&self, tip: Oid, known: &[Oid]) -> Answer<()> {
         known.iter().try_for_each(|known| self.contains(tip, *known))
     }
 
     /// Refuses a tip that does not contain what was seen before.
     fn contains(&self, tip: Oid, known: Oid) -> Answer<()> {
-        if tip == known || self.source.is_ancestor(known, tip)? {
+        if tip == known || recover::contains(self.source, tip, known)? {
             return Ok(());
         }
-        let (code, what) = if self.source.is_ancestor(tip, known)? {
+        let (code, what) = if recover::contains(self.source, known, tip)? {
             (Code::StateRewound, "went back to")
         } else {
             (Code::StateForked, "was replaced by")
@@ -114,7 +152,17 @@ impl<'a> Record<'a> {
         ))
     }
 
-    fn remembered(&self) -> Answer<Option<Remembered>> {
+    /// The chain from `tip` down to and without `until`, newest first, and whether it leads there at all.
+    pub(super) fn on_line(&self, tip: Oid, until: Oid) -> Answer<(Vec<Oid>, bool)> {
+        let line = self.source.first_parents(tip, Some(until))?;
+        let there = match line.last() {
+            None => true,
+            Some(oldest) => self.source.commit(*oldest)?.parents.first() == Some(&until),
+        };
+        Ok((line, there))
+    }
+
+    pub(super) fn remembered(&self) -> Answer<Option<Remembered>> {
         let note = self.ledger.note(SEEN)?;
         let seen: Option<Remembered> = note.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(seen.filter(|seen| seen.verifier == VERIFIER))
@@ -129,46 +177,81 @@ impl<'a> Record<'a> {
         self.ledger.set_note(SEEN, Some(&bytes))
     }
 
-    /// Checks every record after the remembered one up to `tip`.
-    fn verify_to(&self, tip: Oid, seen: Option<Remembered>) -> Answer<Checked> {
-        let mut before = seen.map(|seen| chain::trusted(self.source, seen.tip)).transpose()?;
-        let new = self.source.first_parents(tip, before.as_ref().map(|before| before.id))?;
-        let now = self.clock.now();
-        for id in new.into_iter().rev() {
-            match chain::check(self.source, self.ledger, before.as_ref(), id, now)? {
-                Ok(checked) => before = Some(checked),
-                Err(fault) => {
-                    return Err(PortError::new(
-                        Code::StateInvalid,
-                        format!("the record {} does not hold: {}", fault.commit, fault.why),
-                        "change nothing until you know who wrote it; `platformctl help recovery` says how to go on",
-                    ));
+    /// Checks every record after the remembered one up to `tip`. A chain that does not lead to the remembered one is checked from its
+    /// first record on, so that what does not hold is the same for everybody.
+    fn verify_to(&self, tip: Oid, seen: Option<Oid>) -> Answer<Checked> {
+        let (new, there) = match seen {
+            Some(seen) => self.on_line(tip, seen)?,
+            None => (self.source.first_parents(tip, None)?, false),
+        };
+        let before = seen.filter(|_| there).map(|seen| chain::trusted(self.source, seen)).transpose()?;
+        let (holds, fault) = self.prefix(before, &new, &mut |_| {})?;
+        if let Some(fault) = fault {
+            return Err(invalid(&fault));
+        }
+        match (holds, seen) {
+            (Some(checked), Some(seen)) if !there => Err(PortError::new(
+                Code::StateForked,
+                format!("refs/platform/state was replaced by {}; {seen} was there before", checked.id),
+                "change nothing until you know who did it; `platformctl help recovery` says how to go on",
+            )),
+            (Some(checked), _) => Ok(checked),
+            (None, _) => Err(gone(None)),
+        }
+    }
+
+    /// The last of some records, newest first, up to which all hold, and what is wrong with the next one. `seen` is told of each that
+    /// holds.
+    pub(super) fn prefix(
+        &self,
+        before: Option<Checked>,
+        new: &[Oid],
+        seen: &mut dyn FnMut(&Event),
+    ) -> Answer<(Option<Checked>, Option<Fault>)> {
+        let mut before = before;
+        for id in new.iter().rev() {
+            match chain::check(self.source, self.ledger, before.as_ref(), *id)? {
+                Ok(checked) => {
+                    seen(&checked.event);
+                    before = Some(checked);
                 }
+                Err(fault) => return Ok((before, Some(fault))),
             }
         }
-        before.ok_or_else(|| gone(None))
+        Ok((before, None))
     }
 
-    /// Checks every record from the first one to `tip`, whatever was remembered, and returns how many there are.
+    /// Checks every record from the first one to `tip`, whatever was remembered, and returns how many there are, the newest one, and
+    /// ids of runs that more than one module used: no rule for single records, but nothing that this program does.
     ///
     /// # Errors
     /// As [`Record::sync`].
-    pub fn verify_all(&self, tip: Oid) -> Answer<(u64, Checked)> {
-        let checked = self.verify_to(tip, None)?;
-        Ok((checked.event.seq + 1, checked))
-    }
-
-    /// Checks the records after `before` (which is taken as checked) up to `tip`.
-    ///
-    /// # Errors
-    /// As [`Record::sync`].
-    pub fn verify_between(&self, before: Option<Oid>, tip: Oid) -> Answer<Checked> {
-        let seen = match before {
-            Some(tip) => {
-                let genesis = chain::trusted(self.source, tip)?.genesis;
-                Some(Remembered { genesis, tip, verifier: VERIFIER })
+    pub fn verify_all(&self, tip: Oid) -> Answer<(u64, Checked, Vec<RunId>)> {
+        let (mut began, mut twice) = (BTreeSet::new(), Vec::new());
+        let new = self.source.first_parents(tip, None)?;
+        let (checked, fault) = self.prefix(None, &new, &mut |event| {
+            let begins = matches!(event.kind, Kind::ApplyIntent | Kind::ApplyNoop);
+            if let Some(run) = event.run.as_ref().filter(|_| begins)
+                && !began.insert(run.clone())
+            {
+                twice.push(run.clone());
             }
-            None => None,
+        })?;
+        if let Some(fault) = fault {
+            return Err(invalid(&fault));
+        }
+        let checked = checked.ok_or_else(|| gone(None))?;
+        Ok((checked.event.seq + 1, checked, twice))
+    }
+
+    /// Checks the records up to `tip` that this clone did not check before.
+    ///
+    /// # Errors
+    /// As [`Record::sync`].
+    pub fn verify_new(&self, tip: Oid) -> Answer<Checked> {
+        let seen = match self.remembered()? {
+            Some(seen) if self.on_line(tip, seen.tip)?.1 => Some(seen.tip),
+            Some(_) | None => None,
         };
         self.verify_to(tip, seen)
     }
@@ -181,6 +264,15 @@ impl<'a> Record<'a> {
         let (name, email) = self.ledger.actor()?;
         Ok(Event::draft(kind, self.clock.now(), Actor { name, email, key: None }))
     }
+}
+
+/// What is said of a record that does not hold.
+pub(super) fn invalid(fault: &Fault) -> PortError {
+    PortError::new(
+        Code::StateInvalid,
+        format!("the record {} does not hold: {fault}", fault.commit),
+        "platformctl state recover --reason \"…\"",
+    )
 }
 
 pub(super) fn contention(why: &str) -> PortError {

@@ -13,6 +13,7 @@ use crate::{
     },
     ledger::{
         chain::{self, Checked},
+        recover,
         state::State,
     },
     model::{
@@ -168,7 +169,7 @@ fn decided(
             return refuse(
                 Code::StateForked,
                 "the record on the remote has a policy that was never on this base branch: it may be a forged one",
-                "find out who replaced the record or rewrote the base branch; platformctl help recovery says how to go on",
+                "find out who replaced the record or rewrote the base branch; `platformctl help recovery` says how to go on",
             );
         }
         Ok(Verdict::Foreign(refusal)) => vec![refusal],
@@ -188,7 +189,7 @@ fn pinned(policy: &Policy, checked: Option<&Checked>) -> Stage<()> {
         (Some(pin), Some(checked)) if pin != checked.genesis => refuse(
             Code::StateForked,
             format!("the record begins with {}, platform.yaml pins {pin}", checked.genesis),
-            "this is another record than the reviewed one; platformctl help recovery says how to go on",
+            "this is another record than the reviewed one; `platformctl help recovery` says how to go on",
         ),
         (Some(_) | None, _) => Ok(()),
     }
@@ -217,7 +218,7 @@ fn alone(world: &World<'_>, refs: &RemoteRefs) -> Stage<()> {
     }
     let Some(theirs) = refs.state else { return Ok(()) };
     let contained = match world.ledger.tip()? {
-        Some(tip) => world.source.has(theirs)? && world.source.is_ancestor(theirs, tip)?,
+        Some(tip) => world.source.has(theirs)? && recover::contains(world.source, tip, theirs)?,
         None => false,
     };
     if contained {

@@ -6,13 +6,16 @@ use crate::{
         bound::{self, Target},
         close::{Ending, outcome, settled},
         content::Content,
+        doubt::lock_name,
         left::Left,
         observe::{self, Running},
         open, plan,
+        record::Record,
         refresh::{Fresh, World, record},
         repository,
         run::{self, NotRan},
-        stage::{Stage, refuse},
+        stage::{Stage, Stop, refuse, unless},
+        standing::{self, Which},
         verify::{self, Expected, What},
     },
     ledger::{
@@ -25,8 +28,9 @@ use crate::{
         policy::HostPolicy,
         refusal::Code,
         status::OpenRun,
+        text::shown,
     },
-    port::{Answer, Host, Input, PortError, Script},
+    port::{Answer, Guard, Host, Input, PortError, Script},
     runtime::result::{self, Fate},
 };
 
@@ -81,10 +85,69 @@ fn intent(world: &World<'_>, fresh: &Fresh, open: &OpenRun) -> Stage<(Oid, Event
     }
 }
 
-fn ask(host: &dyn Host, script: &Script, policy: &HostPolicy, open: &OpenRun) -> Answer<Fate> {
+/// What the host says of a run, and how many seconds ago it ended.
+fn ask(host: &dyn Host, script: &Script, policy: &HostPolicy, open: &OpenRun) -> Answer<(Fate, Option<u64>)> {
     let args = [policy.root.to_string(), open::lock_of(open), open.run.to_string()];
     let reply = host.run(script, &args, Input::Nothing).map_err(PortError::harmless)?;
-    Ok(result::fate(&open.run, &open.nonce, &reply.stdout))
+    Ok((result::fate(&open.run, &open.nonce, &reply.stdout), result::ended_s_ago(&reply.stdout)))
+}
+
+/// Refuses while the process of this clone that began the run, or another one about it, is at work.
+fn alone(record: &Record<'_>, open: &OpenRun) -> Stage<Box<dyn Guard>> {
+    match record.ledger.lock(&lock_name(&open.scope), 0) {
+        Ok(guard) => Ok(guard),
+        Err(error) if error.code == Code::Busy => refuse(
+            Code::Busy,
+            format!("another platformctl of this clone is still at work on {}, run {}", open.module, open.run),
+            "wait for it to end: it records the outcome itself",
+        ),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Longest time that whoever began a run takes to record an outcome after the host is done, beside watching, in seconds.
+const RECORDS_WITHIN_S: u64 = 60;
+
+/// Refuses while somebody in another clone may still watch what the run changed: it ended on its host less than the module's deadline
+/// ago. Past its expiry nobody does; and the process of this clone is known to be gone.
+fn unwatched(
+    world: &World<'_>,
+    record: &Record<'_>,
+    open: &OpenRun,
+    fate: &Fate,
+    ago: Option<u64>,
+    event: &Event,
+) -> Stage<()> {
+    let (Fate::Ended { rc, .. }, Some(ago)) = (fate, ago) else { return Ok(()) };
+    if open.expires < world.clock.now() || record.was_sent(&open.run)? {
+        return Ok(());
+    }
+    let watches_s = match (&event.module, &event.approved) {
+        (Some(module), Some(approval)) if *rc == 0 => {
+            let found = repository::manifest(&Content::lazy(world.source, approval.tree), module)?;
+            found.and_then(Result::ok).map_or(0, |manifest| manifest.health.deadline_s)
+        }
+        _ => 0,
+    };
+    let left_s = watches_s.saturating_add(RECORDS_WITHIN_S).saturating_sub(ago);
+    if left_s == 0 {
+        return Ok(());
+    }
+    refuse(
+        Code::Busy,
+        format!("run {} ended on {} {ago} s ago, and {} may still watch it", open.run, open.host, shown(&open.owner)),
+        format!("wait up to {left_s} s for the outcome, then: platformctl resume {}", open.run),
+    )
+}
+
+/// Whether waiting may help: the run still goes on, or its host gave no answer. Nobody but a person ends one that was killed.
+pub fn may_pass(stop: &Stop) -> bool {
+    match stop {
+        Stop::Refused(refusals) => {
+            refusals.iter().all(|refusal| refusal.code == Code::Busy && !refusal.fix.starts_with("platformctl abandon"))
+        }
+        Stop::World(error) => [Code::Busy, Code::HostUnreachable, Code::RemoteUnreachable].contains(&error.code),
+    }
 }
 
 fn host_of<'f>(fresh: &'f Fresh, open: &OpenRun) -> Stage<&'f HostPolicy> {
@@ -106,8 +169,11 @@ pub fn resume(world: &World<'_>, fresh: &Fresh, open: OpenRun) -> Stage<Resumed>
     let record = record(world, &fresh.policy.policy);
     let (id, event) = intent(world, fresh, &open)?;
     let policy = host_of(fresh, &open)?;
+    let _alone = alone(&record, &open)?;
     let host = (world.host)(policy)?;
-    let fate = ask(host.as_ref(), &result::RESULT, policy, &open)?;
+    unless(standing::look(world, fresh.checked.as_ref(), Which { name: &open.host, policy }, host.as_ref())?)?;
+    let (fate, ago) = ask(host.as_ref(), &result::RESULT, policy, &open)?;
+    unwatched(world, &record, &open, &fate, ago, &event)?;
     let ending = match fate {
         Fate::Never | Fate::Begun => {
             let what = if fate == Fate::Never { "never began" } else { "began and was killed" };
@@ -196,8 +262,10 @@ pub fn abandon(world: &World<'_>, fresh: &Fresh, open: OpenRun, reason: &str) ->
     let record = record(world, &fresh.policy.policy);
     let (id, _) = intent(world, fresh, &open)?;
     let policy = host_of(fresh, &open)?;
+    let _alone = alone(&record, &open)?;
     let host = (world.host)(policy)?;
-    match ask(host.as_ref(), &result::TOMBSTONE, policy, &open)? {
+    unless(standing::look(world, fresh.checked.as_ref(), Which { name: &open.host, policy }, host.as_ref())?)?;
+    match ask(host.as_ref(), &result::TOMBSTONE, policy, &open)?.0 {
         Fate::Tombstone => {}
         Fate::Ended { .. } => {
             return refuse(

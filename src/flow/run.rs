@@ -78,7 +78,7 @@ fn switch(intent: &Intent, live: &Live) -> Vec<String> {
         Live::Foreign => "foreign".to_owned(),
     };
     let mut args = head(intent);
-    args.extend([expected, intent.witness.clone()]);
+    args.extend([expected, intent.witness.clone(), intent.genesis.to_string()]);
     let activate = &intent.permit.plan.bound.module.manifest.runtime.activate;
     args.extend(activate.iter().map(|argv| shell::quoted(argv)));
     args

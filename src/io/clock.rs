@@ -31,6 +31,12 @@ impl Clock for SystemClock {
         Timestamp::from_unix_s(seconds)
     }
 
+    fn heard(&self, unix_s: i64) -> Timestamp {
+        // Where a test moved this clock, the whole world moved with it.
+        let moved_s = self.test_start_s.map_or(0, |start| start.saturating_sub(chrono::Utc::now().timestamp()));
+        Timestamp::from_unix_s(unix_s.saturating_add(moved_s))
+    }
+
     fn ticks_ms(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }

@@ -1,19 +1,24 @@
 //! When a chain of records holds: the same checks before a record is written, when one is fetched, and in `verify`.
+//!
+//! The verdict on a record is a function of the record and of what it follows: it never depends on the reader's clock, on how far the
+//! reader has read before, or on which other objects the reader has. So it is the same in every clone.
+
+use std::{collections::BTreeMap, fmt};
 
 use super::{
     event::{self, Event, Kind},
-    message,
+    form, meaning, message, recover,
+    shape::shape,
     state::State,
-    transition::{self, RunState},
     tree,
 };
 use crate::{
-    model::{digest::Digest, ids::Oid, refusal::Code, time::Timestamp},
-    port::{Answer, Commit, Ledger, Source},
+    model::{digest::Digest, ids::Oid, refusal::Code},
+    port::{Answer, Commit, Ledger, PortError, Source},
 };
 
-/// How far ahead of now a record may be, in seconds.
-pub const AHEAD_MAX_S: i64 = 600;
+/// How deeply recover records may be nested in what other recover records displace.
+const DEPTH_MAX: usize = 64;
 
 /// A record that was checked, with what the next one is checked against.
 #[derive(Debug, Clone)]
@@ -28,13 +33,37 @@ pub struct Checked {
     pub genesis: Oid,
 }
 
-/// What is wrong with a record.
+/// What is wrong with a record: the rule that it breaks, what the rule expects, and what the record has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The record.
     pub commit: Oid,
-    /// What is wrong, in words; nothing of the record itself is repeated.
-    pub why: String,
+    /// The rule, as docs/state-format.md names it.
+    pub rule: &'static str,
+    /// What the rule expects; escaped.
+    pub expected: String,
+    /// What the record has; escaped and cut.
+    pub found: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule `{}` expects {}, found {}", self.rule, self.expected, self.found)
+    }
+}
+
+/// A rule that is broken, before it is known of which record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub rule: &'static str,
+    pub expected: String,
+    pub found: String,
+}
+
+impl Wrong {
+    pub(super) fn new(rule: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { rule, expected: expected.into(), found: found.into() }
+    }
 }
 
 /// Takes a record for checked without looking: for a tip that this clone itself remembers as verified.
@@ -56,101 +85,144 @@ pub fn check(
     ledger: &dyn Ledger,
     before: Option<&Checked>,
     id: Oid,
-    now: Timestamp,
 ) -> Answer<Result<Checked, Fault>> {
-    let commit = source.commit(id)?;
-    let state = State::at(source, id)?;
-    let fault = |why: &str| Ok(Err(Fault { commit: id, why: why.to_owned() }));
-    let bytes = match state.bytes(tree::EVENT) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return fault("it has no event.json"),
-        Err(error) if error.code == Code::StateInvalid => return fault("its event.json is no file of a record"),
-        Err(error) => return Err(error),
-    };
-    let Ok(event) = serde_json::from_slice::<Event>(&bytes) else {
-        return fault("its event.json cannot be read");
-    };
-    if let Some(why) = place(before, &commit, &event, now) {
-        return fault(&why);
-    }
-    if tree::file(&event).ok().as_deref() != Some(bytes.as_slice()) {
-        return fault("its event.json is not in canonical form");
-    }
-    let message = message::render(&event, Digest::of(&bytes));
-    if message.ok().as_deref().map(str::as_bytes) != Some(commit.message.as_slice()) {
-        return fault("its message is not what its event gives");
-    }
-    if (&commit.author.0, &commit.author.1) != (&event.actor.name, &event.actor.email) {
-        return fault("its author is not the actor of its event");
-    }
-    if let Some(why) = run(source, before, &event)? {
-        return fault(&why);
-    }
-    let old = match (&event.module, before) {
-        (Some(module), Some(before)) => State::at(source, before.id)?.bytes(&tree::status_path(module))?,
-        (Some(_) | None, _) => None,
-    };
-    let Ok(edits) = tree::fold(&event, old.as_deref()) else {
-        return fault("its event lacks what its kind needs");
-    };
-    if ledger.tree_id(before.map(|before| before.tree), &edits)? != commit.tree {
-        return fault("its tree is not what its event makes of the tree before");
-    }
-    let genesis = event.genesis.unwrap_or(id);
-    Ok(Ok(Checked { id, tree: commit.tree, event, genesis }))
+    Judge { source, ledger, known: BTreeMap::new(), depth: 0 }.check(before, id)
 }
 
-/// Parents, seq, genesis and time.
-fn place(before: Option<&Checked>, commit: &Commit, event: &Event, now: Timestamp) -> Option<String> {
+/// The record that lies `steps` before `from`; `None` if the chain is shorter.
+///
+/// # Errors
+/// A commit on the way cannot be read.
+pub fn back(source: &dyn Source, from: Oid, steps: u64) -> Answer<Option<Oid>> {
+    let mut at = Some(from);
+    for _ in 0..steps {
+        let Some(id) = at else { break };
+        at = source.commit(id)?.parents.first().copied();
+    }
+    Ok(at)
+}
+
+/// A check, and what it found out about records beside the chain.
+pub(super) struct Judge<'a> {
+    pub source: &'a dyn Source,
+    pub ledger: &'a dyn Ledger,
+    /// Whether a record holds after its own first parent.
+    pub known: BTreeMap<Oid, bool>,
+    pub depth: usize,
+}
+
+impl Judge<'_> {
+    pub(super) fn check(&mut self, before: Option<&Checked>, id: Oid) -> Answer<Result<Checked, Fault>> {
+        if self.depth > DEPTH_MAX {
+            return Err(PortError::new(
+                Code::StateInvalid,
+                format!("the record {id} displaces recover records that displace others, more than {DEPTH_MAX} deep"),
+                "somebody made it so on purpose; `platformctl help recovery` says how to go on",
+            ));
+        }
+        let commit = self.source.commit(id)?;
+        let judged = self.judge(before, &commit)?;
+        Ok(judged.map_err(|wrong| {
+            let Wrong { rule, expected, found } = wrong;
+            Fault { commit: id, rule, expected, found }
+        }))
+    }
+
+    fn judge(&mut self, before: Option<&Checked>, commit: &Commit) -> Answer<Result<Checked, Wrong>> {
+        let state = State::at(self.source, commit.id)?;
+        let bytes = match state.bytes(tree::EVENT) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Err(Wrong::new("event", "a file event.json", "none"))),
+            Err(error) if error.code == Code::StateInvalid => {
+                return Ok(Err(Wrong::new("event", "a plain file event.json of at most 256 KiB", "something else")));
+            }
+            Err(error) => return Err(error),
+        };
+        let event = match form::event(&bytes) {
+            Ok(event) => event,
+            Err(wrong) => return Ok(Err(wrong)),
+        };
+        if let Some(wrong) = place(before, commit, &event) {
+            return Ok(Err(wrong));
+        }
+        let canonical = tree::file(&event).ok();
+        if canonical.as_deref() != Some(bytes.as_slice()) {
+            let digest = |bytes: Option<&[u8]>| bytes.map_or("none".to_owned(), |bytes| Digest::of(bytes).to_string());
+            let (expected, found) = (digest(canonical.as_deref()), digest(Some(&bytes)));
+            return Ok(Err(Wrong::new("canonical", format!("event.json in canonical form, {expected}"), found)));
+        }
+        if let Some(wrong) = form::message(&event, &bytes, commit, |event, digest| message::render(event, digest).ok())
+            .or_else(|| form::headers(&event, commit))
+            .or_else(|| shape(event.kind).judge(&event))
+        {
+            return Ok(Err(wrong));
+        }
+        if let Some(before) = before {
+            if let Some(wrong) = meaning::judge(self.source, before, &event)? {
+                return Ok(Err(wrong));
+            }
+            if event.kind == Kind::Recover
+                && let Some(wrong) = recover::judge(self, before, commit, &event)?
+            {
+                return Ok(Err(wrong));
+            }
+        }
+        let old = match (&event.module, before) {
+            (Some(module), Some(before)) => State::at(self.source, before.id)?.bytes(&tree::status_path(module))?,
+            (Some(_) | None, _) => None,
+        };
+        let edits = match tree::fold(&event, old.as_deref()) {
+            Ok(edits) => edits,
+            Err(error) => return Ok(Err(Wrong::new("fields", "what its kind needs", error.to_string()))),
+        };
+        let wanted = self.ledger.tree_id(before.map(|before| before.tree), &edits)?;
+        if wanted != commit.tree {
+            return Ok(Err(Wrong::new("tree", format!("the tree {wanted}"), commit.tree.to_string())));
+        }
+        let genesis = event.genesis.unwrap_or(commit.id);
+        Ok(Ok(Checked { id: commit.id, tree: commit.tree, event, genesis }))
+    }
+}
+
+/// Schema, parents, seq, genesis and time.
+fn place(before: Option<&Checked>, commit: &Commit, event: &Event) -> Option<Wrong> {
+    let ids = |ids: &[Oid]| match ids {
+        [] => "none".to_owned(),
+        ids => ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+    };
     let mut wrong = Vec::new();
-    let mut must = |holds: bool, why: &str| {
-        if !holds {
-            wrong.push(why.to_owned());
+    let mut equal = |rule, expected: String, found: String| {
+        if expected != found {
+            wrong.push(Wrong::new(rule, expected, found));
         }
     };
-    must(event.schema == event::SCHEMA, "its event has another schema");
-    must(commit.committed_unix_s == event.time.unix_s(), "its time is not that of its event");
-    must(event.time <= now.plus_s(AHEAD_MAX_S), "it is more than 10 minutes ahead of now");
+    let or_none = |id: Option<Oid>| id.map_or("none".to_owned(), |id| id.to_string());
+    equal("schema", event::SCHEMA.to_owned(), crate::model::text::shown(&event.schema));
     match before {
         None => {
-            must(event.kind == Kind::Genesis, "the first record is not a genesis");
-            must(event.seq == 0 && event.genesis.is_none(), "the first record does not begin the count");
-            must(commit.parents.is_empty(), "the first record has a parent");
+            equal("first", Kind::Genesis.as_str().to_owned(), event.kind.as_str().to_owned());
+            equal("parents", ids(&[]), ids(&commit.parents));
+            equal("seq", "0".to_owned(), event.seq.to_string());
+            equal("genesis", "none".to_owned(), or_none(event.genesis));
         }
         Some(before) => {
-            must(event.kind != Kind::Genesis, "a second genesis");
-            must(commit.parents == [before.id], "its parents are not the one record before it");
-            must(before.event.seq.checked_add(1) == Some(event.seq), "its seq does not follow");
-            must(event.genesis == Some(before.genesis), "it names another genesis");
-            must(event.time >= before.event.time, "it is older than the record before it");
+            let mut parents = vec![before.id];
+            // What a recover record displaces is judged by its own rule.
+            if event.kind == Kind::Recover {
+                parents.extend(commit.parents.get(1).copied());
+            }
+            equal("parents", ids(&parents), ids(&commit.parents));
+            if event.kind == Kind::Genesis {
+                equal("first", "no second genesis".to_owned(), "a second genesis".to_owned());
+            }
+            equal("seq", before.event.seq.saturating_add(1).to_string(), event.seq.to_string());
+            equal("genesis", before.genesis.to_string(), or_none(event.genesis));
+            if event.time < before.event.time {
+                let parent = before.event.time;
+                equal("time", format!("a time at or after {parent}, its parent's"), event.time.to_string());
+            }
         }
     }
-    (!wrong.is_empty()).then(|| wrong.join("; "))
-}
-
-/// Each outcome has one open intent and is of the same run, module and host.
-fn run(source: &dyn Source, before: Option<&Checked>, event: &Event) -> Answer<Option<String>> {
-    let Some(run) = &event.run else {
-        return Ok(None);
-    };
-    let open = match before {
-        Some(before) => State::at(source, before.id)?.open_run(run)?,
-        None => None,
-    };
-    let state = if open.is_some() { RunState::Open } else { RunState::Absent };
-    if let Err(illegal) = transition::next(state, event.kind) {
-        return Ok(Some(illegal.to_string()));
-    }
-    let (Some(open), Kind::ApplyOutcome | Kind::Takeover) = (open, event.kind) else {
-        return Ok(None);
-    };
-    if Some(&open.module) != event.module.as_ref() || Some(&open.host) != event.host.as_ref() {
-        return Ok(Some("its module or host is not that of its run".to_owned()));
-    }
-    let Some(intent) = event.intent else {
-        return Ok(Some("it names no intent".to_owned()));
-    };
-    let opened = State::at(source, intent)?.event()?;
-    let same = opened.run.as_ref() == Some(run) && opened.kind == Kind::ApplyIntent && opened.seq == open.fence;
-    Ok((!same).then(|| "the intent it names did not open its run".to_owned()))
+    equal("time", event.time.unix_s().to_string(), commit.committed_unix_s.to_string());
+    wrong.into_iter().next()
 }

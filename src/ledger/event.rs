@@ -51,6 +51,22 @@ pub enum Kind {
     Recover,
 }
 
+impl Kind {
+    /// Every kind, in order.
+    pub const ALL: &'static [Self] = &[
+        Self::Genesis,
+        Self::Policy,
+        Self::ApplyIntent,
+        Self::ApplyOutcome,
+        Self::ApplyNoop,
+        Self::Takeover,
+        Self::LateOutcome,
+        Self::BreakGlass,
+        Self::Annotate,
+        Self::Recover,
+    ];
+}
+
 /// How a run ended. *Unknown* is never an outcome: the intent stays open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -190,9 +206,12 @@ pub struct Event {
     /// Why a person did this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Kind `recover`: the ids it voids.
+    /// Kind `recover`: the ids it voids, parents first; at most [`VOIDS_MAX`] of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub voids: Vec<Oid>,
+    /// Kind `recover`: all ids it voids, also those that `voids` has no room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voided: Option<Voided>,
     /// Who.
     pub actor: Actor,
     /// What was seen.
@@ -228,6 +247,7 @@ impl Event {
             waived: Vec::new(),
             reason: None,
             voids: Vec::new(),
+            voided: None,
             actor,
             evidence: None,
         }
@@ -284,6 +304,18 @@ impl Event {
     pub fn change_count(&self) -> u64 {
         self.changed.as_ref().map_or(self.changes.len() as u64, |changed| changed.count)
     }
+}
+
+/// Most ids that a recover record lists.
+pub const VOIDS_MAX: usize = 100;
+
+/// Everything that a recover record voids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voided {
+    /// How many commits.
+    pub count: u64,
+    /// The digest of their ids, one a line, parents first.
+    pub ids: Digest,
 }
 
 /// What an intent locks until its outcome.

@@ -2,7 +2,11 @@
 
 pub mod chain;
 pub mod event;
+mod form;
+mod meaning;
 pub mod message;
+pub mod recover;
+pub mod shape;
 pub mod state;
 pub mod transition;
 pub mod tree;

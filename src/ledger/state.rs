@@ -11,7 +11,7 @@ use crate::{
         status::{ModuleStatus, OpenRun},
         text,
     },
-    port::{Answer, PortError, Source},
+    port::{Answer, Mode, PortError, Source},
 };
 
 /// Most bytes of one file of the record.
@@ -51,7 +51,11 @@ impl<'a> State<'a> {
     /// The tree cannot be read.
     pub fn blob_id(&self, path: &str) -> Answer<Option<Oid>> {
         let path: RepoPath = path.parse().map_err(|error| broken(path).because(Box::new(error)))?;
-        Ok(self.source.entry(self.tree, &path)?.map(|entry| entry.id))
+        match self.source.entry(self.tree, &path)? {
+            // Anything else than a plain file could name an object that nobody has.
+            Some(entry) if entry.mode != Mode::File => Err(broken(path.as_str())),
+            found => Ok(found.map(|entry| entry.id)),
+        }
     }
 
     /// The bytes at a path of the record.

@@ -137,10 +137,14 @@ fn after(event: &Event, module: &ModuleId, before: Option<ModuleStatus>) -> Resu
         effective: None,
         services: BTreeMap::new(),
         last: last.clone(),
+        newest_run: None,
         held: None,
     });
     now.host = host;
     now.last = last;
+    if matches!(event.kind, Kind::ApplyIntent | Kind::ApplyNoop) {
+        now.newest_run.clone_from(&event.run);
+    }
     let applied = match (event.kind, event.result) {
         (Kind::ApplyNoop, _) | (Kind::ApplyOutcome, Some(Outcome::Ok)) => true,
         (Kind::ApplyOutcome, Some(Outcome::Failed | Outcome::RolledBack)) => {

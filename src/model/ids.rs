@@ -159,6 +159,17 @@ impl RunId {
         Self(format!("{}-{hex}", now.compact()))
     }
 
+    /// The same, but greater than another id also where that was made by a clock which is ahead, or within the same second.
+    #[must_use]
+    pub fn newer(now: super::time::Timestamp, chance: [u8; 4], than: Option<&Self>) -> Self {
+        let id = Self::new(now, chance);
+        let Some(than) = than.filter(|than| id <= **than) else { return id };
+        match super::time::Timestamp::from_compact(&than.0[..16]) {
+            Some(time) => Self::new(time.plus_s(1), chance),
+            None => id,
+        }
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -190,6 +201,17 @@ as_text!(RunId);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_id_of_a_run_is_greater_than_the_one_before() {
+        let now: crate::model::time::Timestamp = "2026-11-22T10:15:42Z".parse().unwrap();
+        let first = RunId::newer(now, [9, 9, 9, 9], None);
+        assert_eq!(first.as_str(), "20261122T101542Z-09090909");
+        let second = RunId::newer(now, [1, 1, 1, 1], Some(&first));
+        assert_eq!(second.as_str(), "20261122T101543Z-01010101");
+        assert!(second > first && RunId::newer(now, [9, 9, 9, 9], Some(&second)) > second);
+        assert_eq!(RunId::newer(now.plus_s(60), [0; 4], Some(&second)).as_str(), "20261122T101642Z-00000000");
+    }
 
     #[test]
     fn ids_are_read_whole_or_not_at_all() {

@@ -77,7 +77,7 @@ codes! {
     CredentialsMissing "credentials_missing" "The remote asked for credentials and there are none."
     CredentialsRefused "credentials_refused" "The remote refused the credentials, or they do not allow this."
     ShallowHistory "shallow_history" "The clone is shallow, and history decides here."
-    ClockSkew "clock_skew" "The clocks of this machine and of the host, or of the newest record, are more than 5 minutes apart."
+    ClockSkew "clock_skew" "The clocks of this machine and of the host are more than 5 minutes apart."
     ComposeTooOld "compose_too_old" "docker compose on the host is older than 2.20."
     SigningKeyMissing "signing_key_missing" "The policy asks for signed records and git is not set up to sign with ssh."
     NoState "no_state" "There is no record yet."

@@ -75,6 +75,9 @@ pub struct ModuleStatus {
     pub services: BTreeMap<String, ServiceStatus>,
     /// The newest event of the module.
     pub last: LastEvent,
+    /// Its newest run: the next one has a greater id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_run: Option<RunId>,
     /// The failed release, until its content changes or it is tried again on request.
     pub held: Option<Held>,
 }

@@ -40,6 +40,13 @@ impl Timestamp {
         self.utc().format("%Y%m%dT%H%M%SZ").to_string()
     }
 
+    /// Reads `20261122T101530Z`.
+    pub fn from_compact(text: &str) -> Option<Self> {
+        let time = chrono::NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%SZ").ok()?;
+        let time = Self::from_unix_s(time.and_utc().timestamp());
+        (time.compact() == text).then_some(time)
+    }
+
     /// How long before `now` this was, for a person: `4 min ago`; `in the future` if it was not.
     pub fn age(self, now: Self) -> String {
         let seconds = now.0 - self.0;

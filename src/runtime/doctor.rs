@@ -15,11 +15,11 @@ use crate::{
 /// Asks nothing: what it takes is the way there and back.
 pub const HELLO: Script = Script { name: "hello", text: "printf 'hello\\n'", mutates: false, deadline_s: 30 };
 
-/// Asks for everything that an apply needs. The time comes first: what follows may take a while.
+/// Asks for everything that an apply needs.
 pub const LOOK: Script = Script {
     name: "doctor",
     text: concat!(
-        "root=$1\nprintf 'now %s\\n' \"$(date +%s)\"\n",
+        "root=$1\n",
         include_str!("scripts/ground.sh"),
         include_str!("scripts/compose-lib.sh"),
         include_str!("scripts/secrets.sh"),
@@ -114,8 +114,6 @@ pub enum Socket {
 pub struct Seen {
     /// What stands under everything.
     pub ground: Ground,
-    /// The host's time, seconds since 1970.
-    pub now_s: i64,
     /// The account.
     pub account: Account,
     /// Of `sudo` and `systemctl`, what is there; `standard` if the standard socket of an engine is.
@@ -155,8 +153,7 @@ const PACKAGES: &[&str] = &["docker-ce", "docker.io", "docker-compose-plugin", "
 /// A line that the script cannot have printed to these questions, or one that is missing.
 pub fn parse(stdout: &[u8], asked: &Asked) -> Result<Seen, LookError> {
     let mut ground = ground::Seen::default();
-    let mut reading =
-        Reading { asked, seen: Seen { docker: true, ..Seen::default() }, now: false, account: false, end: false };
+    let mut reading = Reading { asked, seen: Seen { docker: true, ..Seen::default() }, account: false, end: false };
     for line in stdout.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         let wrong = || LookError::Line(String::from_utf8_lossy(line).into_owned());
         let text = std::str::from_utf8(line).map_err(|_| wrong())?;
@@ -175,7 +172,7 @@ pub fn parse(stdout: &[u8], asked: &Asked) -> Result<Seen, LookError> {
             None => reading.line(key, value).ok_or_else(wrong)?,
         }
     }
-    for (there, what) in [(reading.now, "now"), (reading.account, "account"), (reading.end, "end")] {
+    for (there, what) in [(reading.account, "account"), (reading.end, "end")] {
         if !there {
             return Err(LookError::Absent(what));
         }
@@ -186,7 +183,6 @@ pub fn parse(stdout: &[u8], asked: &Asked) -> Result<Seen, LookError> {
 struct Reading<'a> {
     asked: &'a Asked,
     seen: Seen,
-    now: bool,
     account: bool,
     end: bool,
 }
@@ -216,10 +212,6 @@ impl Reading<'_> {
     fn line(&mut self, key: &str, value: &str) -> Option<()> {
         let seen = &mut self.seen;
         match (key, value) {
-            ("now", time) => {
-                seen.now_s = time.parse().ok()?;
-                self.now = true;
-            }
             ("account", account) => {
                 let mut words = account.split(' ');
                 let uid = words.next()?.parse().ok()?;
@@ -280,7 +272,7 @@ mod tests {
         }
     }
 
-    const HEAD: &str = "now 1790000000\nmachine \nroot ok\nfree_kb 7\nwritable yes\naccount 1000 deploy staff\n\
+    const HEAD: &str = "time 1790000000\nmachine \nroot ok\nfree_kb 7\nwritable yes\naccount 1000 deploy staff\n\
                         folder root 755 1000\nfolder secrets - -\n";
 
     #[test]
@@ -335,7 +327,7 @@ mod tests {
 
         #[test]
         fn no_line_panics(lines in prop::collection::vec(
-            "(now|account|has|folder|secret|lock|run|offer|docker|socket|engine|compose|network|free_kb|missing) .{0,30}", 0..8)
+            "(time|account|has|folder|secret|lock|run|offer|docker|socket|engine|compose|network|free_kb|missing) .{0,30}", 0..8)
         ) {
             drop(parse(format!("{HEAD}{}\nend\n", lines.join("\n")).as_bytes(), &asked()));
         }

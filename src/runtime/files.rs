@@ -27,8 +27,17 @@ pub const SHIP: Script = Script {
     deadline_s: 600,
 };
 /// Switches the live link.
-pub const RUN: Script =
-    Script { name: "files-run", text: include_str!("scripts/files-run.sh"), mutates: true, deadline_s: 600 };
+pub const RUN: Script = Script {
+    name: "files-run",
+    text: concat!(
+        "guard() {\ncat <<'GUARD'\n",
+        include_str!("scripts/guard.sh"),
+        "GUARD\n}\n",
+        include_str!("scripts/files-run.sh")
+    ),
+    mutates: true,
+    deadline_s: 600,
+};
 
 /// A file as it is, or as it should be: mode `644` or `755`, and the digest of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,11 +237,21 @@ mod tests {
     fn an_answer_is_read_or_refused() {
         let sha = Digest::of(b"x").hex();
         let name = "a".repeat(64);
-        let good = format!("machine \nroot ok\nfree_kb 7\nwritable yes\nlive {name}\nmode 644 ./a\n{sha}  ./a\n");
+        let good = format!(
+            "time 1790000000\nmachine \nroot ok\nfree_kb 7\nwritable yes\nlive {name}\nmode 644 ./a\n{sha}  ./a\n"
+        );
         let (ground, live) = parse_look(good.as_bytes()).unwrap();
         assert_eq!(ground.free_bytes, 7168);
         assert_eq!(live, Live::Release { name, files: listing(&[("a", "x")]), odd: 0 });
-        for bad in ["", "live none\n", "\u{1b}[2J\n", "free_kb -1\n", "free_kb 1\nwritable yes\nlive\n"] {
+        for bad in [
+            "",
+            "live none\n",
+            "\u{1b}[2J\n",
+            "free_kb -1\n",
+            "time 1\nfree_kb 1\nwritable yes\nlive\n",
+            "time x\n",
+            "free_kb 1\nwritable yes\nlive none\n",
+        ] {
             assert!(parse_look(bad.as_bytes()).is_err(), "{bad:?}");
         }
         let odd = format!("{good}odd ./link\n\\{sha}  ./new\\nline\nodd ./pipe\n");

@@ -1,8 +1,19 @@
-//! What stands under everything on a host, whatever the driver: its id, its tools, room, and the last record it was shown.
+//! What stands under everything on a host, whatever the driver: its clock, its id, its tools, room, and the last record it was shown.
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ids::Oid, text::shown};
+use crate::{
+    model::{ids::Oid, text::shown},
+    port::Script,
+};
+
+/// Looks at nothing else.
+pub const LOOK: Script = Script {
+    name: "ground",
+    text: concat!("root=$1\n", include_str!("scripts/ground.sh")),
+    mutates: false,
+    deadline_s: 60,
+};
 
 /// What a host showed of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +28,27 @@ pub struct Ground {
     pub writable: bool,
     /// `witness.json`: the last record this host was shown.
     pub witness: Option<Witness>,
+    /// Whether there is a `witness.json` that is not what a run leaves there.
+    pub witness_is_garbage: bool,
+    /// What the host's clock said, seconds since 1970.
+    pub now_s: i64,
+}
+
+/// Reads the answer of [`LOOK`]. Everything in it is hostile.
+///
+/// # Errors
+/// A line that the script cannot have printed, or one that is missing.
+pub fn parse(stdout: &[u8]) -> Result<Ground, LookError> {
+    let mut seen = Seen::default();
+    for line in stdout.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        let wrong = || LookError::Line(String::from_utf8_lossy(line).into_owned());
+        let text = std::str::from_utf8(line).map_err(|_| wrong())?;
+        let (key, value) = text.split_once(' ').ok_or_else(wrong)?;
+        if seen.line(key, value) != Some(true) {
+            return Err(wrong());
+        }
+    }
+    seen.finish()
 }
 
 /// `<root>/witness.json`: the last remote-acknowledged record that a host was shown.
@@ -45,6 +77,7 @@ pub enum LookError {
 #[derive(Default)]
 pub(super) struct Seen {
     ground: Ground,
+    now_s: Option<i64>,
     free_kb: Option<u64>,
     writable: Option<bool>,
 }
@@ -60,14 +93,21 @@ impl Seen {
             ("missing", tool) if tool.bytes().all(|b| b.is_ascii_alphanumeric()) => {
                 self.ground.missing.push(tool.to_owned());
             }
+            ("time", seconds) => match seconds.parse().ok().filter(|seconds| *seconds >= 0) {
+                Some(seconds) => self.now_s = Some(seconds),
+                None => return Some(false),
+            },
             ("root", "ok" | "absent") => {}
             ("free_kb", number) => match number.parse() {
                 Ok(number) => self.free_kb = Some(number),
                 Err(_) => return Some(false),
             },
             ("writable", answer) => self.writable = Some(answer == "yes"),
-            // A witness that cannot be read witnesses nothing; it is replaced by the next run.
-            ("witness", json) => self.ground.witness = serde_json::from_str(json).ok(),
+            // One that cannot be read says that a run, or somebody else, was here: it is never taken for none.
+            ("witness", json) => {
+                self.ground.witness = serde_json::from_str(json).ok();
+                self.ground.witness_is_garbage = self.ground.witness.is_none();
+            }
             _ => return None,
         }
         Some(true)
@@ -76,6 +116,7 @@ impl Seen {
     /// The ground, if everything was said that the script always says.
     pub(super) fn finish(self) -> Result<Ground, LookError> {
         Ok(Ground {
+            now_s: self.now_s.ok_or(LookError::Absent("time"))?,
             free_bytes: self.free_kb.ok_or(LookError::Absent("free_kb"))?.saturating_mul(1024),
             writable: self.writable.ok_or(LookError::Absent("writable"))?,
             ..self.ground

@@ -59,8 +59,19 @@ const STEPS: &[&str] = &[
     "remove",
 ];
 
+/// How many seconds ago the run ended, where the host says so.
+pub fn ended_s_ago(stdout: &[u8]) -> Option<u64> {
+    let line = stdout.strip_prefix(b"age ")?.split(|b| *b == b'\n').next()?;
+    // A host whose clock was set back has results from the future: they ended just now.
+    std::str::from_utf8(line).ok()?.parse::<i64>().ok().map(|seconds| u64::try_from(seconds).unwrap_or(0))
+}
+
 /// Reads the answer about `run`. Somebody else's nonce is no answer.
 pub fn fate(run: &RunId, nonce: &str, stdout: &[u8]) -> Fate {
+    let stdout = match stdout.strip_prefix(b"age ").and_then(|rest| rest.iter().position(|b| *b == b'\n')) {
+        Some(at) => stdout.get("age ".len() + at + 1..).unwrap_or_default(),
+        None => stdout,
+    };
     match stdout.trim_ascii() {
         b"running" => return Fate::Running,
         b"begun" | b"unfinished" | b"again" => return Fate::Begun,
@@ -87,6 +98,9 @@ mod tests {
         let line = br#"{"run":"20261122T101530Z-1a2b3c4d","nonce":"n","rc":0,"step":"done","release":"x"}"#;
         assert_eq!(fate(&run, "n", line), Fate::Ended { rc: 0, step: "done".into() });
         assert_eq!(fate(&run, "m", line), Fate::NotAnAnswer);
+        let aged = [b"age 12\n", line.as_slice()].concat();
+        assert_eq!(fate(&run, "n", &aged), Fate::Ended { rc: 0, step: "done".into() });
+        assert_eq!((ended_s_ago(&aged), ended_s_ago(line), ended_s_ago(b"age -3\n{}")), (Some(12), None, Some(0)));
         assert_eq!(fate(&run, "n", b"\x1b[2J"), Fate::NotAnAnswer);
         assert_eq!(fate(&run, "n", b"never\n"), Fate::Never);
     }

@@ -494,7 +494,7 @@ fn one_object_for_scripts() {
     assert_eq!(field(&applied, "outcome"), r#""applied""#);
     assert_eq!(applied["record"]["on_remote"], true);
     assert_eq!(applied["approved"]["covers"], serde_json::json!([1]));
-    assert_eq!(applied["gate"].as_array().unwrap().iter().filter(|check| check["result"] == "pass").count(), 10);
+    assert_eq!(applied["gate"].as_array().unwrap().iter().filter(|check| check["result"] == "pass").count(), 11);
     for name in ["checkout", "changes", "host", "module", "run", "durations_ms", "warnings", "refusals", "code"] {
         assert!(applied.get(name).is_some(), "{name}");
     }

@@ -11,7 +11,10 @@ use std::{
 use serde_json::Value;
 use snapbox::{assert_data_eq, str};
 
-use crate::support::stack::{Stack, docker, everything_below, lab};
+use crate::support::{
+    site::Site,
+    stack::{Stack, docker, everything_below, lab},
+};
 
 const LAB: &str = "    transport: ssh\n    destination: lab\n";
 const PINNED: &str = "    machine_id: 0123456789abcdef0123456789abcdef\n";
@@ -27,21 +30,15 @@ fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// The binary by the real clock, `ahead` seconds from it.
-fn doctor(stack: &Stack, ahead: i64, args: &[&str]) -> (i32, String) {
+/// The binary by the real clock.
+fn doctor(stack: &Stack, args: &[&str]) -> (i32, String) {
     let mut command = stack.site.binary(&stack.site.repo.work(), 0, args);
-    command.env_remove("PLATFORMCTL_TEST_CLOCK");
-    if ahead != 0 {
-        let now = Command::new("date").arg("+%s").output().unwrap();
-        let now: i64 = String::from_utf8(now.stdout).unwrap().trim().parse().unwrap();
-        command.env("PLATFORMCTL_TEST_CLOCK", (now + ahead).to_string());
-    }
-    let output = command.output().unwrap();
+    let output = command.env_remove("PLATFORMCTL_TEST_CLOCK").output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
 }
 
 fn json(stack: &Stack) -> Value {
-    let (code, text) = doctor(stack, 0, &["doctor", "--json"]);
+    let (code, text) = doctor(stack, &["doctor", "--json"]);
     let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     assert_eq!(value["exit"], code);
     value
@@ -95,7 +92,7 @@ fn account(name: &str, uid: u32) {
 fn a_good_host_has_everything() {
     let stack = stack(&format!("{PINNED}    networks: [bridge]\n"));
     let before: Vec<_> = everything_below(&stack.root(), &[]);
-    let (code, said) = doctor(&stack, 0, &["doctor"]);
+    let (code, said) = doctor(&stack, &["doctor"]);
     assert_data_eq!(
         format!("exit {code}\n{said}"),
         str![[r#"
@@ -252,25 +249,27 @@ fn docker_group() -> String {
 #[test]
 fn an_engine_that_is_not_there() {
     let stack = stack(&format!("{PINNED}    docker_host: unix:///nonexistent.sock\n"));
-    let (code, said) = doctor(&stack, 0, &["doctor", "--host", "box"]);
+    let (code, said) = doctor(&stack, &["doctor", "--host", "box"]);
     assert_eq!(code, 9, "{said}");
     assert!(said.contains("✗ docker   no engine answers at `unix:///nonexistent.sock`"), "{said}");
     let cure = "fix: merge into platform.yaml, hosts.box: docker_host: unix:///var/run/docker.sock\n";
     assert!(said.ends_with(cure), "{said}");
     assert!(said.contains("✓ compose  2."), "the plugin is looked at all the same: {said}");
-    let (code, said) = doctor(&stack, 0, &["doctor", "--host", "other"]);
+    let (code, said) = doctor(&stack, &["doctor", "--host", "other"]);
     assert!(code == 2 && said.contains("unknown_host") && said.ends_with("fix: it has: box\n"), "{said}");
 }
 
 #[test]
 fn a_clock_that_is_wrong() {
-    let stack = stack(PINNED);
-    for (ahead, result, exit) in [(-30, "✓", 0), (300, "!", 0), (-700, "✗", 9), (700, "✗", 9)] {
-        let (code, said) = doctor(&stack, ahead, &["doctor"]);
+    let site = Site::new();
+    for (ahead, result, exit) in [(30, "✓", 0), (290, "!", 0), (-310, "✗", 9), (700, "✗", 9)] {
+        let output =
+            site.binary(&site.repo.work(), 0, &["doctor"]).env("PATH", site.repo.dated(ahead)).output().unwrap();
+        let said = site.told(&output);
         let line = said.lines().find(|line| line.contains(" clock ")).unwrap();
-        assert!(line.starts_with(result) && code == exit, "{ahead}: {said}");
-        let way = if ahead < 0 { "ahead of" } else { "behind" };
-        assert!(ahead == -30 || (line.contains(way) && said.contains("timedatectl set-ntp true")), "{said}");
+        assert!(line.starts_with(result) && said.starts_with(&format!("exit {exit}\n")), "{ahead}: {said}");
+        let way = if ahead > 0 { "ahead of" } else { "behind" };
+        assert!(ahead == 30 || (line.contains(way) && said.contains("timedatectl set-ntp true")), "{said}");
     }
 }
 
@@ -304,7 +303,7 @@ fn nobody_home_and_nobody_known() {
         let found = json(&stack);
         assert_eq!((&found["exit"], &found["code"]), (&9.into(), &code.into()), "{found}");
         assert_eq!(wrong(&found), ["fail ssh"], "what nobody could ask is not told");
-        let (_, said) = doctor(&stack, 0, &["doctor"]);
+        let (_, said) = doctor(&stack, &["doctor"]);
         assert!(said.contains(says), "{host}: {said}");
         assert!(said.lines().last().unwrap().starts_with("fix: "), "{said}");
     }
@@ -362,19 +361,19 @@ fn without_an_answer_of_the_remote_the_base_is_the_one_fetched_last() {
     let stack = stack(PINNED);
     let away = stack.site.repo.path("away.git");
     fs::rename(stack.site.repo.path("remote.git"), &away).unwrap();
-    let (code, said) = doctor(&stack, 0, &["doctor"]);
+    let (code, said) = doctor(&stack, &["doctor"]);
     assert!(code == 9 && said.starts_with("UNREACHABLE"), "never fetched: {said}");
     fs::rename(&away, stack.site.repo.path("remote.git")).unwrap();
-    assert_eq!(doctor(&stack, 0, &["doctor"]).0, 0);
+    assert_eq!(doctor(&stack, &["doctor"]).0, 0);
     fs::rename(stack.site.repo.path("remote.git"), &away).unwrap();
-    let (code, said) = doctor(&stack, 0, &["doctor"]);
+    let (code, said) = doctor(&stack, &["doctor"]);
     assert!(code == 0 && said.contains("warning: ") && said.contains("judged by main as of"), "{said}");
     fs::rename(&away, stack.site.repo.path("remote.git")).unwrap();
     stack.change(1, |stack| {
         stack.compose(&[("app", "")]);
         stack.site.repo.write("modules/bad/module.yaml", "schema: module/2\n");
     });
-    let (code, said) = doctor(&stack, 0, &["doctor"]);
+    let (code, said) = doctor(&stack, &["doctor"]);
     assert!(code == 0 && said.contains("warning: bad does not hold on main"), "{said}");
 }
 
@@ -482,7 +481,7 @@ fn every_host_is_told_and_the_first_that_fails_decides() {
     assert_eq!((&found["code"], &found["exit"]), (&"host_unreachable".into(), &9.into()));
     let codes: Vec<_> = found["refusals"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect();
     assert_eq!(codes, ["host_unreachable", "engine_unreachable"]);
-    let (_, said) = doctor(&stack, 0, &["doctor", "--host", "last"]);
+    let (_, said) = doctor(&stack, &["doctor", "--host", "last"]);
     assert!(said.contains("✓ ssh        not needed: it is this machine"), "{said}");
     assert!(said.contains("! root       /nonexistent is not there; the first apply\n"), "{said}");
     assert!(!Path::new("/nonexistent").exists(), "nothing was made");

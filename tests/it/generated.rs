@@ -22,7 +22,7 @@ fn page(path: &str, text: &str) {
 }
 
 /// The same for a part of a page, between `<!-- NAME -->` and `<!-- /NAME -->`.
-fn section(path: &str, name: &str, text: &str) {
+pub(crate) fn section(path: &str, name: &str, text: &str) {
     let now = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
     let (before, rest) = now.split_once(&begin).unwrap();
@@ -43,6 +43,11 @@ fn doors_and_sacred_paths_are_as_documented() {
         writeln!(text, "| `{path}` | {} |", readable.join(" ")).unwrap();
     }
     section("docs/compose.md", "sacred", &text);
+}
+
+#[test]
+fn kinds_of_records_are_as_documented() {
+    section("docs/state-format.md", "kinds", &platformctl::ledger::shape::table());
 }
 
 #[test]

@@ -13,6 +13,7 @@ use platformctl::{
 };
 
 const RUN: &str = "20261122T101530Z-1a2b3c4d";
+const GENESIS: &str = "1111111111111111111111111111111111111111";
 
 struct World {
     dir: tempfile::TempDir,
@@ -52,7 +53,21 @@ impl World {
     }
 
     fn switch(&self, run: &str, fence: &str, release: &str, expected: &str, commands: &[&str]) -> Fate {
-        let mut args = vec!["site", "site", run, "n", fence, release, expected, "{}"];
+        self.switch_in(GENESIS, run, fence, release, expected, commands)
+    }
+
+    /// The same for the record that begins with `genesis`.
+    fn switch_in(
+        &self,
+        genesis: &str,
+        run: &str,
+        fence: &str,
+        release: &str,
+        expected: &str,
+        commands: &[&str],
+    ) -> Fate {
+        let witness = format!("{{\"genesis\":\"{genesis}\",\"seq\":{fence},\"commit\":\"{genesis}\"}}");
+        let mut args = vec!["site", "site", run, "n", fence, release, expected, witness.as_str(), genesis];
         args.extend(commands);
         let reply = self.run(&files::RUN, &args);
         result::fate(&run.parse().unwrap(), "n", &reply.stdout)
@@ -132,6 +147,49 @@ fn a_run_happens_once_and_never_behind_a_newer_one() {
     assert_eq!(world.switch(older, "6", &release, &release, &[]), failed("fence"));
     let bad = "20261122T101530Z-00000003";
     assert_eq!(world.switch(bad, "8", &release, &release, &["exit 3"]), failed("activate"));
+}
+
+/// The number counts within one record: another record begins anew, and a witness never goes back within one.
+#[test]
+fn fence_and_witness_belong_to_a_record() {
+    let world = World::new();
+    let release = "1".repeat(64);
+    world.ship(&release, &[("a", "x")], &[("a", "x")]);
+    let run = |n: u32| format!("20261122T101530Z-{n:08x}");
+    let witness = || fs::read_to_string(world.dir.path().join("root/witness.json")).unwrap();
+    assert_eq!(world.switch(&run(1), "7", &release, "none", &[]), done());
+    assert!(witness().contains("\"seq\":7,"));
+    let other = "2".repeat(40);
+    assert_eq!(world.switch_in(&other, &run(2), "3", &release, &release, &[]), done());
+    assert!(witness().contains(&other) && witness().contains("\"seq\":3,"));
+    assert_eq!(world.switch_in(&other, &run(3), "3", &release, &release, &[]), failed("fence"));
+    assert_eq!(world.switch(&run(4), "7", &release, &release, &[]), failed("fence"), "the first one goes on counting");
+    assert_eq!(world.switch_in("", &run(5), "9", &release, &release, &[]), failed("fence"));
+    // A run of another scope left a newer witness meanwhile.
+    let newer = format!("{{\"genesis\":\"{GENESIS}\",\"seq\":90,\"commit\":\"{GENESIS}\"}}\n");
+    fs::write(world.dir.path().join("root/witness.json"), &newer).unwrap();
+    assert_eq!(world.switch(&run(6), "8", &release, &release, &[]), done());
+    assert_eq!(witness(), newer, "it never goes back");
+    assert_eq!(world.switch(&run(7), "91", &release, &release, &[]), done());
+    assert!(witness().contains("\"seq\":91,"));
+}
+
+/// What stands in witness.json is one line of the answer, whatever it is, and never taken for none.
+#[test]
+fn a_witness_that_cannot_be_read_is_told() {
+    let world = World::new();
+    let ground = || platformctl::runtime::ground::parse(&world.run(&platformctl::runtime::ground::LOOK, &[]).stdout);
+    assert_eq!((ground().unwrap().witness, ground().unwrap().witness_is_garbage), (None, false));
+    fs::create_dir_all(world.root()).unwrap();
+    let path = Path::new(&world.root()).join("witness.json");
+    for text in ["", "garbage", "{}", "{\"seq\":1}\nwritable no\nfree_kb 0\n", "\u{1b}[2J\u{e4}"] {
+        fs::write(&path, text).unwrap();
+        let seen = ground().unwrap();
+        assert!(seen.witness.is_none() && seen.witness_is_garbage && seen.writable && seen.free_bytes > 0, "{text:?}");
+    }
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("nowhere", &path).unwrap();
+    assert!(ground().unwrap().witness_is_garbage);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use platformctl::{
     },
     io::{clock::SystemClock, git::Git},
     ledger::{
-        event::{Event, Kind, Lock, Outcome},
+        event::{Event, Evidence, Kind, Lock, Outcome},
         state::State,
     },
     model::{
@@ -93,6 +93,18 @@ fn genesis(record: &Record<'_>) -> Appended {
     done(record.append(&record.draft(Kind::Genesis).unwrap(), None).unwrap())
 }
 
+/// The first record, and the policy that the base has.
+fn begun(repo: &Repo, record: &Record<'_>) -> Oid {
+    genesis(record);
+    repo.write("platform.yaml", "schema: platform/1\n");
+    let commit = repo.commit("policy");
+    let blob = repo.id("HEAD:platform.yaml");
+    let mut event = record.draft(Kind::Policy).unwrap();
+    (event.policy, event.policy_commit) = (Some(blob), Some(commit));
+    done(record.append(&event, None).unwrap());
+    blob
+}
+
 fn approval() -> Approval {
     let id = Oid::from_bytes([1; 20]);
     Approval {
@@ -109,7 +121,7 @@ fn approval() -> Approval {
     }
 }
 
-fn intent(record: &Record<'_>, run: &str) -> Event {
+fn intent(record: &Record<'_>, run: &str, policy: Oid) -> Event {
     let mut event = record.draft(Kind::ApplyIntent).unwrap();
     event.run = Some(run.parse().unwrap());
     event.module = Some("site".parse().unwrap());
@@ -117,19 +129,16 @@ fn intent(record: &Record<'_>, run: &str) -> Event {
     event.approved = Some(approval());
     event.effective = Some(Digest::of(b"e"));
     event.closure = Some(Digest::of(b"c"));
+    event.plan = Some(Digest::of(b"p"));
+    event.policy = Some(policy);
+    event.checkout = Some("bound".to_owned());
     event.lock =
         Some(Lock { project: None, scope: "box/site".into(), expires: event.time.plus_s(600), nonce: "n".into() });
     event
 }
 
 fn outcome(record: &Record<'_>, of: &Event, intent: Oid, result: Outcome) -> Event {
-    let mut event = of.clone();
-    event.kind = Kind::ApplyOutcome;
-    event.time = record.clock.now();
-    event.lock = None;
-    event.intent = Some(intent);
-    event.result = Some(result);
-    event
+    record.draft(Kind::ApplyOutcome).unwrap().answering(intent, of, result, Evidence::default())
 }
 
 const RUN: &str = "20261122T101530Z-1a2b3c4d";
@@ -140,32 +149,33 @@ fn a_run_is_recorded_and_git_shows_it_as_it_is() {
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let record = record(&git, &remote, &clock);
     assert_eq!(synced(&record).unwrap(), None);
-    genesis(&record);
-    let opening = intent(&record, RUN);
-    let wanted =
-        Preconditions { module: "site".parse().unwrap(), status: None, scope: "box/site".into(), policy: None };
+    let policy = begun(&repo, &record);
+    let opening = intent(&record, RUN, policy);
+    let module = "site".parse().unwrap();
+    let wanted = Preconditions { module, status: None, scope: "box/site".into(), policy: Some(policy) };
     let opened = done(record.append(&opening, Some(&wanted)).unwrap());
     let state = State::at(&git, opened.commit).unwrap();
-    assert_eq!(state.open_runs().unwrap()[0].fence, 1);
-    let again = record.append(&intent(&record, "20261122T101530Z-00000002"), Some(&wanted)).unwrap();
+    assert_eq!(state.open_runs().unwrap()[0].fence, 2);
+    let again = record.append(&intent(&record, "20261122T101530Z-00000002", policy), Some(&wanted)).unwrap();
     assert!(matches!(again, Append::Moved(_)), "the scope is locked and the status moved");
     let closing = outcome(&record, &opening, opened.commit, Outcome::Ok);
     let closed = record.append_or_spool(&closing).unwrap();
     assert!(closed.on_remote);
     let state = State::at(&git, closed.commit).unwrap();
     assert!(state.open_runs().unwrap().is_empty());
-    assert_eq!(state.module(&"site".parse().unwrap()).unwrap().unwrap().last_apply_seq, Some(2));
+    assert_eq!(state.module(&"site".parse().unwrap()).unwrap().unwrap().last_apply_seq, Some(3));
     assert_eq!(
         repo.git(&["log", "--format=%s", "refs/platform/state"]),
-        "apply ok: site on box, PR #142\napply intent: site on box, PR #142\ngenesis: the record begins"
+        "apply ok: site on box, PR #142\napply intent: site on box, PR #142\n\
+         policy: platform.yaml as merged is in force\ngenesis: the record begins"
     );
     let prs = repo.git(&["log", "--format=%(trailers:key=Platform-PR,valueonly)", "refs/platform/state"]);
     assert_eq!(prs.split_whitespace().collect::<Vec<_>>(), ["142", "142"]);
     assert!(repo.git(&["show", "refs/platform/state:modules/site.status.json"]).contains("\"last_apply_pr\":142"));
     assert_eq!(repo.git_in("remote.git", &["rev-parse", "refs/platform/state"]), closed.commit.to_string());
-    assert_eq!(record.verify_all(closed.commit).unwrap().0, 3);
-    let twice = record.append(&closing, None).unwrap_err();
-    assert_eq!(twice.code, Code::StateInvalid, "a second outcome is never written: {twice}");
+    assert_eq!(record.verify_all(closed.commit).unwrap().0, 4);
+    let twice = done(record.append(&closing, None).unwrap());
+    assert_eq!(twice.commit, closed.commit, "a second outcome is never written");
     assert_eq!(git.tip().unwrap(), Some(closed.commit));
 }
 
@@ -276,8 +286,8 @@ fn an_outcome_waits_in_the_spool() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let record = record(&git, &remote, &clock);
-    genesis(&record);
-    let opening = intent(&record, RUN);
+    let policy = begun(&repo, &record);
+    let opening = intent(&record, RUN, policy);
     let opened = done(record.append(&opening, None).unwrap());
     std::fs::rename(repo.path("remote.git"), repo.path("gone.git")).unwrap();
     let closing = outcome(&record, &opening, opened.commit, Outcome::Ok);
@@ -342,15 +352,15 @@ fn a_record_under_another_message_or_author_does_not_hold() {
     repo.write("raw", &raw.replacen("\nannotate\n", "\nannotate: nothing happened\n", 1));
     let forged = repo.git(&["hash-object", "-t", "commit", "-w", "raw"]);
     assert_ne!(forged, true_one.to_string());
-    let why = record.verify_between(None, forged.parse().unwrap()).unwrap_err();
+    let why = record.verify_new(forged.parse().unwrap()).unwrap_err();
     assert_eq!(why.code, Code::StateInvalid);
-    assert!(why.what.ends_with("its message is not what its event gives"), "{}", why.what);
+    assert!(why.what.contains("rule `message`"), "{}", why.what);
     // Or under another author.
     repo.write("raw", &raw.replacen("\nauthor Ola <", "\nauthor Eve <", 1));
     let forged = repo.git(&["hash-object", "-t", "commit", "-w", "raw"]);
-    let why = record.verify_between(None, forged.parse().unwrap()).unwrap_err();
-    assert!(why.what.ends_with("its author is not the actor of its event"), "{}", why.what);
-    assert!(record.verify_between(None, true_one).is_ok());
+    let why = record.verify_new(forged.parse().unwrap()).unwrap_err();
+    assert!(why.what.contains("rule `author`"), "{}", why.what);
+    assert!(record.verify_new(true_one).is_ok());
 }
 
 #[test]
@@ -370,8 +380,8 @@ fn a_run_that_was_never_sent_is_ended_once_its_process_is_gone() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let record = record(&git, &remote, &clock);
-    genesis(&record);
-    let opening = intent(&record, RUN);
+    let policy = begun(&repo, &record);
+    let opening = intent(&record, RUN, policy);
     let note = platformctl::ledger::tree::file(&opening).unwrap();
     git.set_note(&format!("doubt/{RUN}.json"), Some(&note)).unwrap();
     let guard = git.lock("box.site", 0).unwrap();
@@ -385,7 +395,7 @@ fn a_run_that_was_never_sent_is_ended_once_its_process_is_gone() {
     assert!(state.open_runs().unwrap().is_empty());
     assert_eq!(git.notes("doubt").unwrap(), Vec::<String>::new());
     // An intent that never landed may still land for a while; then its note goes.
-    let lost = intent(&record, "20261122T101530Z-00000002");
+    let lost = intent(&record, "20261122T101530Z-00000002", policy);
     git.set_note("doubt/lost.json", Some(&platformctl::ledger::tree::file(&lost).unwrap())).unwrap();
     assert_eq!(record.settle().unwrap(), 0);
     assert_eq!(git.notes("doubt").unwrap().len(), 1);
@@ -401,8 +411,8 @@ fn a_run_that_was_sent_meanwhile_is_left_alone() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let plain = record(&git, &remote, &clock);
-    genesis(&plain);
-    let opening = intent(&plain, RUN);
+    let policy = begun(&repo, &plain);
+    let opening = intent(&plain, RUN, policy);
     let note = format!("doubt/{RUN}.json");
     git.set_note(&note, Some(&platformctl::ledger::tree::file(&opening).unwrap())).unwrap();
     done(plain.append(&opening, None).unwrap());

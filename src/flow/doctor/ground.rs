@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Case, Check, Fix};
 use crate::{
+    flow::standing::SKEW_MAX_S,
     model::{refusal::Code, text::shown},
     runtime::{
         doctor::{Folder, Seen},
@@ -13,8 +14,6 @@ use crate::{
 
 /// A clock this far apart is told, in seconds.
 const SKEW_WARN_S: u64 = 60;
-/// This far apart it fails: a record whose time lies further ahead is refused.
-const SKEW_FAIL_S: u64 = 600;
 /// Less free space than this is told.
 const FREE_WARN_BYTES: u64 = 1 << 30;
 /// Less than this fails.
@@ -89,13 +88,14 @@ fn clock(seen: &Seen, skew_s: i64) -> Check {
     let way = if skew_s < 0 { "behind" } else { "ahead of" };
     let fix = || by_root(seen, &["timedatectl set-ntp true"]);
     let one = "one of the two is wrong";
+    let most = SKEW_MAX_S.unsigned_abs();
     if apart <= SKEW_WARN_S {
         Check::pass("clock", format!("{apart} s apart"))
-    } else if apart <= SKEW_FAIL_S {
+    } else if apart <= most {
         Check::warn("clock", format!("{apart} s {way} this machine: {one}"), fix())
     } else {
-        let refused = "records from more than 10 minutes ahead are refused";
-        Check::fail("clock", Code::HostUnfit, format!("{apart} s {way} this machine: {one}, and {refused}"), fix())
+        let refused = "nothing is recorded while they are more than 5 minutes apart";
+        Check::fail("clock", Code::ClockSkew, format!("{apart} s {way} this machine: {one}, and {refused}"), fix())
     }
 }
 
@@ -197,7 +197,7 @@ mod tests {
     fn a_clock_may_be_a_little_wrong() {
         let seen = Seen::default();
         let result = |s| serde_json::to_value(clock(&seen, s).result).unwrap();
-        assert_eq!([result(60), result(-61), result(600), result(601)], ["pass", "warn", "warn", "fail"]);
+        assert_eq!([result(60), result(-61), result(300), result(301)], ["pass", "warn", "warn", "fail"]);
         assert!(clock(&seen, i64::MIN).fact.contains("behind"));
     }
 }

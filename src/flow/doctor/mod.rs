@@ -14,22 +14,23 @@ pub use check::{Check, Fix, Place, Standing};
 use crate::{
     flow::{
         content::Content,
-        refresh::{World, base_of, policy_at},
+        refresh::{World, base_of, policy_at, record},
         repository::{self, PolicyAt},
         stage::{Stage, Stop},
+        standing::{self, Clocks, Known, Which},
     },
-    ledger::state::State,
+    ledger::{chain::Checked, state::State},
     model::{
         ids::{HostName, ModuleId, Oid},
         module::{Driver, Manifest},
         near::did_you_mean,
         policy::{HostPolicy, Mutations, Transport},
-        refusal::Code,
+        refusal::{Code, Refusal},
         status::OpenRun,
         text::shown,
         time::Timestamp,
     },
-    port::{Answer, Host, Input, PortError, Want},
+    port::{Answer, Host, Input, PortError, RemoteRefs, Want},
     runtime::{
         compose,
         doctor::{self, Asked, Seen},
@@ -54,16 +55,18 @@ pub struct Base {
     pub open: Vec<OpenRun>,
     /// Whether the record here is the one that the remote has.
     pub current: bool,
+    /// The record, verified, as the remote has it; `None` where the remote gave no answer.
+    pub record: Option<Answer<Option<Checked>>>,
 }
 
-/// Asks the remote for the base alone: the record is neither verified nor delivered, for a doctor records nothing. Without an answer
-/// the base that was fetched last has to do.
+/// Asks the remote for the base and the record, which is verified; nothing is delivered, for a doctor records nothing. Without an
+/// answer the base that was fetched last has to do.
 ///
 /// # Errors
 /// It was never fetched, or its policy does not hold.
 pub fn base(world: &World<'_>) -> Stage<Base> {
-    let (p, seen, state, unasked) = match asked(world) {
-        Ok((p, state)) => (p, world.clock.now(), state, None),
+    let (p, seen, refs, unasked) = match asked(world) {
+        Ok((p, refs)) => (p, world.clock.now(), Some(refs), None),
         Err(Stop::World(error)) => match world.ledger.base()? {
             Some((p, seen)) => (p, seen, None, Some(error)),
             None => return Err(Stop::World(error)),
@@ -81,21 +84,25 @@ pub fn base(world: &World<'_>) -> Stage<Base> {
             None => {}
         }
     }
+    let record = refs.as_ref().map(|refs| record(world, &policy.policy).sync(refs));
     let tip = world.ledger.tip()?;
+    let state = refs.and_then(|refs| refs.state);
     let open = match tip {
         Some(tip) => State::at(world.source, tip)?.open_runs()?,
         None => Vec::new(),
     };
-    Ok(Base { p, seen, current: unasked.is_none() && tip == state, unasked, policy, modules, broken, open })
+    let current = unasked.is_none() && tip == state;
+    Ok(Base { p, seen, current, record, unasked, policy, modules, broken, open })
 }
 
-/// The base and the record's tip, as the remote has them.
-fn asked(world: &World<'_>) -> Stage<(Oid, Option<Oid>)> {
+/// The base, and what else the remote has; base and record are fetched.
+fn asked(world: &World<'_>) -> Stage<(Oid, RemoteRefs)> {
     let refs = world.remote.refs(false)?;
     let p = base_of(world, &refs)?;
-    world.remote.fetch(&[Want::Base])?;
+    let wants: Vec<Want> = [Want::Base].into_iter().chain(refs.state.map(|_| Want::State)).collect();
+    world.remote.fetch(&wants)?;
     world.ledger.set_note("fetched-at", Some(format!("{} {}", world.clock.now(), world.base).as_bytes()))?;
-    Ok((p, refs.state))
+    Ok((p, refs))
 }
 
 /// What one host is judged by.
@@ -153,7 +160,10 @@ pub fn examine(world: &World<'_>, base: &Base, name: &HostName) -> Stage<Vec<Che
     checks.extend(mutations(&case));
     if let Some(host) = host {
         match look(world, &case, host.as_ref()) {
-            Ok((seen, skew_s)) => checks.extend(judged(&case, &seen, skew_s)),
+            Ok((seen, clocks)) => {
+                checks.extend(judged(&case, &seen, clocks.apart_s));
+                checks.extend(record_checks(world, &case, &seen)?);
+            }
             Err(error) => checks.push(Check::lost("look", error)),
         }
     }
@@ -190,12 +200,10 @@ fn reach(world: &World<'_>, case: &Case<'_>, checks: &mut Vec<Check>) -> Answer<
     Ok(host)
 }
 
-/// What the host shows, and how many seconds its clock is ahead of ours.
-fn look(world: &World<'_>, case: &Case<'_>, host: &dyn Host) -> Answer<(Seen, i64)> {
+/// What the host shows, and its clock beside ours.
+fn look(world: &World<'_>, case: &Case<'_>, host: &dyn Host) -> Answer<(Seen, Clocks)> {
     let asked = case.asked();
-    let before = world.clock.now().unix_s();
-    let reply = host.run(&doctor::LOOK, &asked.args(), Input::Nothing)?;
-    let after = world.clock.now().unix_s();
+    let (reply, when) = Clocks::around(world.clock, || host.run(&doctor::LOOK, &asked.args(), Input::Nothing))?;
     let unfit = |why: String| {
         let what = format!("the host's answer makes no sense: {why}");
         PortError::new(Code::HostUnreachable, what, "look at the host by hand; nothing was changed")
@@ -204,9 +212,25 @@ fn look(world: &World<'_>, case: &Case<'_>, host: &dyn Host) -> Answer<(Seen, i6
         return Err(unfit(format!("the look ended with {}", reply.rc)));
     }
     let seen = doctor::parse(&reply.stdout, &asked).map_err(|error| unfit(error.to_string()))?;
-    // The host told its time somewhere between ours: only what lies outside is known to be apart.
-    let skew_s = seen.now_s.saturating_sub(seen.now_s.clamp(before, after.max(before)));
-    Ok((seen, skew_s))
+    let clocks = when.compared(world.clock, &seen.ground);
+    Ok((seen, clocks))
+}
+
+/// Whether the record is the one that the host was shown, and holds.
+fn record_checks(world: &World<'_>, case: &Case<'_>, seen: &Seen) -> Answer<Vec<Check>> {
+    let failed = |id, refusal: Refusal| Check::fail(id, refusal.code, refusal.fact, Fix::words(refusal.fix));
+    let which = Which { name: case.name, policy: case.policy };
+    let known = match &case.base.record {
+        Some(Ok(checked)) => standing::known(world, checked.as_ref(), seen.ground.witness.as_ref())?,
+        Some(Err(error)) => {
+            let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
+            return Ok(vec![failed("record", refusal)]);
+        }
+        // Of a record that was not asked for, nothing is said; what nobody can read is told all the same.
+        None if !seen.ground.witness_is_garbage => return Ok(Vec::new()),
+        None => Known::default(),
+    };
+    Ok(standing::witness(which, &seen.ground, &known).map(|refusal| failed("witness", refusal)).into_iter().collect())
 }
 
 fn mutations(case: &Case<'_>) -> Option<Check> {

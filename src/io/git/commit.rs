@@ -2,9 +2,10 @@
 
 use crate::{model::ids::Oid, port::Commit};
 
-/// Reads a commit object. `None`: it is not one.
+/// Reads a commit object. `None`: it has no tree. What git itself passes over (headers that it does not know, a person that cannot be
+/// read, a missing message) is passed over here too: such a commit can be pushed, so it must be possible to name what is wrong with it.
 pub(super) fn parse(id: Oid, raw: Vec<u8>) -> Option<Commit> {
-    let end = raw.windows(2).position(|pair| pair == b"\n\n")?;
+    let end = raw.windows(2).position(|pair| pair == b"\n\n").unwrap_or(raw.len());
     let mut tree = None;
     let mut parents = Vec::new();
     let mut author = None;
@@ -20,13 +21,13 @@ pub(super) fn parse(id: Oid, raw: Vec<u8>) -> Option<Commit> {
             continue;
         }
         in_signature = false;
-        let at = line.iter().position(|b| *b == b' ')?;
+        let Some(at) = line.iter().position(|b| *b == b' ') else { continue };
         let (key, value) = (&line[..at], &line[at + 1..]);
         match key {
             b"tree" if tree.is_none() => tree = Some(oid(value)?),
             b"parent" => parents.push(oid(value)?),
-            b"author" if author.is_none() => author = Some(person(value)?),
-            b"committer" if committer.is_none() => committer = Some(person(value)?),
+            b"author" if author.is_none() => author = person(value),
+            b"committer" if committer.is_none() => committer = person(value),
             b"gpgsig" if signature.is_none() => {
                 signature = Some(value.to_vec());
                 in_signature = true;
@@ -34,9 +35,9 @@ pub(super) fn parse(id: Oid, raw: Vec<u8>) -> Option<Commit> {
             _ => {}
         }
     }
-    let (name, email, _) = author?;
-    let (_, _, committed_unix_s) = committer?;
-    let message = raw[end + 2..].to_vec();
+    let (name, email, _) = author.unwrap_or_default();
+    let (_, _, committed_unix_s) = committer.unwrap_or_default();
+    let message = raw.get(end + 2..).unwrap_or_default().to_vec();
     Some(Commit { id, tree: tree?, parents, message, author: (name, email), committed_unix_s, signature, raw })
 }
 

@@ -53,8 +53,17 @@ pub const SHIP: Script = Script {
     deadline_s: 1_800,
 };
 /// Lets Compose change the named services.
-pub const RUN: Script =
-    Script { name: "compose-run", text: include_str!("../scripts/compose-run.sh"), mutates: true, deadline_s: 900 };
+pub const RUN: Script = Script {
+    name: "compose-run",
+    text: concat!(
+        "guard() {\ncat <<'GUARD'\n",
+        include_str!("../scripts/guard.sh"),
+        "GUARD\n}\n",
+        include_str!("../scripts/compose-run.sh")
+    ),
+    mutates: true,
+    deadline_s: 900,
+};
 /// Waits for another state of the containers than the one that was seen.
 pub const WATCH: Script = Script {
     name: "compose-watch",

@@ -173,7 +173,7 @@ mod tests {
         BTreeSet::from(["web".to_owned()])
     }
 
-    const HEAD: &str = "machine \nroot ok\nfree_kb 7\nwritable yes\n";
+    const HEAD: &str = "time 1790000000\nmachine \nroot ok\nfree_kb 7\nwritable yes\n";
 
     #[test]
     fn an_answer_is_read_or_refused() {

@@ -13,6 +13,7 @@ if ! mkdir -m 0700 "$dir" 2>/dev/null; then
 	exit 5
 fi
 tar -xf - --no-same-owner -C "$dir" 2>/dev/null
+guard >"$dir/guard.sh"
 cat >"$dir/step.sh" <<'STEP'
 set -u
 export LC_ALL=C
@@ -21,7 +22,6 @@ release=$root/releases/$module/$7
 shift 9
 engine=$1 orders=$2
 dir=$root/runs/$run
-lock=$root/locks/$scope
 p=$dir/p
 result() { # RC STEP
 	# Room first: a result that could not be written whole is none, and is asked for again.
@@ -33,15 +33,9 @@ result() { # RC STEP
 }
 [ "$(sha256sum "$p/orders" 2>/dev/null)" = "$orders  $p/orders" ] && (cd "$p" && sha256sum --check --quiet orders) >/dev/null 2>&1 || result 1 orders
 . "$p/lib.sh"
-exec 9>>"$lock"
-flock -w 30 9 || result 1 lock
-[ ! -e "$dir/tombstone" ] || result 1 tombstone
 read -r genesis <"$p/genesis"
-counter=$lock.$genesis.fence
-last=0
-[ -s "$counter" ] && read -r last <"$counter"
-case $last in '' | *[!0-9]*) result 1 fence ;; esac
-[ "$fence" -gt "$last" ] || result 1 fence
+. "$dir/guard.sh"
+enter
 private "$dir/home"
 own_secrets "$dir/s"
 render "$release" "$dir/s" "$dir/final" "$p/override.json" || result 1 render
@@ -49,8 +43,7 @@ render "$release" "$dir/s" "$dir/final" "$p/override.json" || result 1 render
 while IFS= read -r real && IFS= read -r path; do
 	[ "$(realpath -e -- "$path" 2>/dev/null)" = "$real" ] || result 1 expected
 done <"$p/reals"
-printf '%s\n' "$fence" >"$counter.tmp" && mv -T "$counter.tmp" "$counter" || result 1 fence
-cp "$p/witness" "$root/witness.$run.tmp" && mv -T "$root/witness.$run.tmp" "$root/witness.json" || result 1 witness
+leave "$p/witness"
 limit=3600
 # Docker's commands hold the lock with this shell: should it be killed, they still are at it. No container inherits it.
 compose_up() { # LIST OPTION…: the services of a list

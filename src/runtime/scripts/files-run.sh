@@ -1,4 +1,4 @@
-# files-run ROOT MODULE SCOPE RUN NONCE FENCE RELEASE EXPECTED WITNESS [COMMAND…]: switches the live link, once.
+# files-run ROOT MODULE SCOPE RUN NONCE FENCE RELEASE EXPECTED WITNESS GENESIS [COMMAND…]: switches the live link, once.
 # EXPECTED is the release that the plan saw live, or "none". Each COMMAND is one quoted command line.
 # The change itself runs in a session of its own and writes to files: it never dies with the link.
 set -eu
@@ -12,30 +12,27 @@ if ! mkdir -m 0700 "$dir" 2>/dev/null; then
 	printf 'again\n'
 	exit 5
 fi
+guard >"$dir/guard.sh"
+printf '%s\n' "$9" >"$dir/witness"
 cat >"$dir/step.sh" <<'STEP'
 set -u
-root=$1 module=$2 scope=$3 run=$4 nonce=$5 fence=$6 release=$7 expected=$8 witness=$9
+root=$1 module=$2 scope=$3 run=$4 nonce=$5 fence=$6 release=$7 expected=$8
 shift 9
+genesis=$1
+shift
 dir=$root/runs/$run
-lock=$root/locks/$scope
 result() { # RC STEP
 	printf '{"run":"%s","nonce":"%s","rc":%d,"step":"%s","release":"%s"}\n' "$run" "$nonce" "$1" "$2" "$release" >"$dir/result.tmp" || exit 1
 	sync -f "$dir/result.tmp" 2>/dev/null || sync
 	mv -T "$dir/result.tmp" "$dir/result.json"
 	exit 0
 }
-exec 9>>"$lock"
-flock -w 30 9 || result 1 lock
-[ ! -e "$dir/tombstone" ] || result 1 tombstone
-last=0
-[ -s "$lock.fence" ] && read -r last <"$lock.fence"
-case $last in '' | *[!0-9]*) result 1 fence ;; esac
-[ "$fence" -gt "$last" ] || result 1 fence
+. "$dir/guard.sh"
+enter
 now=none
 if [ -L "$root/live/$module" ]; then now=$(readlink "$root/live/$module"); now=${now##*/}; elif [ -e "$root/live/$module" ]; then now=foreign; fi
 [ "$now" = "$expected" ] || result 1 expected
-printf '%s\n' "$fence" >"$lock.fence.tmp" && mv -T "$lock.fence.tmp" "$lock.fence" || result 1 fence
-printf '%s\n' "$witness" >"$root/witness.$run.tmp" && mv -T "$root/witness.$run.tmp" "$root/witness.json" || result 1 witness
+leave "$dir/witness"
 rm -f "$root/live/.$module.next"
 ln -s "../releases/$module/$release" "$root/live/.$module.next" || result 1 link
 mv -T "$root/live/.$module.next" "$root/live/$module" || result 1 switch

@@ -1,6 +1,8 @@
-# What stands under everything on a host: its id, its tools, room, and who was there before. Lines of "key value". Needs $root.
+# What stands under everything on a host: its clock, id, tools and room, and who was there before. Lines of "key value". Needs $root.
 set -u
 export LC_ALL=C
+# The time comes first: what follows may take a while.
+printf 'time %s\n' "$(date +%s)"
 [ -r /etc/machine-id ] && read -r machine </etc/machine-id || machine=
 printf 'machine %s\n' "$machine"
 for tool in tar sha256sum stat find xargs mv flock setsid readlink realpath timeout df cmp sort sed; do
@@ -10,4 +12,7 @@ if [ -d "$root" ]; then printf 'root ok\n'; space=$root; else printf 'root absen
 while [ ! -d "$space" ]; do space=$(dirname "$space"); done
 df -Pk "$space" | { read -r _; read -r _ _ _ free _; printf 'free_kb %s\n' "${free:-0}"; }
 [ -w "$space" ] && printf 'writable yes\n' || printf 'writable no\n'
-if [ -f "$root/witness.json" ]; then printf 'witness %s\n' "$(head -c 400 "$root/witness.json")"; fi
+# On one line, whatever is in it; what cannot be read is said too.
+if [ -e "$root/witness.json" ] || [ -L "$root/witness.json" ]; then
+	printf 'witness %s\n' "$(head -c 400 "$root/witness.json" 2>/dev/null | tr '\n' ' ' | tr -c '[:print:]' '?')"
+fi

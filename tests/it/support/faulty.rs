@@ -227,6 +227,9 @@ impl Clock for FastClock<'_> {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
+    fn heard(&self, unix_s: i64) -> Timestamp {
+        self.clock.heard(unix_s)
+    }
     fn ticks_ms(&self) -> u64 {
         self.ticks.set(self.ticks.get() + 1);
         self.ticks.get()
