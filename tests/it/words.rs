@@ -824,3 +824,41 @@ fn ssh_is_given_no_option_from_outside() {
         }
     }
 }
+
+/// Attack: the root is reached by another path than the policy's, and an `allow:` entry opens that path.
+/// Defence: the gate compares where a bind really leads with where the root really is, and no entry opens that.
+#[test]
+fn no_entry_opens_the_root_by_another_path() {
+    lab();
+    let dir = tempfile::tempdir().unwrap();
+    let (real, root) = (dir.path().join("real"), dir.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &root).unwrap();
+    let policy =
+        format!("sacred:\n  allow:\n    - {{module: app, path: {0}/secrets, mode: ro, reason: x}}\n", real.display());
+    let stack = Stack::at("    transport: ssh\n    destination: lab\n", &policy, &root);
+    // What is sacred is so behind a link too, and so is what any module may read.
+    let link = |name: &str, target: &str| {
+        let path = dir.path().join(name);
+        std::os::unix::fs::symlink(target, &path).unwrap();
+        path.display().to_string()
+    };
+    let (programs, readable) = (link("programs", "/usr/bin"), link("readable", "/usr/share/ca-certificates"));
+    stack.change(1, |stack| {
+        let binds = format!(
+            "volumes: ['{}/secrets:/s:ro', '{programs}:/p:ro', '{readable}:/r:ro', '{readable}:/w']",
+            real.display()
+        );
+        stack.compose(&[("app", &binds)]);
+    });
+    let planned = stack.json(1, "plan app");
+    let facts: Vec<&str> =
+        planned["refusals"].as_array().unwrap().iter().map(|refusal| refusal["fact"].as_str().unwrap()).collect();
+    let of = |what: &str| facts.iter().filter(|fact| fact.contains(what)).count();
+    assert_eq!(
+        (of("platformctl's own folder"), of("leads to /usr/bin"), of("(ro)"), of("(rw)")),
+        (1, 1, 1, 1),
+        "{facts:#?}"
+    );
+    assert_eq!(facts.len(), 3, "{facts:#?}");
+}
