@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use self::forms::{below_secrets, inherit, names, one_or_many, relabels, short, variables, words};
+use self::forms::{below_secrets, inherit, names, one_or_many, short, variables, words};
 pub use self::leaks::{Exposed, ExposedAt};
 use super::{
     doors::doors,
@@ -322,7 +322,7 @@ impl Reader<'_> {
                 Some(Path::Host(path)) => {
                     service
                         .doors
-                        .extend(relabels(item).into_iter().map(|label| (format!("selinux:{label}:{path}"), at)));
+                        .extend(words::relabels(item).into_iter().map(|label| (format!("selinux:{label}:{path}"), at)));
                     service.binds.push((path, writable, at));
                 }
                 None => {}
