@@ -265,6 +265,15 @@ proptest! {
         let calls = recorder.calls();
         let upped = |call: &&Vec<String>| call.iter().any(|arg| arg == "up") && call.ends_with(&words);
         prop_assert!(calls.iter().any(|call| upped(&call)), "the change was made");
+        // What is judged is rendered with the flags and words of what runs: folders alone differ.
+        let renders = calls.iter().filter(|call| call.iter().any(|arg| arg == "--format=json"));
+        let asked = |call: &Vec<String>| -> Vec<String> {
+            let folders = ["--file=", "--env-file=", "--project-directory="];
+            call.iter().filter(|arg| !folders.iter().any(|option| arg.starts_with(option))).cloned().collect()
+        };
+        let renders: Vec<Vec<String>> = renders.map(asked).collect();
+        prop_assert_eq!(renders.len(), 4, "render, twice look, run");
+        prop_assert!(renders.iter().all(|render| *render == renders[0] && render.ends_with(&words)), "{renders:#?}");
         for program in ["docker", "find", "realpath", "dirname"] {
             prop_assert!(calls.iter().any(|call| call[0] == program), "{program} was called");
         }
