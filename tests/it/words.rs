@@ -228,8 +228,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Attack: a word that is an option, a pattern or a command reaches a script on the host in any of its lists or arguments.
-    /// Defence: every program is called with `--` before such words, or with the word behind a `=`; where a program has no `--`, a
-    /// word that begins with a dash ends the script.
+    /// Defence: every program gets such words after `--` or after an option's `=`; find, which has neither, gets none with a dash.
     #[test]
     fn no_program_on_the_host_is_given_an_option_from_outside(
         begins in prop::collection::vec("(-|--|-o|-f|--file=|--no-interpolate|--output=|-exec|-delete|\\$\\(touch |`touch |'|;touch )", 3..5),
@@ -266,6 +265,15 @@ proptest! {
         let calls = recorder.calls();
         let upped = |call: &&Vec<String>| call.iter().any(|arg| arg == "up") && call.ends_with(&words);
         prop_assert!(calls.iter().any(|call| upped(&call)), "the change was made");
+        // What is judged is rendered with the flags and words of what runs: folders alone differ.
+        let renders = calls.iter().filter(|call| call.iter().any(|arg| arg == "--format=json"));
+        let asked = |call: &Vec<String>| -> Vec<String> {
+            let folders = ["--file=", "--env-file=", "--project-directory="];
+            call.iter().filter(|arg| !folders.iter().any(|option| arg.starts_with(option))).cloned().collect()
+        };
+        let renders: Vec<Vec<String>> = renders.map(asked).collect();
+        prop_assert_eq!(renders.len(), 4, "render, twice look, run");
+        prop_assert!(renders.iter().all(|render| *render == renders[0] && render.ends_with(&words)), "{renders:#?}");
         for program in ["docker", "find", "realpath", "dirname"] {
             prop_assert!(calls.iter().any(|call| call[0] == program), "{program} was called");
         }
@@ -284,8 +292,8 @@ fn everything(dir: &Path) -> Vec<PathBuf> {
     String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect()
 }
 
-/// Attack: a word that is an option of Compose reaches `docker compose config` on the host although every check before it failed.
-/// Defence: the real Compose takes what stands behind `--` for the name of a service.
+/// Attack: a service is named like an option of Compose, and no check before the host notices.
+/// Defence: names of services follow `--`, and the real Compose takes what follows it for a service that does not exist.
 #[test]
 fn compose_takes_no_word_for_an_option() {
     lab();
@@ -339,8 +347,8 @@ impl Host for Lying {
     }
 }
 
-/// Attack: a render on the host shows other services to the gate than the source defines, or than the render before it.
-/// Defence: the gate compares the services of both renders with each other and with the source, and refuses.
+/// Attack: the host renders other services than the source defines, or other ones the second time than the first.
+/// Defence: the gate compares the services of both renders with each other and with the source, and refuses a difference.
 #[test]
 fn other_services_than_those_of_the_source_are_refused() {
     let stack = Stack::new();
@@ -420,8 +428,8 @@ fn sh(dir: &Path, script: &str) -> String {
     said.trim_end().to_owned()
 }
 
-/// Attack: somebody leaves a link, a FIFO or a device where a plan file is to be written.
-/// Defence: what is no regular file is written through or refused, and never replaced.
+/// Attack: somebody leaves a link or a FIFO where an operator writes a plan file.
+/// Defence: `plan -o` writes to a FIFO, refuses a link, and replaces nothing but a regular file.
 #[test]
 fn a_plan_file_replaces_nothing_but_a_file() {
     let site = Site::new();
@@ -457,8 +465,8 @@ fn a_plan_file_replaces_nothing_but_a_file() {
     assert!(said.starts_with("exit 0\n{\n") && said.contains("plan for site"), "{said}");
 }
 
-/// Attack: an operator who is root writes a plan to a device.
-/// Defence: a character device is written to, a block device is refused, and neither node is replaced.
+/// Attack: an operator who is root writes a plan file to a device by accident.
+/// Defence: `plan -o` writes to a character device, refuses a block device, and replaces neither node.
 #[test]
 fn a_device_stays_a_device() {
     lab();
@@ -508,9 +516,8 @@ const OPENS: &[(&str, &str)] = &[
     ("volumes: [{type: bind, source: /srv/x, target: /x, bind: {selinux: z}}]", "selinux:z:/srv/x"),
 ];
 
-/// Attack: a merged module joins the namespaces of another module, takes a name or an address on a network of others, changes how
-/// the host kills or labels, and nobody reviewed that.
-/// Defence: each is a door that takes an entry, named before the merge; the printed entry is accepted and opens exactly that.
+/// Attack: a merged module joins another module's namespaces, or takes a name or an address on a network of others.
+/// Defence: each is a door that `plan` names before the merge and that only a reviewed `allow:` entry opens.
 #[test]
 fn a_door_is_named_before_the_merge_and_its_entry_is_accepted() {
     let more = "  other: {image: x}\nnetworks: {outside: {external: true, name: out}}\n";
@@ -547,8 +554,8 @@ fn a_door_is_named_before_the_merge_and_its_entry_is_accepted() {
     }
 }
 
-/// Attack: doors stand in the rendered model that the source hides behind variables, or that only the host can see.
-/// Defence: the gate judges the rendered model by the same table, and every entry that it prints is accepted when it is fed back.
+/// Attack: a compose file hides a door behind a variable, so that nobody sees it in the source.
+/// Defence: the gate judges the rendered model by the same table as the source.
 #[test]
 fn what_is_rendered_opens_the_same_doors() {
     let stack = Stack::on("    transport: ssh\n    destination: lab\n    networks: []\n", "");
@@ -639,8 +646,8 @@ fn warnings(repo: &Repo) -> Vec<String> {
     report.warnings
 }
 
-/// Attack: somebody commits a password, in an env file, a manifest or a compose file.
-/// Defence: `validate` and `plan` warn before the merge, with the lines that move it to the host and never with its value.
+/// Attack: somebody commits a password in an env file, a manifest or a compose file.
+/// Defence: `validate` and `plan` warn before the merge and print the lines that move it to the host, without its value.
 #[test]
 fn a_secret_in_the_repository_is_noticed_and_can_be_moved() {
     let project = "  project: apps\n";
@@ -777,8 +784,8 @@ next: review and merge PR #1
     );
 }
 
-/// Attack: a path in a compose file, or a label of a container, holds a command, and a person pastes the fix that is printed.
-/// Defence: what comes from outside is one quoted word in a printed command.
+/// Attack: a path in a compose file or a container's label holds a command, and an operator pastes the printed fix.
+/// Defence: printed commands hold text from outside only as one quoted word.
 #[test]
 fn what_is_pasted_holds_no_command_of_others() {
     let stack = Stack::new();
@@ -796,8 +803,8 @@ fn what_is_pasted_holds_no_command_of_others() {
     }
 }
 
-/// Attack: the destination of a host is an option of ssh.
-/// Defence: the policy refuses it, and ssh is given it behind `--` all the same.
+/// Attack: the destination of a host in the policy is an option of ssh, which runs a command here.
+/// Defence: the policy refuses such a destination, and ssh gets every destination after `--`.
 #[test]
 fn ssh_is_given_no_option_from_outside() {
     let dir = tempfile::tempdir().unwrap();
@@ -825,4 +832,42 @@ fn ssh_is_given_no_option_from_outside() {
             assert!(GitRemote::new(dir.path().to_owned(), remote, base, &env).is_err());
         }
     }
+}
+
+/// Attack: the root is reached by another path than the policy's, and an `allow:` entry opens that path.
+/// Defence: the gate compares where a bind really leads with where the root really is, and no entry opens that.
+#[test]
+fn no_entry_opens_the_root_by_another_path() {
+    lab();
+    let dir = tempfile::tempdir().unwrap();
+    let (real, root) = (dir.path().join("real"), dir.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &root).unwrap();
+    let policy =
+        format!("sacred:\n  allow:\n    - {{module: app, path: {0}/secrets, mode: ro, reason: x}}\n", real.display());
+    let stack = Stack::at("    transport: ssh\n    destination: lab\n", &policy, &root);
+    // What is sacred is so behind a link too, and so is what any module may read.
+    let link = |name: &str, target: &str| {
+        let path = dir.path().join(name);
+        std::os::unix::fs::symlink(target, &path).unwrap();
+        path.display().to_string()
+    };
+    let (programs, readable) = (link("programs", "/usr/bin"), link("readable", "/usr/share/ca-certificates"));
+    stack.change(1, |stack| {
+        let binds = format!(
+            "volumes: ['{}/secrets:/s:ro', '{programs}:/p:ro', '{readable}:/r:ro', '{readable}:/w']",
+            real.display()
+        );
+        stack.compose(&[("app", &binds)]);
+    });
+    let planned = stack.json(1, "plan app");
+    let facts: Vec<&str> =
+        planned["refusals"].as_array().unwrap().iter().map(|refusal| refusal["fact"].as_str().unwrap()).collect();
+    let of = |what: &str| facts.iter().filter(|fact| fact.contains(what)).count();
+    assert_eq!(
+        (of("platformctl's own folder"), of("leads to /usr/bin"), of("(ro)"), of("(rw)")),
+        (1, 1, 1, 1),
+        "{facts:#?}"
+    );
+    assert_eq!(facts.len(), 3, "{facts:#?}");
 }

@@ -61,12 +61,3 @@ pub(super) fn short(text: &str) -> Option<(String, String, bool)> {
     let target = rest.split(':').next().unwrap_or_default();
     bind.then(|| (source.to_owned(), target.to_owned(), !read_only))
 }
-
-/// The label that a bind asks SELinux to put on its source: `z` or `Z`.
-pub(super) fn relabels(item: &Node) -> Option<String> {
-    let options = match item.text() {
-        Some(text) => text[text.rfind('}').map_or(0, |at| at + 1)..].splitn(3, ':').nth(2)?.to_owned(),
-        None => item.get("bind")?.get("selinux")?.text()?.to_owned(),
-    };
-    options.split(',').find(|option| matches!(*option, "z" | "Z")).map(str::to_owned)
-}

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use self::forms::{below_secrets, inherit, one_or_many, relabels, short, variables, words};
+use self::forms::{below_secrets, inherit, one_or_many, short, variables, words};
 pub use self::{
     concern::{Concern, concern, written},
     drops::dropped,
@@ -265,7 +265,7 @@ impl Reader<'_> {
                 Some(Path::Host(path)) => {
                     service
                         .doors
-                        .extend(relabels(item).into_iter().map(|label| (format!("selinux:{label}:{path}"), at)));
+                        .extend(words::relabels(item).into_iter().map(|label| (format!("selinux:{label}:{path}"), at)));
                     service.binds.push((path, writable, at));
                 }
                 None => {}

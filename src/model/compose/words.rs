@@ -9,6 +9,15 @@ use crate::model::{
     yaml::{Key, Node},
 };
 
+/// The label that a bind asks SELinux to put on its source: `z` or `Z`.
+pub(super) fn relabels(item: &Node) -> Option<String> {
+    let options = match item.text() {
+        Some(text) => text[text.rfind('}').map_or(0, |at| at + 1)..].splitn(3, ':').nth(2)?.to_owned(),
+        None => item.get("bind")?.get("selinux")?.text()?.to_owned(),
+    };
+    options.split(',').find(|option| matches!(*option, "z" | "Z")).map(str::to_owned)
+}
+
 impl Reader<'_> {
     /// The name of a service; a key that is none is said at its place.
     pub(super) fn service_name(&mut self, key: &Key) -> Option<ComposeName> {
