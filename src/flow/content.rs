@@ -9,6 +9,7 @@ use std::{
 use crate::{
     model::{
         compose::{self, Scan},
+        digest::Digest,
         ids::Oid,
         path::RepoPath,
         refusal::Code,
@@ -38,6 +39,17 @@ pub type Read = Rc<Result<Parsed, YamlError>>;
 /// What a compose file says, scanned once for each folder that its paths are taken from.
 type Scans = BTreeMap<(RepoPath, Option<RepoPath>), Rc<Scan>>;
 
+/// What is known of a file of a release without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hashed {
+    /// The digest of its content.
+    pub sha256: Digest,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Whether it stands for a file that Git LFS keeps elsewhere.
+    pub is_pointer: bool,
+}
+
 /// A tree of the repository.
 pub struct Content<'a> {
     /// Objects.
@@ -48,6 +60,7 @@ pub struct Content<'a> {
     index: Option<BTreeMap<Vec<u8>, Entry>>,
     parsed: RefCell<BTreeMap<Oid, Read>>,
     scans: RefCell<Scans>,
+    hashed: RefCell<BTreeMap<Oid, Result<Hashed, String>>>,
     /// Every file with a `filter` attribute, where all of them were asked for at once.
     filtered: RefCell<Option<BTreeSet<RepoPath>>>,
 }
@@ -61,6 +74,7 @@ impl<'a> Content<'a> {
             index: None,
             parsed: RefCell::default(),
             scans: RefCell::default(),
+            hashed: RefCell::default(),
             filtered: RefCell::default(),
         }
     }
@@ -146,6 +160,23 @@ impl<'a> Content<'a> {
             Err(error) if error.code == Code::ContentRefused => Ok(Err(error.what)),
             Err(error) => Err(error),
         }
+    }
+
+    /// A file of a release, hashed once however many modules have it; or why it is not read.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn hashed(&self, entry: Entry) -> Answer<Result<Hashed, String>> {
+        if let Some(known) = self.hashed.borrow().get(&entry.id) {
+            return Ok(known.clone());
+        }
+        let hashed = self.bytes(entry, FILE_BYTES_MAX)?.map(|bytes| Hashed {
+            sha256: Digest::of(&bytes),
+            size_bytes: bytes.len() as u64,
+            is_pointer: bytes.starts_with(b"version https://git-lfs.github.com/spec/"),
+        });
+        self.hashed.borrow_mut().insert(entry.id, hashed.clone());
+        Ok(hashed)
     }
 
     /// A compose file, parsed; `None` where there is no plain file.

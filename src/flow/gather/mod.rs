@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     flow::{
-        content::{Content, FILE_BYTES_MAX},
+        content::Content,
         repository::{self, Counted, Invalid, Module, Own, Rendering, problem},
     },
     model::{
@@ -148,23 +148,23 @@ impl<'a> Gathering<'a> {
         }
         let mut files = Vec::new();
         for (path, entry) in &self.entries {
-            let bytes = match self.content.bytes(*entry, FILE_BYTES_MAX)? {
-                Ok(bytes) => bytes,
+            let hashed = match self.content.hashed(*entry)? {
+                Ok(hashed) => hashed,
                 Err(why) => {
                     let fix = "make it smaller, or keep it outside of git";
                     self.problems.push(problem(path.as_str(), (0, 0), Code::ContentRefused, why, fix));
                     continue;
                 }
             };
-            if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
+            if hashed.is_pointer {
                 self.problems.push(refused(path.as_str(), "is a Git LFS pointer, not the file"));
             }
             files.push(ClosureFile {
                 path: path.clone(),
                 mode: entry.mode.octal().to_owned(),
                 blob: entry.id,
-                sha256: Digest::of(&bytes),
-                size_bytes: bytes.len() as u64,
+                sha256: hashed.sha256,
+                size_bytes: hashed.size_bytes,
             });
         }
         if !self.problems.is_empty() {
