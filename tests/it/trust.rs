@@ -150,8 +150,19 @@ fn a_bare_repository_that_a_commit_brought_is_not_opened() {
     let own = site.with(&tools, "state fetch", &[]);
     assert!(own.starts_with("exit 0\n"), "an untracked one is one's own: {own}");
     assert!(repo.sprung().contains("upload"));
-    repo.git(&["add", "-f", "tools/HEAD", "tools/config"]);
+    // One in another, and one that says that its work tree is elsewhere.
+    for name in ["tools/deep", "linked"] {
+        repo.git_in(".", &["clone", "-q", "--bare", "remote.git", &format!("work/{name}")]);
+        plant(repo, &format!("work/{name}"));
+    }
+    fs::write(repo.work().join("linked/commondir"), ".\n").unwrap();
+    fs::write(repo.work().join("linked/gitdir"), format!("{}\n", repo.work().join(".git").display())).unwrap();
+    repo.git(&["add", "-f", "tools/HEAD", "tools/config", "tools/deep/HEAD", "linked/HEAD"]);
     repo.git(&["commit", "-q", "-m", "tools"]);
+    for name in ["tools/deep", "linked"] {
+        let said = one_line(&site.with(&repo.work().join(name), "state fetch", &[]));
+        assert!(said.contains("it is content that <dir>/work tracks"), "{name}: {said}");
+    }
     assert_eq!(
         one_line(&site.with(&tools, "state fetch", &[])),
         "exit 2 USAGE foreign_repository (2). Nothing was changed. <dir>/work/tools has the form of a bare repository, but it is \

@@ -109,25 +109,20 @@ impl Place {
     /// this account's choice. `safe.bareRepository=explicit`, which git 3 begins with, refuses every bare repository that one merely
     /// stands in; one that stands for itself is as good as any, and every git child is given it by name.
     fn is_not_content(&self, env: &Env) -> Answer<()> {
-        let Some(above) = self.git_dir.parent().filter(|_| self.work_dir.is_none()) else { return Ok(()) };
-        let Ok((around, _)) = gix::discover::upwards_opts(above, judged()) else { return Ok(()) };
-        let root = match &around {
-            repository::Path::WorkTree(root) | repository::Path::LinkedWorkTree { work_dir: root, .. } => root,
-            repository::Path::Repository(_) => return Ok(()),
-        };
-        let Ok(inside) = self.git_dir.strip_prefix(root) else { return Ok(()) };
-        let mut command = env.transfer("git");
-        command.env("GIT_LITERAL_PATHSPECS", "1").args(["-c", "core.fsmonitor=false", "-C"]).arg(root);
-        command.args(["ls-files", "--error-unmatch", "--"]).arg(inside);
-        if process::run(command, &Limits::default())?.rc != Some(0) {
-            return Ok(());
+        // Below a folder `.git`, which git never tracks, nothing is content.
+        let plain = |dir: &&PathBuf| !dir.iter().any(|part| part == ".git");
+        for dir in [&self.git_dir, &self.common_dir].into_iter().filter(plain) {
+            let dir = fs::canonicalize(dir).map_err(none)?;
+            if let Some(root) = tracked_by(&dir, env)? {
+                let (dir, root) = (path_shown(&dir), path_shown(&root));
+                return Err(PortError::new(
+                    Code::ForeignRepository,
+                    format!("{dir} has the form of a bare repository, but it is content that {root} tracks"),
+                    format!("cd {root}"),
+                ));
+            }
         }
-        let (bare, root) = (path_shown(&self.git_dir), path_shown(root));
-        Err(PortError::new(
-            Code::ForeignRepository,
-            format!("{bare} has the form of a bare repository, but it is content that {root} tracks"),
-            format!("cd {root}"),
-        ))
+        Ok(())
     }
 
     /// Whether it is of a kind that this version reads: each kind that is not has a name and a cure.
@@ -162,6 +157,29 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// The root of a work tree around `dir` whose repository tracks something in it.
+fn tracked_by(dir: &Path, env: &Env) -> Answer<Option<PathBuf>> {
+    let mut above = dir.parent();
+    while let Some(start) = above {
+        above = start.parent();
+        let Ok((around, _)) = gix::discover::upwards_opts(start, judged()) else { return Ok(None) };
+        // What is around may be content as well, or name a work tree elsewhere: every folder above is looked at.
+        let Some(root) = around.into_repository_and_work_tree_directories().1 else { continue };
+        let Ok(inside) = dir.strip_prefix(&root) else { continue };
+        above = root
+            .parent()
+            .filter(|next| start.starts_with(next))
+            .and_then(|next| dir.ancestors().find(|at| *at == next));
+        let mut command = env.transfer("git");
+        command.env("GIT_LITERAL_PATHSPECS", "1").args(["-c", "core.fsmonitor=false", "-C"]).arg(&root);
+        command.args(["ls-files", "--error-unmatch", "--"]).arg(inside);
+        if process::run(command, &Limits::default())?.rc == Some(0) {
+            return Ok(Some(root));
+        }
+    }
+    Ok(None)
 }
 
 fn extension(name: &str, value: &str) -> Answer<()> {
