@@ -1,6 +1,9 @@
 //! Watching a change on a real engine: when it ends, and what an operator is told when it does not end well.
 
-use std::time::Instant;
+use std::{
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use crate::support::stack::{Stack, until};
 
@@ -101,6 +104,17 @@ fn a_container_that_prints_its_secrets_shows_none() {
         assert!(said.contains(line), "{line}: {said}");
     }
     assert_eq!(said.matches("  | ").count(), 20, "{said}");
+    // On a terminal they are told in any case.
+    let binary = stack.site.binary(&stack.site.repo.work(), 1, &["apply", "app", "--pr", "1", "--retry"]);
+    let line: Vec<String> = std::iter::once(binary.get_program())
+        .chain(binary.get_args())
+        .map(|word| word.to_str().unwrap().to_owned())
+        .collect();
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &line.join(" "), "/dev/null"]).current_dir(stack.site.repo.work()).env_clear();
+    terminal.envs(binary.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    let seen = String::from_utf8_lossy(&terminal.output().unwrap().stdout).into_owned();
+    assert!(seen.contains("  | line 15\r\n") && !seen.contains("c4n4ry"), "{seen}");
     // All that it says is looked at, not only what fits.
     stack.change(2, |stack| {
         stack.compose(&[("app", &TALKS.replace("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15;", "for i in;"))]);
