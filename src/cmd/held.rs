@@ -5,7 +5,7 @@ use crate::{
     flow::left::Left,
     model::text::shown,
     runtime::compose::logs::{Said, Words},
-    ui::plural,
+    ui::{plural, wrapped},
 };
 
 /// Most lines of a container's own.
@@ -21,7 +21,7 @@ pub(super) fn told(session: &Session, left: Option<&Left>, logs: bool) -> Vec<St
     let lines = if logs || printer.is_terminal() { LINES } else { 0 };
     let lines = match left.words(lines) {
         Ok(words) => lines_of(&words, lines > 0),
-        Err(error) => vec![format!("! its containers could not be looked at: {error}")],
+        Err(error) => wrapped(&format!("! its containers could not be looked at: {error}"), ""),
     };
     if printer.is_json() {
         lines.iter().for_each(|line| printer.say(line));
@@ -40,9 +40,9 @@ fn lines_of(words: &Words, logs: bool) -> Vec<String> {
     }
     if !words.unmasked.is_empty() {
         let files = words.unmasked.iter().map(|file| shown(file)).collect::<Vec<_>>().join(", ");
-        lines.push(format!(
-            "! what they said is not shown: the values of {files} cannot be read, so they cannot be masked"
-        ));
+        let why =
+            format!("! what they said is not shown: the values of {files} cannot be read, so they cannot be masked");
+        lines.extend(wrapped(&why, ""));
     } else if !logs && !of.is_empty() {
         lines.push("  (--logs shows their last lines)".to_owned());
     }

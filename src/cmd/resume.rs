@@ -36,6 +36,8 @@ pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
             Ok(resumed) => {
                 let (line, result, failure) = told(&resumed);
                 report.line(line);
+                let why = failure.iter().flat_map(|failure| failure.refusals.first());
+                report = report.lines(why.flat_map(|refusal| wrapped(&refusal.fact, "  ")));
                 report = report.lines(held::told(session, resumed.left.as_ref(), args.logs));
                 results.push(result);
                 failure

@@ -48,7 +48,11 @@ impl Left {
             list(self.manifest.secrets.iter().map(|secret| secret.file.as_str()).collect()),
         ];
         let reply = self.host.run(&compose::LOGS, &args, Input::Nothing).map_err(PortError::harmless)?;
-        Ok(logs::parse(&reply.stdout))
+        let mut words = logs::parse(&reply.stdout);
+        for said in &mut words.containers {
+            said.job = self.manifest.jobs.contains(&said.service);
+        }
+        Ok(words)
     }
 }
 

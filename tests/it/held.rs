@@ -1,8 +1,11 @@
 //! Watching a change on a real engine: when it ends, and what an operator is told when it does not end well.
 
-use std::time::Instant;
+use std::{
+    process::{Command, Stdio},
+    time::Instant,
+};
 
-use crate::support::stack::Stack;
+use crate::support::stack::{Stack, until};
 
 /// Healthy for some seconds, and from then on unhealthy.
 const TURNS: &str = "command: [sh, -c, 'sleep 4; touch /tmp/bad; sleep 600']\n\
@@ -33,26 +36,29 @@ fn what_turns_unhealthy_is_held_at_once() {
 #[test]
 fn a_settle_window_lasts_as_long_as_it_says() {
     let stack = Stack::new();
-    stack.change(1, |stack| {
-        stack.compose(&[("app", "restart: always")]);
-        stack.manifest("health: {settle_s: 3, deadline_s: 60}\n");
-    });
-    // The first look, which begins the window, and the last are part of it. A busy machine is looked at again.
-    let late = |args: &str| {
+    let verify_ms = |args: &str| {
         let applied = stack.json(1, args);
         assert_eq!(applied["exit"], 0, "{applied}");
-        applied["durations_ms"]["verify"].as_u64().unwrap() - 3_000
+        applied["durations_ms"]["verify"].as_u64().unwrap()
     };
-    let lates: Vec<u64> =
-        std::iter::once(late("apply app --pr 1")).chain((0..3).map(|_| late("apply app --again"))).collect();
-    println!("{lates:?}");
-    assert!(lates.iter().any(|late_ms| *late_ms <= 500), "later than half a second: {lates:?} ms");
+    // Without a window it is one look, which takes its time on a busy machine.
+    stack.change(1, |stack| {
+        stack.compose(&[("app", "restart: always")]);
+        stack.manifest("health: {settle_s: 0, deadline_s: 60}\n");
+    });
+    let look_ms = verify_ms("apply app --pr 1").max(verify_ms("apply app --again"));
+    stack.change(2, |stack| stack.manifest("health: {settle_s: 3, deadline_s: 60}\n"));
+    let first = verify_ms("apply app --pr 2");
+    let mut late = std::iter::once(first).chain((0..5).map(|_| verify_ms("apply app --again"))).map(|ms| ms - 3_000);
+    let allowed_ms = 500 + if look_ms > 250 { 2 * look_ms } else { 0 };
+    let lates: Vec<u64> = late.by_ref().take_while(|late_ms| *late_ms > allowed_ms).collect();
+    assert!(lates.len() < 6, "later than half a second: {lates:?} ms, one look takes {look_ms} ms");
 
-    stack.change(2, |stack| {
+    stack.change(3, |stack| {
         let check = |more: &str| format!("healthcheck: {{test: [CMD, 'true']{more}}}");
         stack.compose(&[("app", &check("")), ("often", &check(", interval: 1s")), ("slow", &check(", interval: 1m"))]);
     });
-    let warnings = stack.json(2, "plan app")["warnings"].to_string();
+    let warnings = stack.json(3, "plan app")["warnings"].to_string();
     let says = "the settle window lasts 3 s (health.settle_s): the health check of app runs every 30 s, of which it sees 10 %; \
                 the health check of slow runs every 60 s, of which it sees 5 %";
     assert!(warnings.contains(says), "{warnings}");
@@ -98,6 +104,17 @@ fn a_container_that_prints_its_secrets_shows_none() {
         assert!(said.contains(line), "{line}: {said}");
     }
     assert_eq!(said.matches("  | ").count(), 20, "{said}");
+    // On a terminal they are told in any case.
+    let binary = stack.site.binary(&stack.site.repo.work(), 1, &["apply", "app", "--pr", "1", "--retry"]);
+    let line: Vec<String> = std::iter::once(binary.get_program())
+        .chain(binary.get_args())
+        .map(|word| word.to_str().unwrap().to_owned())
+        .collect();
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &line.join(" "), "/dev/null"]).current_dir(stack.site.repo.work()).env_clear();
+    terminal.envs(binary.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    let seen = String::from_utf8_lossy(&terminal.output().unwrap().stdout).into_owned();
+    assert!(seen.contains("  | line 15\r\n") && !seen.contains("c4n4ry"), "{seen}");
     // All that it says is looked at, not only what fits.
     stack.change(2, |stack| {
         stack.compose(&[("app", &TALKS.replace("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15;", "for i in;"))]);
@@ -125,7 +142,10 @@ fn a_container_that_prints_its_secrets_shows_none() {
     // What cannot be masked is not shown.
     stack.secret("app.json", &"x".repeat(70_000));
     let said = stack.run(5, "apply app --pr 2 --retry --logs");
-    assert!(said.contains("the values of app.json cannot be read") && !said.contains("  | "), "{said}");
+    assert!(
+        said.replace('\n', " ").contains("the values of app.json cannot be read") && !said.contains("  | "),
+        "{said}"
+    );
 }
 
 /// Attack: a health check prints a password in its error message
@@ -150,4 +170,24 @@ fn a_health_check_says_why_without_secrets() {
     assert!(!said.contains("-well-1"), "{said}");
     let record = stack.site.repo.git(&["log", "-p", "refs/platform/state"]);
     assert!(record.contains("app is unhealthy") && !record.contains("refused") && !record.contains("c4n4ry"));
+}
+
+/// A run that somebody else ends tells the same.
+#[test]
+fn what_resume_finds_held_says_why_too() {
+    let stack = Stack::new();
+    stack.change(1, |stack| {
+        stack.compose(&[("app", "command: [sh, -c, 'echo the disk is gone; sleep 3; exit 5']")]);
+        stack.manifest("health: {settle_s: 30, deadline_s: 60}\n");
+    });
+    let mut child = stack.start(0, "apply app --pr 1");
+    until("it watches", || !stack.ids("app").is_empty());
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("it ended", || stack.inspect("app", "{{.State.Status}}") == "exited");
+    let said = stack.run(1, "resume --logs");
+    for line in ["held\n", "  app ended with 5\n", "-app-1: exited with code 5\n", "  | the disk is gone\n"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
 }

@@ -326,3 +326,11 @@ fn a_shell_that_is_none_of_posix_gets_its_scripts_as_input() {
     assert_eq!(stack.exit(1, "apply app --pr 2"), "exit 0");
     assert_ne!(stack.ids("app"), ids);
 }
+
+#[test]
+fn what_stands_before_the_last_line_is_shown() {
+    let odd = Sshd::start("", true);
+    odd.config("ProxyCommand sh -c 'printf \"the gateway is\\033[2J closed\\n\" >&2; exit 1'");
+    let said = files(&odd.transport()).run(0, "apply site --pr 1").replace('\n', " ");
+    assert!(said.starts_with("exit 9 ") && said.contains("the gateway is\\u{1b}[2J closed;"), "{said}");
+}

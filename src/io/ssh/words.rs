@@ -12,6 +12,9 @@ use crate::{
     port::{Answer, PortError},
 };
 
+/// Most lines of ssh's words that are shown.
+const LINES_MAX: usize = 3;
+
 impl Ssh {
     /// Sorts a failure by ssh's own words. What is not known is "no answer".
     pub(super) fn classify(&self, after: Duration, words: &[u8]) -> PortError {
@@ -36,9 +39,13 @@ impl Ssh {
                 ),
             );
         }
-        let mut lines = said.lines().filter(|line| !line.trim().is_empty());
-        let last = lines.next_back().unwrap_or("the connection ended without a word");
-        unreachable(&self.destination, &text::shown(last.trim_end()))
+        if has("ssh: not found") || has("ssh: command not found") || has("ssh: No such file") {
+            return PortError::new(Code::Io, "there is no program `ssh` here", "install the OpenSSH client");
+        }
+        // The last one is often the least of them: what the server said, or a machine on the way, stands before it.
+        let lines: Vec<String> = said.lines().map(str::trim).filter(|line| !line.is_empty()).map(text::shown).collect();
+        let last = lines[lines.len().saturating_sub(LINES_MAX)..].join("; ");
+        unreachable(&self.destination, if last.is_empty() { "the connection ended without a word" } else { &last })
     }
 
     /// Says which key answers, as the line to add after it was compared.

@@ -24,6 +24,9 @@ pub struct Said {
     pub oom: bool,
     /// `starting`, `healthy`, `unhealthy`; `None` without a healthcheck.
     pub health: Option<String>,
+    /// Whether it is a job, which ends with 0 when all is well.
+    #[serde(skip)]
+    pub job: bool,
     /// What its health check printed last, masked on the host and escaped.
     #[serde(skip)]
     pub check: Vec<String>,
@@ -35,7 +38,8 @@ pub struct Said {
 impl Said {
     /// Whether nothing is wrong with it, as far as the engine knows.
     pub fn is_well(&self) -> bool {
-        self.status == "running" && matches!(self.health.as_deref(), None | Some("healthy" | "none"))
+        let ended_well = self.job && self.status == "exited" && self.exit == 0;
+        ended_well || self.status == "running" && matches!(self.health.as_deref(), None | Some("healthy" | "none"))
     }
 }
 
@@ -82,6 +86,7 @@ mod tests {
         let [said] = words.containers.as_slice() else { panic!("{words:?}") };
         assert_eq!((said.check.as_slice(), said.log.len()), (["a\\u{1b}[2J".to_owned()].as_slice(), 2));
         assert!(!said.is_well() && said.exit == 3);
+        assert!(Said { job: true, exit: 0, ..said.clone() }.is_well() && !Said { exit: 0, ..said.clone() }.is_well());
         assert_eq!(parse(b"unmasked a.env\n").unmasked, ["a.env"]);
     }
 
