@@ -9,10 +9,7 @@ use crate::{
         request::Request,
         stage::{Stage, Stop, refuse, unless},
     },
-    ledger::{
-        chain::{self, Checked},
-        recover,
-    },
+    ledger::chain::{self, Checked},
     model::{
         ids::Oid,
         policy::{ApprovalSource, HostPolicy, Policy, SignPolicy},
@@ -127,7 +124,7 @@ fn alone(world: &World<'_>, refs: &RemoteRefs) -> Stage<()> {
     }
     let Some(theirs) = refs.state else { return Ok(()) };
     let contained = match world.ledger.tip()? {
-        Some(tip) => world.source.has(theirs)? && recover::contains(world.source, tip, theirs)?,
+        Some(tip) => world.source.has(theirs)? && world.source.is_ancestor(theirs, tip)?,
         None => false,
     };
     if contained {
