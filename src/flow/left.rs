@@ -50,7 +50,7 @@ impl Left {
         let reply = self.host.run(&compose::LOGS, &args, Input::Nothing).map_err(PortError::harmless)?;
         let mut words = logs::parse(&reply.stdout);
         for said in &mut words.containers {
-            said.job = self.manifest.jobs.contains(&said.service);
+            said.job = self.manifest.jobs.iter().any(|job| job.as_str() == said.service);
         }
         Ok(words)
     }

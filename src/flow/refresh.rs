@@ -13,7 +13,6 @@ use crate::{
     },
     ledger::{
         chain::{self, Checked},
-        recover,
         state::State,
     },
     model::{
@@ -218,7 +217,7 @@ fn alone(world: &World<'_>, refs: &RemoteRefs) -> Stage<()> {
     }
     let Some(theirs) = refs.state else { return Ok(()) };
     let contained = match world.ledger.tip()? {
-        Some(tip) => world.source.has(theirs)? && recover::contains(world.source, tip, theirs)?,
+        Some(tip) => world.source.has(theirs)? && world.source.is_ancestor(theirs, tip)?,
         None => false,
     };
     if contained {

@@ -88,7 +88,7 @@ pub const SHAPES: &[Shape] = &[
         kind: Kind::Policy,
         parents: 1,
         must: &[Policy, PolicyCommit],
-        may: &[Signers, Approved],
+        may: &[Signers, Approved, Reason],
         means: "The tree of `policy_commit` has exactly the blob `policy` at platform.yaml, and `signers` at allowed_signers.",
     },
     Shape {

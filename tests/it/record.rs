@@ -262,6 +262,7 @@ fn kinds_have_what_they_need() {
         event
     };
     assert_eq!(bench.fault(&policy()), "holds");
+    assert_eq!(bench.fault(&Event { reason: Some("the baseline".into()), ..policy() }), "holds");
     let readme = bench.repo.id("HEAD:README");
     let said = bench.fault(&Event { policy: Some(readme), ..policy() });
     assert_eq!(said, format!("rule `policy` expects {}, found {readme}", bench.policy));
