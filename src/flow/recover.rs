@@ -130,10 +130,12 @@ impl Record<'_> {
         if let Some(remote) = self.remote {
             let begun = self.clock.ticks_ms();
             loop {
-                let pushed = remote.push_state(id)?;
-                if pushed == Pushed::Accepted {
-                    break;
-                }
+                let (why, plainly) = match remote.push_state(id)? {
+                    Pushed::Accepted => break,
+                    Pushed::Rejected(why) => (why, true),
+                    Pushed::Unknown(why) => (why, false),
+                };
+                // Looked at, not guessed.
                 let now = remote.refs(false)?.state;
                 if now == Some(id) {
                     break;
@@ -141,15 +143,14 @@ impl Record<'_> {
                 if now.map(|now| self.peeled(now)).transpose().ok().flatten() != Some(recovery.displaced) {
                     return Err(contention("somebody pushed to it meanwhile"));
                 }
-                let (Pushed::Rejected(why) | Pushed::Unknown(why)) = &pushed else { break };
-                if matches!(pushed, Pushed::Rejected(_)) {
+                if plainly {
                     return Err(PortError::new(
                         Code::CredentialsRefused,
                         format!("the remote does not take the record: {why}"),
                         "see that you may push refs/platform/state, and what hooks the remote has",
                     ));
                 }
-                self.in_time(begun, why)?;
+                self.in_time(begun, &why)?;
                 self.pause();
             }
         }
