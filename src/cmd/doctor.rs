@@ -72,6 +72,7 @@ fn report(session: &Session, base: &Base, found: &[Examined]) -> Report {
         let age = base.seen.age(session.clock.now());
         report.warn(format!("{error}; judged by {branch} as of {age}"));
     }
+    base.notes.iter().for_each(|note| report.warn(note));
     for module in &base.broken {
         report.warn(format!("{module} does not hold on {branch}, so what it needs is not known: platformctl validate"));
     }

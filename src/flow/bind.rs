@@ -69,7 +69,7 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
         );
     };
     let last = ask.state.map(|state| state.module(ask.module)).transpose()?.flatten();
-    let standings = Standings::new(source, ask.module, host);
+    let standings = Standings::new(source, ask.module);
     let mut refusals: Vec<Refusal> =
         validate::reaches(&module, ask.policy).into_iter().map(Problem::into_refusal).collect();
     let mut waived = Vec::new();

@@ -70,7 +70,7 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
             continue;
         };
         let last = last.and_then(|last| last.last_apply_sha);
-        let commit = newest(source, &module, &host, base, last)?;
+        let commit = newest(source, &module, base, last)?;
         let pr = match commit {
             Some(commit) => request::hints(&source.commit(commit)?.message).first().copied(),
             None => None,
@@ -84,14 +84,8 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
 ///
 /// # Errors
 /// Objects that cannot be read.
-pub fn newest(
-    source: &dyn Source,
-    module: &ModuleId,
-    host: &HostName,
-    base: Oid,
-    last: Option<Oid>,
-) -> Answer<Option<Oid>> {
-    let standings = Standings::new(source, module, host);
+pub fn newest(source: &dyn Source, module: &ModuleId, base: Oid, last: Option<Oid>) -> Answer<Option<Oid>> {
+    let standings = Standings::new(source, module);
     let mut at = base;
     for _ in 0..LOOKED_AT {
         if Some(at) == last {
@@ -161,7 +155,7 @@ fn checked(world: &World<'_>, fresh: &Fresh, one: &Pending) -> Stage<Approved> {
             "merge a pull request that adds it",
         )),
     }
-    match scope::scope(&forge, &approved, &Standings::new(world.source, &one.module, &one.host), one.last) {
+    match scope::scope(&forge, &approved, &Standings::new(world.source, &one.module), one.last) {
         Err(Stop::Refused(found)) => refusals.extend(found),
         Err(world) => return Err(world),
         Ok(_) => {}

@@ -184,16 +184,16 @@ fn previewed(
 /// The newest commit of the base that changed a module, as a request.
 fn newest(world: &World<'_>, fresh: &Fresh, id: &ModuleId) -> Stage<Request> {
     let content = Content::lazy(world.source, world.source.commit(fresh.p)?.tree);
-    let host = match repository::manifest(&content, id)? {
-        Some(Ok(manifest)) => manifest.host,
+    match repository::manifest(&content, id)? {
+        Some(Ok(_)) => {}
         Some(Err(problems)) => return Err(Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect())),
         None => {
             let fact = format!("there is no module `{id}` on the base ({})", fresh.p);
             let fix = "the modules are the folders below modules/; for one that is not merged say --pr N";
             return Err(repository::unknown(&content, id, fact, fix)?.into());
         }
-    };
-    match pending::newest(world.source, id, &host, fresh.p, None)? {
+    }
+    match pending::newest(world.source, id, fresh.p, None)? {
         Some(commit) => Ok(Request { approved: Some(commit.to_string()), pr: None }),
         None => refuse(
             Code::NoPullRef,

@@ -163,9 +163,7 @@ impl<'a> Record<'a> {
     }
 
     pub(super) fn remembered(&self) -> Answer<Option<Remembered>> {
-        let note = self.ledger.note(SEEN)?;
-        let seen: Option<Remembered> = note.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(seen.filter(|seen| seen.verifier == VERIFIER))
+        remembered(self.ledger)
     }
 
     pub(super) fn remember(&self, checked: &Checked) -> Answer<()> {
@@ -273,6 +271,12 @@ pub(super) fn invalid(fault: &Fault) -> PortError {
         format!("the record {} does not hold: {fault}", fault.commit),
         "platformctl state recover --reason \"…\"",
     )
+}
+
+/// The newest record that this clone verified. The local ref itself may be at anything that somebody fetched by hand.
+pub(super) fn remembered(ledger: &dyn Ledger) -> Answer<Option<Remembered>> {
+    let seen: Option<Remembered> = ledger.note(SEEN)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Ok(seen.filter(|seen| seen.verifier == VERIFIER))
 }
 
 pub(super) fn contention(why: &str) -> PortError {

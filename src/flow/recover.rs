@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{
     append::Appended,
     record::{Record, contention, invalid},
-    refresh::{World, base_of, policy_at, record},
+    refresh::{World, base_of, known_policy, policy_at, record},
     repository::PolicyAt,
     stage::Stage,
 };
@@ -44,7 +44,8 @@ pub fn recovery(world: &World<'_>) -> Stage<(PolicyAt, Option<Recovery>)> {
     let p = base_of(world, &refs)?;
     let wants: Vec<Want> = [Want::Base].into_iter().chain(refs.state.map(|_| Want::State)).collect();
     world.remote.fetch(&wants)?;
-    let policy = policy_at(world, p)?;
+    // Where the record is, and what pins it, is the word of the policy in force; P's own counts only where nothing is recorded.
+    let policy = known_policy(world)?.map_or_else(|| policy_at(world, p), Ok)?;
     let record = record(world, &policy.policy);
     let error = match record.sync(&refs) {
         Ok(_) => return Ok((policy, None)),

@@ -6,7 +6,7 @@ use crate::{
         close::Tell,
         content::Content,
         policy::{self, InForce, Recorded, Verdict, Why},
-        record::Record,
+        record::{Record, remembered},
         repository::{self, PolicyAt},
         request::Request,
         stage::{Stage, Stop, refuse, unless},
@@ -96,7 +96,7 @@ pub fn refresh(world: &World<'_>, request: &Request) -> Stage<Fresh> {
     world.remote.fetch(&wants)?;
     world.ledger.set_note("fetched-at", Some(format!("{} {}", world.clock.now(), world.base).as_bytes()))?;
     // What this clone knows to be in force says where the record is; P's own word counts only where nothing is recorded.
-    let known = recorded(world, world.ledger.tip()?)?.and_then(|recorded| recorded.at);
+    let known = known_policy(world)?;
     let newest = policy_at(world, p);
     let (settings, newest) = match (&known, newest) {
         (Some(known), newest) => (known.policy.clone(), newest),
@@ -131,17 +131,34 @@ impl Fresh {
 
     /// Why the recorded policy is used although the base has another one, for a reader.
     pub fn notes(&self) -> Vec<String> {
-        let Err(refusals) = &self.in_force else { return Vec::new() };
-        let first = |fact: &str| fact.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
-        let mut notes: Vec<String> = refusals.iter().map(|refusal| first(&refusal.fact)).collect();
-        notes.push("the recorded policy is used here; apply refuses until that is cured".to_owned());
-        notes
+        notes(&self.in_force)
     }
 
     /// Whether the policy is the first one, which nothing proves.
     pub fn is_baseline(&self) -> bool {
         self.in_force.as_ref().is_ok_and(|in_force| *in_force.why() == Why::Baseline)
     }
+}
+
+/// The same of what is in force.
+pub(super) fn notes(in_force: &Result<InForce, Vec<Refusal>>) -> Vec<String> {
+    let Err(refusals) = in_force else { return Vec::new() };
+    let first = |fact: &str| fact.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
+    let mut notes: Vec<String> = refusals.iter().map(|refusal| first(&refusal.fact)).collect();
+    notes.push("the recorded policy is used here; apply refuses until that is cured".to_owned());
+    notes
+}
+
+/// The policy in force in the newest record that this clone verified.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn known_policy(world: &World<'_>) -> Answer<Option<PolicyAt>> {
+    let tip = match remembered(world.ledger)? {
+        Some(seen) if world.source.has(seen.tip)? => Some(seen.tip),
+        Some(_) | None => None,
+    };
+    Ok(recorded(world, tip)?.and_then(|recorded| recorded.at))
 }
 
 fn recorded(world: &World<'_>, tip: Option<Oid>) -> Answer<Option<Recorded>> {
@@ -152,7 +169,10 @@ fn recorded(world: &World<'_>, tip: Option<Oid>) -> Answer<Option<Recorded>> {
 }
 
 /// The policy to go on with, and whether what acts may. `trusted`: this clone knew the record before it asked.
-fn decided(
+///
+/// # Errors
+/// There is no policy to go on with.
+pub(super) fn decided(
     world: &World<'_>,
     refs: &RemoteRefs,
     (p, newest): (Oid, Stage<PolicyAt>),

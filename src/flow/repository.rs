@@ -148,17 +148,8 @@ pub fn policy(content: &Content<'_>) -> Answer<Found<PolicyAt>> {
     Ok(Policy::parse(&bytes).map(|policy| PolicyAt {
         policy,
         blob: entry.id,
-        signers: signers.filter(|entry| entry.mode == Mode::File).map(|entry| entry.id),
+        signers: signers.filter(|entry| matches!(entry.mode, Mode::File | Mode::Executable)).map(|entry| entry.id),
     }))
-}
-
-/// The entries of the policy's files, as git has them.
-///
-/// # Errors
-/// Objects that cannot be read.
-pub fn policy_entries(content: &Content<'_>) -> Answer<Vec<Option<(&'static str, Oid)>>> {
-    let entry = |path| Ok(content.entry(&fixed(path)?)?.map(|entry| (entry.mode.octal(), entry.id)));
-    [policy::PATH, policy::SIGNERS_PATH].into_iter().map(entry).collect()
 }
 
 pub(super) fn problem(

@@ -15,10 +15,9 @@ use crate::{
     model::{
         approval::Style,
         digest::Digest,
-        ids::{HostName, ModuleId, Oid},
+        ids::{ModuleId, Oid},
         json,
         path::RepoPath,
-        policy,
         refusal::{Code, Refusal},
     },
     port::{Answer, PortError, Source},
@@ -34,22 +33,19 @@ pub struct Standing {
     pub near: Option<Digest>,
     /// The risks to data that its manifest accepts: what nobody reviewed accepts nothing.
     taken: Option<Digest>,
-    /// Its host's entry in the policy; of a policy that is not valid, its raw entries in the tree.
-    host: Value,
 }
 
 /// Standings by tree, each computed once.
 pub struct Standings<'a> {
     source: &'a dyn Source,
     module: &'a ModuleId,
-    host: &'a HostName,
     known: RefCell<BTreeMap<Oid, Standing>>,
 }
 
 impl<'a> Standings<'a> {
-    /// Of a module on a host.
-    pub fn new(source: &'a dyn Source, module: &'a ModuleId, host: &'a HostName) -> Self {
-        Self { source, module, host, known: RefCell::default() }
+    /// Of a module. Its host's entry is the policy's, which is proven by itself.
+    pub fn new(source: &'a dyn Source, module: &'a ModuleId) -> Self {
+        Self { source, module, known: RefCell::default() }
     }
 
     /// The standing at a commit.
@@ -71,18 +67,11 @@ impl<'a> Standings<'a> {
             Err(error) if error.code == Code::ContentRefused => opaque()?,
             counted => counted?,
         };
-        let host = match repository::policy(&content) {
-            Ok(Ok(at)) => json!(at.policy.hosts.get(self.host)),
-            Ok(Err(_)) => json!({"raw": repository::policy_entries(&content)?}),
-            Err(error) if error.code == Code::ContentRefused => json!({ "opaque": tree }),
-            Err(error) => return Err(error),
-        };
         let of = |digest: fn(&Counted) -> Digest| counted.as_ref().map(digest);
         let standing = Standing {
             effective: of(|counted| counted.effective),
             near: of(|counted| counted.near),
             taken: of(|counted| counted.taken),
-            host,
         };
         self.known.borrow_mut().insert(tree, standing.clone());
         Ok(standing)
@@ -96,7 +85,6 @@ impl<'a> Standings<'a> {
                 paths.extend(module.closure.files.into_iter().map(|file| file.path));
             }
         }
-        paths.extend([repository::fixed(policy::PATH)?]);
         Ok(paths)
     }
 

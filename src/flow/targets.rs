@@ -31,7 +31,7 @@ pub fn changed(forge: &Forge<'_>, request: &Request) -> Stage<Vec<ModuleId>> {
             found.extend(differs(forge.source, &id, base, merge)?.then_some((id, Vec::new())));
             continue;
         };
-        let standings = Standings::new(forge.source, &id, &manifest.host);
+        let standings = Standings::new(forge.source, &id);
         if standings.at(base)?.near != standings.at(merge)?.near {
             found.push((id, manifest.after));
         }

@@ -141,7 +141,7 @@ fn equals(event: &Event, opened: &Event) -> Option<Wrong> {
         same("head", Some(&wanted.head), Some(&found.head));
         same("merge", Some(&wanted.merge), Some(&found.merge));
     }
-    fields! { approved closure effective plan policy checkout }
+    fields! { approved closure effective plan policy checkout changed }
     same("changes", Some(&opened.changes), Some(&event.changes));
     wrong
 }

@@ -46,6 +46,7 @@ fields! {
     Signers "signers" |event| event.signers.is_some();
     PolicyCommit "policy_commit" |event| event.policy_commit.is_some();
     Changes "changes" |event| !event.changes.is_empty();
+    Changed "changed" |event| event.changed.is_some();
     Lock "lock" |event| event.lock.is_some();
     Checkout "checkout" |event| event.checkout.is_some();
     Waived "waived" |event| !event.waived.is_empty();
@@ -71,8 +72,8 @@ pub struct Shape {
 }
 
 use Field::{
-    Approved, Changes, Checkout, Closure, Effective, Evidence, Host, Intent, Lock, Module, Plan, Policy, PolicyCommit,
-    Reason, Result as Ended, Run, Signers, Voided, Voids, Waived,
+    Approved, Changed, Changes, Checkout, Closure, Effective, Evidence, Host, Intent, Lock, Module, Plan, Policy,
+    PolicyCommit, Reason, Result as Ended, Run, Signers, Voided, Voids, Waived,
 };
 
 /// The table.
@@ -95,7 +96,7 @@ pub const SHAPES: &[Shape] = &[
         kind: Kind::ApplyIntent,
         parents: 1,
         must: &[Run, Module, Host, Approved, Closure, Effective, Plan, Policy, Checkout, Lock],
-        may: &[Changes, Waived],
+        may: &[Changes, Changed, Waived],
         means: "No run of its scope is open; its run id is newer than every earlier one of the module; its policy is in force; \
                 its scope is on its host.",
     },
@@ -103,7 +104,7 @@ pub const SHAPES: &[Shape] = &[
         kind: Kind::ApplyOutcome,
         parents: 1,
         must: &[Run, Intent, Module, Host, Ended, Approved, Closure, Effective, Plan, Policy, Checkout, Evidence],
-        may: &[Changes],
+        may: &[Changes, Changed],
         means: "Its run is open; `intent` is the record that opened it; everything that both have is equal in both; \
                 the result is `ok` exactly where the evidence names no failure.",
     },
@@ -125,7 +126,7 @@ pub const SHAPES: &[Shape] = &[
         kind: Kind::LateOutcome,
         parents: 1,
         must: &[Run, Intent, Module, Host, Ended, Approved, Closure, Effective, Plan, Policy, Checkout, Evidence],
-        may: &[Changes],
+        may: &[Changes, Changed],
         means: "Its run was ended by another record; `intent` is the record of this chain that opened it, and they are equal as an \
                 outcome is; no outcome of the run has this result yet.",
     },

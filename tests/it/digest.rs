@@ -226,8 +226,8 @@ fn what_is_included_or_extended_counts_whole() {
 fn at(repo: &Repo) -> impl Fn(Oid) -> platformctl::flow::scope::Standing {
     let git = repo.open();
     move |commit| {
-        let (module, host) = ("app".parse().unwrap(), "box".parse().unwrap());
-        Standings::new(&git, &module, &host).at(commit).unwrap()
+        let module = "app".parse().unwrap();
+        Standings::new(&git, &module).at(commit).unwrap()
     }
 }
 

@@ -14,7 +14,7 @@ pub use check::{Check, Fix, Place, Standing};
 use crate::{
     flow::{
         content::Content,
-        refresh::{World, base_of, policy_at, record},
+        refresh::{World, base_of, decided, known_policy, notes, policy_at, record},
         repository::{self, PolicyAt},
         stage::{Stage, Stop},
         standing::{self, Clocks, Known, Which},
@@ -45,8 +45,10 @@ pub struct Base {
     pub seen: Timestamp,
     /// Why it is not from now.
     pub unasked: Option<PortError>,
-    /// The policy at P.
+    /// The policy in force.
     pub policy: PolicyAt,
+    /// Why it is not P's, if it is not.
+    pub notes: Vec<String>,
     /// Modules that hold, by host.
     pub modules: BTreeMap<HostName, Vec<Manifest>>,
     /// Modules that do not.
@@ -73,7 +75,12 @@ pub fn base(world: &World<'_>) -> Stage<Base> {
         },
         Err(stop) => return Err(stop),
     };
-    let policy = policy_at(world, p)?;
+    let known = known_policy(world)?;
+    let newest = policy_at(world, p);
+    let (settings, newest) = match (&known, newest) {
+        (Some(known), newest) => (known.policy.clone(), newest),
+        (None, newest) => newest.map(|newest| (newest.policy.clone(), Ok(newest)))?,
+    };
     let content = Content::lazy(world.source, world.source.commit(p)?.tree);
     let (ids, _) = repository::module_ids(&content)?;
     let (mut modules, mut broken) = (BTreeMap::<HostName, Vec<Manifest>>::new(), Vec::new());
@@ -84,7 +91,16 @@ pub fn base(world: &World<'_>) -> Stage<Base> {
             None => {}
         }
     }
-    let record = refs.as_ref().map(|refs| record(world, &policy.policy).sync(refs));
+    let record = refs.as_ref().map(|refs| record(world, &settings).sync(refs));
+    // No host is asked by the word of a policy that nobody proved.
+    let (policy, notes) = match (&refs, &record, known) {
+        (Some(refs), Some(Ok(checked)), known) => {
+            let (policy, in_force) = decided(world, refs, (p, newest), checked.as_ref(), known.is_some())?;
+            (policy, notes(&in_force))
+        }
+        (_, _, Some(known)) => (known, Vec::new()),
+        (_, _, None) => (newest?, Vec::new()),
+    };
     let tip = world.ledger.tip()?;
     let state = refs.and_then(|refs| refs.state);
     let open = match tip {
@@ -92,12 +108,12 @@ pub fn base(world: &World<'_>) -> Stage<Base> {
         None => Vec::new(),
     };
     let current = unasked.is_none() && tip == state;
-    Ok(Base { p, seen, current, record, unasked, policy, modules, broken, open })
+    Ok(Base { p, seen, current, record, unasked, policy, notes, modules, broken, open })
 }
 
 /// The base, and what else the remote has; base and record are fetched.
 fn asked(world: &World<'_>) -> Stage<(Oid, RemoteRefs)> {
-    let refs = world.remote.refs(false)?;
+    let refs = world.remote.refs(true)?;
     let p = base_of(world, &refs)?;
     let wants: Vec<Want> = [Want::Base].into_iter().chain(refs.state.map(|_| Want::State)).collect();
     world.remote.fetch(&wants)?;
