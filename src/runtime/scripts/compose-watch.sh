@@ -28,11 +28,10 @@ probes() {
 exec_probe() { # SERVICE COMMAND…
 	service=$1
 	shift
-	id=$(docker_ ps -q --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=$service" \
-		--filter label=com.docker.compose.oneoff=False | head -n 1)
+	id=$(of_service "$service" --filter label=com.docker.compose.oneoff=False | head -n 1)
 	[ -n "$id" ] || { printf 'fail refused\n'; return; }
 	limit=10
-	docker_ exec "$id" "$@" >/dev/null 2>&1 </dev/null && printf 'pass\n' || printf 'fail status\n'
+	docker_ exec -- "$id" "$@" >/dev/null 2>&1 </dev/null && printf 'pass\n' || printf 'fail status\n'
 }
 sample() {
 	if containers --filter "label=com.docker.compose.project=$project" >"$tmp/all"; then
