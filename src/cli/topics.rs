@@ -40,19 +40,21 @@ impl Topic {
         ALL.iter().find(|topic| topic.name == name)
     }
 
-    /// Its text. A link to another page names the command that prints it.
+    /// Its text. A link to another page names the command that prints it, and one to a file that is not in this binary is its words.
     pub fn text(&self) -> String {
         let mut parts = self.page.split("](");
         let mut text = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            let page = part.split_once(')').and_then(|(target, rest)| {
-                let page = target.split('#').next()?.strip_suffix(".md")?;
-                Some((Self::find(page).map(|topic| topic.name).or((page == "cli").then_some(""))?, rest))
-            });
-            match page {
-                Some((name, rest)) => text += &format!("] (`{}`){rest}", format!("platformctl help {name}").trim_end()),
-                None => text += &format!("]({part}"),
-            }
+            let Some((target, rest)) = part.split_once(')').filter(|(target, _)| !target.contains("://")) else {
+                text += &format!("]({part}");
+                continue;
+            };
+            let name = target.split('#').next().and_then(|file| file.strip_suffix(".md")).unwrap_or_default();
+            text += &match Self::find(name) {
+                Some(topic) => format!("] (`platformctl help {}`){rest}", topic.name),
+                None if name == "cli" => format!("] (`platformctl help`){rest}"),
+                None => format!("]{rest}"),
+            };
         }
         text
     }
@@ -76,6 +78,7 @@ mod tests {
             topic("[hosts](hosts.md#ssh), [x](cli.md)."),
             "[hosts] (`platformctl help hosts`), [x] (`platformctl help`)."
         );
+        assert_eq!(topic("see [why](decisions/0007-x.md#y) and [here](../README.md)"), "see [why] and [here]");
         assert_eq!(topic("[a](https://example.org/b) and [c]("), "[a](https://example.org/b) and [c](");
     }
 }
