@@ -147,7 +147,10 @@ pub(super) fn reason(text: &str) -> Result<(), Failure> {
         return Err(Failure::usage("the reason is empty", fix));
     }
     if text.len() > REASON_BYTES_MAX {
-        return Err(Failure::usage(format!("the reason is longer than {REASON_BYTES_MAX} bytes"), fix));
+        return Err(Failure::usage(
+            format!("the reason is too long to be recorded: {} of {REASON_BYTES_MAX} characters", text.len()),
+            fix,
+        ));
     }
     Ok(())
 }

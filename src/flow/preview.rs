@@ -87,7 +87,7 @@ pub fn preview(
         changes,
         exceptions: Vec::new(),
     };
-    let root = policy.policy.hosts.get(&module.manifest.host).map_or("<root>", |host| host.root.as_str());
+    let root = policy.policy.hosts.get(&module.manifest.host).map_or("ROOT", |host| host.root.as_str());
     let warnings = leaks::warnings(&content, &module, root)?;
     Ok((intention, refusals, warnings))
 }

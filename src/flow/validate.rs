@@ -56,7 +56,7 @@ pub fn validate(content: &Content<'_>, only: &[ModuleId]) -> Answer<Report> {
             problems.extend(reaches(module, policy));
         }
         let host = policy.as_ref().and_then(|policy| policy.policy.hosts.get(&module.manifest.host));
-        warnings.extend(leaks::warnings(content, module, host.map_or("<root>", |host| host.root.as_str()))?);
+        warnings.extend(leaks::warnings(content, module, host.map_or("ROOT", |host| host.root.as_str()))?);
     }
     if only.is_empty() {
         cycles(content, &modules, &mut problems)?;

@@ -27,7 +27,7 @@ pub fn is_literal(text: &str) -> bool {
 /// What cures a file that is named and is not in the repository: one that keeps secrets does not belong there.
 pub fn absent_fix(name: &str, secret: bool) -> String {
     let host = format!(
-        "put it on the host as <root>/secrets/{name}, declare it under `secrets:` of the module, and name it ${{PLATFORM_SECRETS}}/{name}"
+        "put it on the host as secrets/{name} in its root, declare it under `secrets:` of the module, and name it ${{PLATFORM_SECRETS}}/{name}"
     );
     if secret || is_secret_file(name) {
         host

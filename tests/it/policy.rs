@@ -253,3 +253,30 @@ fn a_record_is_kept_where_the_policy_says_or_nowhere() {
     merge(&site, 2, more("state: {remote: origin}"));
     assert_eq!(site.says(&ask(1)), "noop, recorded: false");
 }
+
+/// Attack: a typo makes the policy invalid, somebody changes it while nobody can read it, and a pull request repairs the typo.
+/// Defence: an invalid policy counts by its files as they lie in git, so that every change of them must be proven.
+#[test]
+fn nothing_hides_behind_an_invalid_policy() {
+    let site = recorded();
+    merge(&site, 2, |policy| policy.replace("hosts:", "hots:"));
+    push(&site, |policy| format!("{policy}sacred: {{allow: [{{module: site, path: /etc, mode: rw, reason: x}}]}}\n"));
+    merge(&site, 3, |policy| policy.replace("hots:", "hosts:"));
+    assert_eq!(site.says(&ask(1)), "unreviewed_policy");
+    // The typo alone, repaired, stops nothing.
+    let site = recorded();
+    merge(&site, 2, |policy| policy.replace("hosts:", "hots:"));
+    assert_eq!(site.says(&ask(1)), "policy_invalid");
+    merge(&site, 3, |policy| policy.replace("hots:", "hosts:") + "notify: {}\n");
+    assert_eq!(site.says(&ask(1)), "noop, recorded: false");
+}
+
+#[test]
+fn a_policy_that_was_too_large_once_stops_nothing() {
+    let site = recorded();
+    let large = format!("# {}\n", "x".repeat(2 << 20));
+    merge(&site, 2, |policy| format!("{large}{policy}"));
+    assert_eq!(site.says(&ask(1)), "policy_invalid");
+    merge(&site, 3, |policy| policy.replace(&large, "# repaired\n"));
+    assert_eq!(site.says(&ask(1)), "noop, recorded: false");
+}

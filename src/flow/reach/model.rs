@@ -44,9 +44,9 @@ impl Reach<'_> {
                         shown(file.as_deref().unwrap_or_default())
                     ),
                     if *kind == "secrets" {
-                        "put it on the host below <root>/secrets/, declare it, and begin its path with ${PLATFORM_SECRETS}/"
+                        format!("put it on the host below {}/secrets/, declare it, and begin its path with ${{PLATFORM_SECRETS}}/", self.plan.bound.host.root)
                     } else {
-                        "commit the file, or put it below ${PLATFORM_SECRETS}/ and declare it"
+                        "commit the file, or put it below ${PLATFORM_SECRETS}/ and declare it".to_owned()
                     },
                 ));
             }

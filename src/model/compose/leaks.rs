@@ -39,7 +39,7 @@ pub(super) fn variables(service: &Node) -> Vec<ExposedAt> {
 /// What cures a file that is read from outside of the repository: what may hold secrets is not to be committed.
 pub(super) fn cure(what: &str) -> &'static str {
     if ["the env_file", "the file of secrets"].iter().any(|begin| what.starts_with(begin)) {
-        "put it on the host below <root>/secrets/, declare it under `secrets:` of the module, and begin its path with ${PLATFORM_SECRETS}/"
+        "put it on the host below secrets/ in its root, declare it under `secrets:` of the module, and begin its path with ${PLATFORM_SECRETS}/"
     } else {
         "commit the file and name it by a plain path below the project's folder"
     }
