@@ -65,6 +65,8 @@ exit 0
 ✓ healthy   0 s, 0 restarts, no probes
 ✓ recorded  seq 3
 done <s>
+warning: this policy was recorded as the first one, the
+baseline: no review of it is proven
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
 next: platformctl status app
@@ -262,6 +264,8 @@ exit 0
 ✓ healthy   0 s, 0 restarts, no probes
 ✓ recorded  seq 3
 done <s>
+warning: this policy was recorded as the first one, the
+baseline: no review of it is proven
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
 next: platformctl status app

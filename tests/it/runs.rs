@@ -413,7 +413,7 @@ fn a_hostile_record_is_refused_by_every_reader() {
         let made =
             Command::new("sh").args(["-ec", &script]).current_dir(site.repo.work()).envs(IDENTITY).status().unwrap();
         assert!(made.success(), "{path}");
-        for command in ["status", "status site", "log", "show", "show site", "pending", "verify --offline"] {
+        for command in ["status", "status site", "log", "show", "show site", "pending --offline", "verify --offline"] {
             let said = site.run(1, command);
             let code = said.lines().next().unwrap();
             assert!(["exit 0", "exit 20"].contains(&code), "{path} {command}: {said}");

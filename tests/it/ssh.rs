@@ -75,7 +75,7 @@ fn a_remote_over_ssh_is_entered_once() {
     assert_eq!((jump.sessions(), forge.sessions()), (0, 4), "two questions and two pushes");
     site.repo.git(&["remote", "set-url", "--push", "origin", &url(&jump.name)]);
     assert!(site.run(1, "apply site --again").starts_with("exit 0\n"));
-    assert_eq!((jump.sessions(), forge.sessions()), (2, 6));
+    assert_eq!((jump.sessions(), forge.sessions()), (2, 8), "each push is looked for where the record is fetched from");
 
     site.repo.git(&["config", "--unset", "remote.origin.pushurl"]);
     site.repo.git(&["remote", "set-url", "origin", &url(&sshd.name)]);

@@ -104,7 +104,7 @@ fn a_clone_of_another_account_runs_nothing() {
     site.global("");
     if root() {
         let called = site.with(&work, "status", &[("SUDO_UID", "65534")]);
-        assert!(called.starts_with("exit 9\nUNREACHABLE no_state"), "{called}");
+        assert!(called.starts_with("exit 9\nSTOPPED no_state"), "{called}");
         let called = site.with(&work, "status", &[("SUDO_UID", "65533")]);
         assert!(called.starts_with("exit 2\nUSAGE foreign_repository"), "{called}");
     }
@@ -544,7 +544,7 @@ fn an_askpass_gets_its_token_and_nobody_sees_it() {
     let said = said.replace(&port.to_string(), "<port>");
     assert_eq!(
         said,
-        "exit 9 UNREACHABLE credentials_refused (9). Nothing was changed. the remote `origin` refused this: remote: User with *** may \
+        "exit 9 STOPPED credentials_refused (9). Nothing was changed. the remote `origin` refused this: remote: User with *** may \
          not write; fatal: unable to access 'http://127.0.0.1:<port>/ola/infra.git/': The requested URL returned error: 403 fix: use \
          a token that may write this repository"
     );
@@ -588,7 +588,7 @@ fn a_refused_push_ends_at_once_and_says_why() {
     let begun = std::time::Instant::now();
     let said = one_line(&site.with(&site.repo.work(), "apply site --pr 1", &[]));
     assert!(begun.elapsed().as_secs() < 15, "it was tried again and again");
-    let why = "UNREACHABLE credentials_refused (9). Nothing was changed. the remote `origin` refused this: Forgejo: Deploy Key: \
+    let why = "STOPPED credentials_refused (9). Nothing was changed. the remote `origin` refused this: Forgejo: Deploy Key: \
                4:deploy is not authorized to write to ola/infra.";
     assert!(said.contains(why) && said.ends_with("fix: use a key that may write this repository"), "{said}");
     assert!(!said.contains("may still land") && !said.contains("contention"), "{said}");
@@ -628,7 +628,7 @@ fn a_remote_of_another_account_is_named() {
     let said = one_line(&site.with(&site.repo.work(), "state fetch", &[]));
     assert_eq!(
         said,
-        "exit 9 UNREACHABLE credentials_refused (9). Nothing was changed. the remote `origin` is a folder of another account, and git \
+        "exit 9 STOPPED credentials_refused (9). Nothing was changed. the remote `origin` is a folder of another account, and git \
          does not trust it: fatal: detected dubious ownership in repository at '<dir>/remote.git' fix: git config --global --add \
          safe.directory <dir>/remote.git"
     );

@@ -269,7 +269,10 @@ proptest! {
         let renders = calls.iter().filter(|call| call.iter().any(|arg| arg == "--format=json"));
         let asked = |call: &Vec<String>| -> Vec<String> {
             let folders = ["--file=", "--env-file=", "--project-directory="];
-            call.iter().filter(|arg| !folders.iter().any(|option| arg.starts_with(option))).cloned().collect()
+            // What follows -- is a word, whatever it looks like.
+            let words = call.iter().position(|arg| arg == "--").unwrap_or(call.len());
+            let folder = |at: usize, arg: &String| at < words && folders.iter().any(|option| arg.starts_with(option));
+            call.iter().enumerate().filter(|(at, arg)| !folder(*at, arg)).map(|(_, arg)| arg.clone()).collect()
         };
         let renders: Vec<Vec<String>> = renders.map(asked).collect();
         prop_assert_eq!(renders.len(), 4, "render, twice look, run");
@@ -778,7 +781,10 @@ in its module.yaml, under secrets:
 in the compose file, in the service's `env_file`:
   env_file: ["${PLATFORM_SECRETS}/app.env"]
 and give it a new value: git keeps the old one
-next: review and merge PR #1
+warning: do not merge it with "rebase then fast-forward":
+its branch is up to date, so git could not tell that from a
+direct push
+next: review PR #1 and merge it by one of: merge, squash, rebase, rebase-merge
 
 "#]]
     );
