@@ -179,7 +179,7 @@ fn appends() {
         // Until every folder of objects is there.
         let record = record(git, &clock);
         for i in 0..200 {
-            append(&record, &noop(&record, 40_000 + i));
+            append(&record, &noop(&record, 15_000 + i));
         }
     }
     let mut costs = [Cost::default(); 2];
