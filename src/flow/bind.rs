@@ -116,20 +116,8 @@ fn before(source: &dyn Source, id: &ModuleId, applied: Option<Oid>) -> Answer<Op
 
 /// The approval as it is recorded.
 fn proof(approved: &Approved, scope: Scope) -> Approval {
-    let relation = approved.relation();
     let Scope { covers, adopted, baseline } = scope;
-    Approval {
-        pr: approved.pr(),
-        head: relation.head,
-        merge: relation.merge,
-        tree: relation.tree,
-        style: relation.style,
-        base: relation.base,
-        covers,
-        weak: relation.weak(),
-        adopted,
-        baseline,
-    }
+    Approval { baseline, ..approved.relation().recorded(approved.pr(), covers, adopted) }
 }
 
 /// Reads a module at M.

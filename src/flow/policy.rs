@@ -166,7 +166,7 @@ fn prove(source: &dyn Source, before: &Recorded, changes: Vec<Change>) -> Answer
     if !open.is_empty() {
         return Ok(Err(open.into_iter().map(|one| unreviewed(source, one)).collect::<Answer<_>>()?));
     }
-    let approval = newest.map(|pull| Box::new(recorded_as(&pull, covers, adopted.clone())));
+    let approval = newest.map(|pull| Box::new(pull.relation().recorded(pull.pr(), covers, adopted.clone())));
     Ok(Ok(Why::Proven { approval, adopted }))
 }
 
@@ -283,21 +283,4 @@ fn unreviewed(source: &dyn Source, (at, parent, why): (Oid, Oid, &str)) -> Answe
         format!("{at} changed {PATH} or {SIGNERS_PATH} on the base and no pull request proves it ({why}):\n{diff}"),
         format!("revert it, or accept it, by a pull request that lists it in {PATH}: approval.adopt: [{at}]"),
     ))
-}
-
-/// The proof as it is recorded.
-fn recorded_as(pull: &Approved, covers: Vec<u64>, adopted: Vec<Oid>) -> Approval {
-    let relation = pull.relation();
-    Approval {
-        pr: pull.pr(),
-        head: relation.head,
-        merge: relation.merge,
-        tree: relation.tree,
-        style: relation.style,
-        base: relation.base,
-        covers,
-        weak: relation.weak(),
-        adopted,
-        baseline: None,
-    }
 }

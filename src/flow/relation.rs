@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     model::{
-        approval::Style,
+        approval::{Approval, Style},
         ids::Oid,
         refusal::{Code, Refusal},
     },
@@ -33,6 +33,12 @@ impl Relation {
     /// Whether git alone cannot prove it fully.
     pub fn weak(&self) -> bool {
         self.style == Style::FastForward
+    }
+
+    /// The proof as it is recorded, of a pull request that covers others and adopted commits.
+    pub(super) fn recorded(&self, pr: u64, covers: Vec<u64>, adopted: Vec<Oid>) -> Approval {
+        let Self { head, merge, tree, base, style } = *self;
+        Approval { pr, head, merge, tree, style, base, covers, weak: self.weak(), adopted, baseline: None }
     }
 }
 
