@@ -44,7 +44,7 @@ fn lines_of(words: &Words, logs: bool) -> Vec<String> {
             format!("! what they said is not shown: the values of {files} cannot be read, so they cannot be masked");
         lines.extend(wrapped(&why, ""));
     } else if !logs && !of.is_empty() {
-        lines.push("  (--logs shows their last lines)".to_owned());
+        lines.push("  (apply --retry --logs shows their last lines)".to_owned());
     }
     lines
 }

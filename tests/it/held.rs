@@ -96,7 +96,7 @@ fn a_container_that_prints_its_secrets_shows_none() {
     let said = stack.run(0, "apply app --pr 1");
     assert!(said.contains("HELD probe_failed (11)") && said.contains("-app-1: exited with code 3\n"), "{said}");
     assert!(
-        said.contains("  (--logs shows their last lines)\n") && !said.contains("  | "),
+        said.contains("  (apply --retry --logs shows their last lines)\n") && !said.contains("  | "),
         "asked for on a terminal only: {said}"
     );
     let said = stack.run(1, "apply app --pr 1 --retry --logs");
@@ -189,5 +189,46 @@ fn what_resume_finds_held_says_why_too() {
     let said = stack.run(1, "resume --logs");
     for line in ["held\n", "  app ended with 5\n", "-app-1: exited with code 5\n", "  | the disk is gone\n"] {
         assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
+/// Attack: a container prints members of a JSON secret one by one, a value as Compose reads its escapes, or the password of a URL.
+/// Defence: what is masked of a secret file is every form of its values that a program is likely to print.
+#[test]
+fn every_form_of_a_value_is_masked() {
+    let script = include_str!("../../src/runtime/scripts/compose-logs.sh");
+    let (_, rest) = script.split_once("\ntab=").unwrap();
+    let (functions, _) = rest.split_once("\nmasked=yes").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let secret = dir.path().join("secret");
+    let masked = |text: &str, said: &str| {
+        std::fs::write(&secret, text).unwrap();
+        let run = format!(
+            "tmp={0}; least=4\ntab={functions}\nvalues {0}/secret >$tmp/values; masks || exit 9; sed -f $tmp/masks",
+            dir.path().display()
+        );
+        let mut child =
+            Command::new("sh").args(["-c", &run]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), said.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let json = "{\"password\": \"c4n4ry1\", \"list\": [\"c4n4ry2\",\"c4n4ry3\"], \"in\": {\"deep\":\"c4n4ry4\"}}\n";
+    assert_eq!(
+        masked(json, "\"password\": \"c4n4ry1\"\n\"list\": [\"c4n4ry2\",\"c4n4ry3\"]\nc4n4ry4 alone\n"),
+        "\"password\":***\n\"list\": [***,***]\n*** alone\n"
+    );
+    for (text, said) in [
+        ("X=\"c4n4ry\\ttab\"\n", "X is c4n4ry\ttab\n"),
+        ("X=\"c4n4ry\\\\nslash\\\"q\"\n", "X is c4n4ry\\nslash\"q\n"),
+        ("X=\"c4n4ry-one\\nc4n4ry-two\"\n", "X is c4n4ry-one\nc4n4ry-two\n"),
+        ("URL=postgres://u:c4n4rypw@db/x\n", "the password is c4n4rypw\n"),
+        ("X='c4n4ry single' # a remark\n", "X is c4n4ry single\n"),
+        ("export X = c4n4ry-spaced\n", "X is c4n4ry-spaced\n"),
+        ("c4n4ry-alone", "it is c4n4ry-alone\n"),
+    ] {
+        let masked = masked(text, said);
+        assert!(!masked.contains("c4n4ry") && masked.contains("***"), "{text}: {masked}");
     }
 }

@@ -8,13 +8,25 @@ trap 'exit 4' HUP INT TERM PIPE
 private "$tmp/home"
 limit=20
 least=4
-values() { # <secret file: what is masked, a value a line: every line, and what it sets its key to, as written and as it is read
-	tr -d '\000\r' | while IFS= read -r each || [ -n "$each" ]; do
-		printf '%s\n' "$each"
-		case $each in *=*) printf '%s\n' "${each#*=}" ;; esac
-		case $each in *:*) printf '%s\n' "${each#*:}" ;; esac
-	done | sed 'p;s/^[[:space:]]*//;s/[[:space:],;]*$//;p;s/[[:space:]]#.*$//;p;s/^["'\'']//;s/["'\'']$//;p;s/\\n/\
-/g;p;s/\\\(.\)/\1/g'
+tab=$(printf '\t') mark=$(printf '\001')
+read_as() { # <texts, one a line: each as it is written, without blanks and quotes around it, and as Compose reads it
+	sed -e p -e 's/^[[:space:]]*//;s/[[:space:],;]*$//;p;s/[[:space:]]#.*$//;p;s/^["'\'']//;s/["'\'']$//;p' \
+		-e "s/\\\\\\\\/$mark/g" -e 's/\\n/\
+/g' -e "s/\\\\t/$tab/g" -e 's/\\r//g;s/\\\(.\)/\1/g' -e "s/$mark/\\\\/g"
+}
+values() { # FILE: what is masked of a secret file, a value a line
+	tr -d '\000\r\001' <"$1" >"$tmp/plain"
+	{
+		# Every line, and what it sets its key to.
+		while IFS= read -r each || [ -n "$each" ]; do
+			printf '%s\n' "$each"
+			case $each in *=*) printf '%s\n' "${each#*=}" ;; esac
+			case $each in *:*) printf '%s\n' "${each#*:}" ;; esac
+		done <"$tmp/plain"
+		# Members of JSON, several on a line; and the password in a URL.
+		sed 's/"[^"]*"[[:space:]]*:/,/g' "$tmp/plain" | tr ',[]{}' '\n\n\n\n\n'
+		sed -n 's|.*://[^/@]*:\([^/@]*\)@.*|\1|p' "$tmp/plain"
+	} | read_as
 }
 masks() { # makes of $tmp/values a sed script; the longest come first, so that none is left in parts by a shorter one
 	: >>"$tmp/values"
@@ -27,7 +39,7 @@ masked=yes
 printf '%s\n' "$secrets" | while IFS= read -r each; do
 	[ -n "$each" ] && [ -e "$root/secrets/$each" ] || continue
 	if [ -f "$root/secrets/$each" ] && [ -r "$root/secrets/$each" ] && [ "$(wc -c <"$root/secrets/$each")" -le 65536 ]; then
-		values <"$root/secrets/$each" >>"$tmp/values" && continue
+		values "$root/secrets/$each" >>"$tmp/values" && continue
 	fi
 	printf 'unmasked %s\n' "$each"
 	: >"$tmp/unmasked"
