@@ -169,6 +169,11 @@ pub fn judge(fate: Fate, root: &HostPath, run: &RunId) -> Result<(), NotRan> {
                 "the host has already carried out a newer run of this module, or of another one of its compose project",
                 "fetch the record and look: platformctl state fetch; platformctl log",
             ))),
+            "counter" => Err(NotRan::Untouched(error(
+                Code::HostUnfit,
+                "the number of the newest run that the host keeps for this project or module cannot be read",
+                &format!("on the host, look at it and move it away: ls -l {root}/locks/*.fence"),
+            ))),
             "tombstone" => Err(NotRan::Untouched(error(
                 Code::Interrupted,
                 "a person ended this run before it began",

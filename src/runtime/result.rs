@@ -47,6 +47,7 @@ const STEPS: &[&str] = &[
     "done",
     "lock",
     "tombstone",
+    "counter",
     "fence",
     "expected",
     "witness",

@@ -164,7 +164,7 @@ fn fence_and_witness_belong_to_a_record() {
     assert!(witness().contains(&other) && witness().contains("\"seq\":3,"));
     assert_eq!(world.switch_in(&other, &run(3), "3", &release, &release, &[]), failed("fence"));
     assert_eq!(world.switch(&run(4), "7", &release, &release, &[]), failed("fence"), "the first one goes on counting");
-    assert_eq!(world.switch_in("", &run(5), "9", &release, &release, &[]), failed("fence"));
+    assert_eq!(world.switch_in("", &run(5), "9", &release, &release, &[]), failed("orders"));
     // A run of another scope left a newer witness meanwhile.
     let newer = format!("{{\"genesis\":\"{GENESIS}\",\"seq\":90,\"commit\":\"{GENESIS}\"}}\n");
     fs::write(world.dir.path().join("root/witness.json"), &newer).unwrap();

@@ -872,6 +872,12 @@ fn a_host_that_did_a_newer_run_refuses_with_20() {
     assert!(said.contains("Nothing that runs was changed."), "{said}");
     assert_eq!(site.live(), "hello\n");
     assert!(site.log()[0].starts_with("apply aborted"), "the run is not left open: {:?}", site.log());
+    // What cannot be read is no newer run, and the record is not at fault.
+    fs::write(&fence, "junk\n").unwrap();
+    let said = site.run(2, "apply site --pr 2");
+    assert!(!said.starts_with("exit 20\n") && said.contains("host_unfit") && said.contains("locks/*.fence"), "{said}");
+    fs::remove_file(&fence).unwrap();
+    assert!(site.run(3, "apply site --pr 2").starts_with("exit 0\n"));
 }
 
 /// A no-op that is recorded goes through the gate; one that is not still says that there is nothing to do.
