@@ -116,7 +116,7 @@ pub fn bind(
 /// What cures a path that takes an entry: the ready line, where there is one that the policy would accept.
 pub fn path_fix(module: &ModuleId, path: &str, writable: bool) -> String {
     match Allow::path_line(module, path, writable) {
-        Some(line) => format!("allow it in platform.yaml by a reviewed change: {line}"),
+        Some(line) => format!("allow it in platform.yaml by a reviewed change, under sacred: allow:\n{line}"),
         None if path.bytes().all(|b| b == b'/') => "mount the folders that it needs, each by its own path".to_owned(),
         None => "write the path out: absolute, without . and .., without wildcards".to_owned(),
     }
@@ -148,7 +148,10 @@ pub fn door(module: &ModuleId, door: &str, policy: &SacredPolicy, place: &str) -
     Some(Refusal::new(
         Code::Capability,
         format!("{place}: {module} opens the door {} to the host", shown(door)),
-        format!("allow it in platform.yaml by a reviewed change: {}", Allow::door_line(module, door)),
+        format!(
+            "allow it in platform.yaml by a reviewed change, under sacred: allow:\n{}",
+            Allow::door_line(module, door)
+        ),
     ))
 }
 
@@ -205,7 +208,7 @@ mod tests {
 
     /// The policy with the entry that a fix prints, if it prints one.
     fn fed_back(fix: &str) -> Option<Policy> {
-        let (_, line) = fix.split_once("by a reviewed change: ")?;
+        let (_, line) = fix.split_once("under sacred: allow:\n")?;
         let text = format!(
             "schema: platform/1\nhosts:\n  box: {{transport: local, root: /opt/platform}}\nsacred:\n  allow:\n    {line}\n"
         );
@@ -223,7 +226,7 @@ mod tests {
             let fix = door(&a, &text, &none.sacred, "x").unwrap().fix;
             let policy = fed_back(&fix).unwrap();
             prop_assert_eq!(door(&a, &text, &policy.sacred, "x"), None);
-            prop_assert_eq!(fix.lines().count(), 1);
+            prop_assert_eq!(fix.lines().count(), 2, "where it goes, and the entry on a line of its own");
             for path in [format!("/etc/{text}"), format!("/{text}"), text.clone()] {
                 let Some(refusal) = bind(&a, &path, writable, &none.sacred, host, "x") else { continue };
                 if let Some(policy) = fed_back(&refusal.fix) {
@@ -238,7 +241,7 @@ mod tests {
         let fix = |path: &str| path_fix(&"a".parse().unwrap(), path, true);
         assert_eq!(
             fix("/etc/a, b"),
-            "allow it in platform.yaml by a reviewed change: - {module: a, path: \"/etc/a, b\", mode: rw, reason: \"…\"}"
+            "allow it in platform.yaml by a reviewed change, under sacred: allow:\n- {module: a, path: \"/etc/a, b\", mode: rw, reason: \"…\"}"
         );
         assert_eq!(fix("/"), "mount the folders that it needs, each by its own path");
         for path in ["/srv/../etc", "relative", "/etc/*", "/a\nb"] {

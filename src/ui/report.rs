@@ -257,7 +257,10 @@ fn lines(failure: &Failure) -> Vec<String> {
             for refusal in several {
                 lines.push(format!("✗ {}", refusal.code.slug()));
                 lines.extend(wrapped(&refusal.fact, "  "));
-                lines.extend(wrapped(&format!("→ {}", refusal.fix), "  "));
+                // What stands on lines of its own is there to be pasted: it stays in one piece.
+                let mut fix = refusal.fix.trim_end().split('\n');
+                lines.extend(wrapped(&format!("→ {}", fix.next().unwrap_or_default()), "  "));
+                lines.extend(fix.map(|line| format!("  {}", text::escaped_line(line))));
             }
         }
     }

@@ -851,7 +851,8 @@ would change
 warning: do not merge it with "rebase then fast-forward":
 its branch is up to date, so git could not tell that from a
 direct push
-fix: allow it in platform.yaml by a reviewed change: - {module: web, capability: "privileged:true", reason: "…"}
+fix: allow it in platform.yaml by a reviewed change, under sacred: allow:
+  - {module: web, capability: "privileged:true", reason: "…"}
 
 "#]]
     );

@@ -485,7 +485,7 @@ fn a_device_stays_a_device() {
 
 /// The entries that fixes print for `sacred.allow`.
 fn entries<'f>(fixes: impl Iterator<Item = &'f str>) -> Vec<String> {
-    let line = |fix: &str| fix.split_once("by a reviewed change: ").map(|(_, line)| line.to_owned());
+    let line = |fix: &str| fix.split_once("under sacred: allow:\n").map(|(_, line)| line.to_owned());
     fixes.filter_map(line).collect()
 }
 

@@ -49,6 +49,11 @@ impl File {
     }
 }
 
+/// Whether a file has services at all, well named or not.
+fn defines_services(node: &Node) -> bool {
+    node.get("services").is_some_and(|services| !services.entries().is_empty())
+}
+
 fn nodes(files: &[File], listed: bool) -> Vec<&Node> {
     files.iter().filter(|file| file.listed == listed).filter_map(File::node).collect()
 }
@@ -296,7 +301,7 @@ impl Gathering<'_> {
     }
 
     fn claims(&mut self, runtime: &Runtime, defined: &BTreeSet<ComposeName>, files: &[File]) -> Answer<()> {
-        if !files.is_empty() && files.iter().all(|file| file.scan.services.is_empty()) {
+        if !files.is_empty() && files.iter().all(|file| !file.node().is_some_and(defines_services)) {
             let path = files[0].path.as_str();
             self.problems.push(problem(
                 path,

@@ -8,7 +8,7 @@ secret_files() { # <a file a line, as declared
 		elif [ ! -r "$file" ]; then
 			printf 'secret unreadable %s\n' "$each"
 		else
-			case $(stat -L -c '%a' "$file") in *00) ;; *) printf 'secret open %s\n' "$each" ;; esac
+			case $(stat -L -c '%a' "$file") in *00 | 0) ;; *) printf 'secret open %s\n' "$each" ;; esac
 		fi
 	done
 }
