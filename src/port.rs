@@ -2,7 +2,9 @@
 //!
 //! Reads never write. Every write names what it replaces. An answer that did not come is never taken for a no.
 
+mod branch;
 mod ports;
+mod scratch;
 
 use std::fmt;
 
@@ -13,7 +15,9 @@ use crate::model::{
     time::Timestamp,
 };
 
+pub use branch::{NewBranch, NewFile};
 pub use ports::{Ports, Step, Tell};
+pub use scratch::Scratch;
 
 /// A failure of the world: one level of text, its stable code, what helps, and the cause.
 #[derive(Debug, thiserror::Error)]

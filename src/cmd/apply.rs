@@ -24,10 +24,11 @@ use crate::{
     },
     port::{Clock as _, Ports, Step},
     record::Appended,
-    ui::{Last, Report, list, meanings, plural, seconds, wrapped},
+    ui::{Last, Report, list, meanings, plural, seconds, warning, wrapped},
     verb::{
         apply::{self, Applied, Ask, Noop, Run},
         fetch::{self, Fetched},
+        notices::unpinned,
         resume, targets,
     },
 };
@@ -109,6 +110,7 @@ fn asked(session: &Session, args: &Apply) -> Result<Vec<Ask>, Failure> {
 fn one(session: &Session, ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, args: &Apply, begun: u64) -> Report {
     let until = session.clock.ticks_ms() + args.wait.saturating_mul(1_000);
     let mut told: Option<RunId> = None;
+    let first = fetched.checked.is_none();
     let applied = loop {
         let applied = apply::apply(ports, fetched, ask);
         // By the record, or by another process of this clone.
@@ -147,6 +149,8 @@ fn one(session: &Session, ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, a
         report.warn("this policy was recorded as the first one, the baseline: no review of it is proven");
     }
     warn(&mut report, fetched);
+    let genesis = fetched.checked.as_ref().filter(|_| first).map(|checked| checked.genesis);
+    unpinned(fetched, genesis).iter().for_each(|notice| report.warn(warning(notice)));
     notices(session, &mut report, fetched);
     report
 }
@@ -321,6 +325,9 @@ struct Steps<'a> {
 
 impl Steps<'_> {
     fn tell(&self, step: &Step) {
+        if matches!(step, Step::Asking | Step::Looking(_)) {
+            return self.session.printer.waits_for(step, &self.session.config.remote);
+        }
         let now = self.session.clock.ticks_ms();
         let took = now.saturating_sub(self.last_ms.replace(now));
         let mut unusual: Vec<&str> = Vec::new();
@@ -344,10 +351,8 @@ impl Steps<'_> {
             Step::Shipped(files) => {
                 ("shipped", format!("{}, verified there", plural(usize::try_from(*files).unwrap_or(0), "file")))
             }
-            Step::Pulling(images) => {
-                let images = plural(usize::try_from(*images).unwrap_or(0), "image");
-                self.session.printer.waiting(&format!("the host pulls {images}"));
-                return;
+            Step::Asking | Step::Looking(_) | Step::Pulling(_) => {
+                return self.session.printer.waits_for(step, &self.session.config.remote);
             }
             Step::Pulled(images) => ("pulled", plural(usize::try_from(*images).unwrap_or(0), "image")),
             Step::Changed(changes) => ("changed", changed(changes.as_deref())),

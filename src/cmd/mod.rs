@@ -89,9 +89,9 @@ fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
         Command::State(args) => state::run(&session()?, args),
         Command::Init(args) => init::run(&session()?, args),
         Command::Demo(args) => demo::run(args, env, printer),
-        Command::Help(args) => help::run(args, printer),
+        Command::Help(args) => help::run(args),
         Command::Hook(args) => hook::run(&session()?, args),
-        Command::Schema(args) => schema::run(args, printer),
+        Command::Schema(args) => schema::run(args),
     }
 }
 

@@ -5,22 +5,17 @@ use std::{cell::RefCell, path::PathBuf};
 use crate::{
     cli::Globals,
     config::Config,
-    error::Failure,
     flow::{Stage, approve::request::Request, gate::host::SKEW_MAX_S},
     io::{clock::SystemClock, env::Env, git::Git, local::Local, remote::GitRemote, ssh::Ssh},
     model::{
         ids::ModuleId,
         policy::{HostPolicy, Transport},
     },
-    port::{Answer, Clock as _, Host, Ledger as _, Ports, Remote, Sign, Source as _, Step},
-    record::Record,
+    port::{Answer, Clock as _, Host, Ledger as _, Ports, Source as _, Step},
     tree::{manifests, snapshot::Snapshot},
     ui::{Printer, Report},
     verb::fetch::{Fetched, refresh},
 };
-
-/// Longest reason that is recorded, in bytes.
-const REASON_BYTES_MAX: usize = 2_000;
 
 /// What a command works with.
 pub(super) struct Session {
@@ -118,10 +113,11 @@ impl Session {
         }
     }
 
-    /// The record as this clone has it, to be checked without asking anybody.
-    pub(super) fn record<'a>(&'a self, remote: Option<&'a dyn Remote>) -> Record<'a> {
-        let sign = Sign::IfConfigured;
-        Record { source: &self.git, ledger: &self.git, remote, clock: &self.clock, pinned: None, sign }
+    /// Lends the ports to a verb. A person who waits is told who is asked.
+    pub(super) fn with<T>(&self, act: impl FnOnce(&Ports<'_>) -> T) -> T {
+        let host = |policy: &_| self.host(policy);
+        let tell = |step: Step| self.printer.waits_for(&step, &self.config.remote);
+        act(&self.ports(&host, &tell))
     }
 
     /// One question and one fetch.
@@ -129,24 +125,8 @@ impl Session {
     /// # Errors
     /// As [`refresh`].
     pub(super) fn refresh(&self, ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
-        self.printer.waiting(&format!("asking {}", self.config.remote));
         refresh(ports, request)
     }
-}
-
-/// Refuses a reason that says nothing, or that a record cannot carry.
-pub(super) fn reason(text: &str) -> Result<(), Failure> {
-    let fix = "say why, on one line, for whoever reads the record: --reason \"…\"";
-    if text.trim().is_empty() {
-        return Err(Failure::usage("the reason is empty", fix));
-    }
-    if text.len() > REASON_BYTES_MAX {
-        return Err(Failure::usage(
-            format!("the reason is too long to be recorded: {} of {REASON_BYTES_MAX} characters", text.len()),
-            fix,
-        ));
-    }
-    Ok(())
 }
 
 /// What somebody should look at: a record from the future, and results that can never be recorded.
@@ -167,19 +147,10 @@ pub(super) fn notices(session: &Session, report: &mut Report, fetched: &Fetched)
     }
 }
 
-/// What every result that rests on a record says, until its first record is pinned.
+/// What fetching told.
 pub(super) fn warn(report: &mut Report, fetched: &Fetched) {
     if fetched.delivered > 0 {
         report.warn(format!("{} delivered that had waited here", crate::ui::plural(fetched.delivered, "record")));
     }
     fetched.notes().into_iter().for_each(|note| report.warn(note));
-    pin(report, fetched, fetched.checked.as_ref().map(|checked| checked.genesis));
-}
-
-/// Advises to pin the first record.
-pub(super) fn pin(report: &mut Report, fetched: &Fetched, genesis: Option<crate::model::ids::Oid>) {
-    let local = fetched.policy.policy.state.remote.as_deref() == Some("none");
-    if let Some(genesis) = genesis.filter(|_| fetched.policy.policy.state.genesis.is_empty() && !local) {
-        report.warn(format!("the record is not pinned; in platform.yaml set state.genesis: {genesis}"));
-    }
 }

@@ -22,6 +22,7 @@ pub mod plan;
 pub mod policy;
 pub mod problem;
 pub mod projection;
+pub mod reason;
 pub mod refusal;
 pub mod result;
 pub mod sacred;

@@ -1,7 +1,7 @@
 //! All ports as one value, which is lent to the stages and verbs.
 
 use crate::{
-    model::{approval::Approval, evidence::Evidence, plan::Change, policy::HostPolicy},
+    model::{approval::Approval, evidence::Evidence, ids::HostName, plan::Change, policy::HostPolicy},
     port::{Answer, Checkout, Clock, Host, Ledger, Remote, Source},
 };
 
@@ -28,9 +28,13 @@ pub struct Ports<'a> {
     pub ci: bool,
 }
 
-/// A step that is done, for a person who waits.
+/// What is going on, for a person who waits: a step that is done, or who is asked now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// The remote is asked.
+    Asking,
+    /// A host is asked.
+    Looking(HostName),
     /// The approval is proven.
     Approved(Box<Approval>),
     /// Images are brought to the host: how many.

@@ -1,17 +1,29 @@
 //! The only printer: lines for a person, or one object for a script.
 
+mod abandon;
+mod demo;
+mod doctor;
+mod hook;
+mod init;
+mod log;
+mod manual;
+mod notice;
 mod report;
+mod state;
 mod table;
 mod text_format;
+mod validate;
+mod verify;
 
 use std::{
     io::{self, IsTerminal as _},
     sync::OnceLock,
 };
 
-use crate::{error::Class, model::text};
+use crate::{error::Class, model::text, port::Step};
 
-pub use report::{Last, Report};
+pub use notice::warning;
+pub use report::{Last, Render, Report};
 pub use table::table;
 pub use text_format::{list, meanings, plural, seconds, short, wrapped};
 
@@ -54,11 +66,33 @@ impl Printer {
         }
     }
 
+    /// Says on a terminal who is asked now, if that is what the step is about.
+    pub fn waits_for(&self, step: &Step, remote: &str) {
+        match step {
+            Step::Asking => self.waiting(&format!("asking {remote}")),
+            Step::Looking(host) => self.waiting(&format!("looking at {host}")),
+            Step::Pulling(images) => {
+                let images = plural(usize::try_from(*images).unwrap_or(0), "image");
+                self.waiting(&format!("the host pulls {images}"));
+            }
+            Step::Approved(_)
+            | Step::Pulled(_)
+            | Step::Intent(_)
+            | Step::Shipped(_)
+            | Step::Changed(_)
+            | Step::Healthy(_)
+            | Step::Recorded(_) => {}
+        }
+    }
+
     /// The end of a command. Returns the exit code: an answer that could not be printed is an error, whatever it was.
     #[must_use]
     pub fn finish(&self, report: &Report) -> u8 {
         if self.json {
+            report.aside().iter().for_each(|line| self.say(line));
             write(&format!("{}\n", report.json()));
+        } else if let Some(text) = report.raw() {
+            write(text);
         } else {
             for line in report.human() {
                 write(&(self.painted(&line) + "\n"));

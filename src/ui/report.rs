@@ -1,4 +1,4 @@
-//! How a command ended, as one value: printed for a person or as one object (schema `platformctl.result/1`).
+//! From a typed result to its rendering: lines for a person, and one object (schema `platformctl.result/1`).
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     error::{Class, Failure},
     model::{
+        ids::ModuleId,
         refusal::{Code, Refusal},
         result::{self, Outcome},
         text,
@@ -38,7 +39,76 @@ impl Last {
     }
 }
 
-/// How a command ended.
+/// A typed result of a verb as it is rendered. The value is all that a rendering rests on: lines for a person and the object for scripts.
+pub trait Render: Serialize {
+    /// The command, as it is typed.
+    const COMMAND: &'static str;
+
+    /// The lines for a person but the last one.
+    fn lines(&self) -> Vec<String>;
+
+    /// The last line: what to do.
+    fn last(&self) -> Last;
+
+    /// How it ended, in one word.
+    fn outcome(&self) -> &'static str {
+        if self.refusals().is_empty() { "ok" } else { "refused" }
+    }
+
+    /// Every reason that speaks against it.
+    fn refusals(&self) -> Vec<Refusal> {
+        Vec::new()
+    }
+
+    /// The class, and so the exit code.
+    fn class(&self) -> Class {
+        let refusals = self.refusals();
+        if refusals.is_empty() { Class::Done } else { Class::of_all(&refusals) }
+    }
+
+    /// What did not stop it and should be known.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Lines for a person that are no part of the object: with `--json` they are printed on standard error.
+    fn beside(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// A text that was asked for and is printed as it is, instead of lines.
+    fn text(&self) -> Option<&str> {
+        None
+    }
+
+    /// The fields of the object beside those that every result has.
+    fn fields(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) | Err(_) => Map::new(),
+        }
+    }
+
+    /// The rendering.
+    fn report(&self) -> Report {
+        let refusals = self.refusals();
+        Report {
+            command: Self::COMMAND,
+            outcome: self.outcome(),
+            class: self.class(),
+            code: refusals.first().map(|refusal| refusal.code),
+            refusals,
+            fields: self.fields(),
+            warnings: self.warnings(),
+            lines: self.lines(),
+            beside: self.beside(),
+            last: self.last(),
+            text: self.text().map(str::to_owned),
+        }
+    }
+}
+
+/// How a command ended, rendered.
 #[derive(Debug, Clone)]
 pub struct Report {
     command: &'static str,
@@ -49,8 +119,91 @@ pub struct Report {
     fields: Map<String, Value>,
     warnings: Vec<String>,
     lines: Vec<String>,
+    beside: Vec<String>,
     last: Last,
-    bare: bool,
+    /// A text that is printed as it is, instead of lines.
+    text: Option<String>,
+}
+
+impl Report {
+    /// A command that ended without doing what it was asked.
+    pub fn failed(command: &'static str, failure: &Failure) -> Self {
+        let mut fields = Map::new();
+        if !failure.causes.is_empty() {
+            fields.insert("causes".to_owned(), json!(failure.causes));
+        }
+        Self {
+            command,
+            outcome: if failure.class.is_refusal() { "refused" } else { "error" },
+            class: failure.class,
+            code: failure.refusals.first().map(|refusal| refusal.code),
+            refusals: failure.refusals.clone(),
+            fields,
+            warnings: Vec::new(),
+            lines: failed(failure),
+            beside: Vec::new(),
+            last: cure(failure),
+            text: None,
+        }
+    }
+
+    /// The same, about a module.
+    #[must_use]
+    pub fn about(mut self, module: &ModuleId) -> Self {
+        self.fields.insert("module".to_owned(), json!(module));
+        self
+    }
+
+    /// With these warnings, after those that it has.
+    #[must_use]
+    pub fn warned(mut self, warnings: Vec<String>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    /// The stable code of its end, if it did not end well.
+    pub fn code(&self) -> Option<Code> {
+        self.code
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> u8 {
+        self.class.exit()
+    }
+
+    /// Lines for a person beside the object.
+    pub(super) fn aside(&self) -> &[String] {
+        &self.beside
+    }
+
+    /// A text that is printed as it is.
+    pub(super) fn raw(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// The object.
+    pub fn json(&self) -> Value {
+        json!(Outcome {
+            schema: result::SCHEMA,
+            command: self.command,
+            outcome: self.outcome,
+            exit: self.exit(),
+            code: self.code,
+            refusals: &self.refusals,
+            warnings: &self.warnings,
+            added: &self.fields,
+        })
+    }
+
+    /// The lines, the last of which says what to do.
+    pub fn human(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.lines.iter().map(|line| text::escaped_line(line)).collect();
+        for warning in &self.warnings {
+            lines.extend(wrapped(&text::escaped_lines(&format!("warning: {warning}")), ""));
+        }
+        lines.extend(self.last.lines());
+        lines
+    }
 }
 
 impl Report {
@@ -66,43 +219,9 @@ impl Report {
             warnings: Vec::new(),
             lines: Vec::new(),
             last,
-            bare: false,
+            beside: Vec::new(),
+            text: None,
         }
-    }
-
-    /// A command that ended without doing what it was asked.
-    pub fn failed(command: &'static str, failure: &Failure) -> Self {
-        let outcome = if failure.class.is_refusal() { "refused" } else { "error" };
-        let first = failure.refusals.first();
-        let fix = match failure.refusals.as_slice() {
-            [] => "please report this".to_owned(),
-            [only] => only.fix.clone(),
-            [_, ..] => "do what each says, then run the same command again".to_owned(),
-        };
-        let mut report = Self::done(command, outcome, Last::Fix(fix));
-        report.class = failure.class;
-        report.code = first.map(|refusal| refusal.code);
-        report.lines = lines(failure);
-        report.refusals.clone_from(&failure.refusals);
-        if !failure.causes.is_empty() {
-            report.set("causes", &failure.causes);
-        }
-        report
-    }
-
-    /// A command that prints a text as it is; with `--json` the text comes in the object alone.
-    pub fn text(command: &'static str, printer: super::Printer, text: &str) -> Self {
-        let mut report = Self::done(command, "ok", Last::Next(String::new()));
-        report.bare = true;
-        if !printer.is_json() {
-            printer.raw(text);
-        }
-        report
-    }
-
-    /// The stable code of its end, if it did not end well.
-    pub fn code(&self) -> Option<Code> {
-        self.code
     }
 
     /// What its last line says.
@@ -115,11 +234,6 @@ impl Report {
     /// Its lines but the last one.
     pub fn said(&self) -> Vec<String> {
         self.lines.clone()
-    }
-
-    /// The exit code.
-    pub fn exit(&self) -> u8 {
-        self.class.exit()
     }
 
     /// Ends in another class than *done*.
@@ -187,37 +301,19 @@ impl Report {
     pub fn warn(&mut self, warning: impl Into<String>) {
         self.warnings.push(warning.into());
     }
+}
 
-    /// The object.
-    pub fn json(&self) -> Value {
-        json!(Outcome {
-            schema: result::SCHEMA,
-            command: self.command,
-            outcome: self.outcome,
-            exit: self.exit(),
-            code: self.code,
-            refusals: &self.refusals,
-            warnings: &self.warnings,
-            added: &self.fields,
-        })
-    }
-
-    /// The lines, the last of which says what to do.
-    pub fn human(&self) -> Vec<String> {
-        if self.bare {
-            return Vec::new();
-        }
-        let mut lines: Vec<String> = self.lines.iter().map(|line| text::escaped_line(line)).collect();
-        for warning in &self.warnings {
-            lines.extend(wrapped(&text::escaped_lines(&format!("warning: {warning}")), ""));
-        }
-        lines.extend(self.last.lines());
-        lines
-    }
+/// The last line of a failure.
+pub(super) fn cure(failure: &Failure) -> Last {
+    Last::Fix(match failure.refusals.as_slice() {
+        [] => "please report this".to_owned(),
+        [only] => only.fix.clone(),
+        [_, ..] => "do what each says, then run the same command again".to_owned(),
+    })
 }
 
 /// What a person reads of a failure.
-fn lines(failure: &Failure) -> Vec<String> {
+pub(super) fn failed(failure: &Failure) -> Vec<String> {
     let class = failure.class;
     let word = match class {
         Class::Invalid => "INVALID",

@@ -18,7 +18,7 @@ use crate::{
         refusal::{Code, Refusal},
         text::shown,
     },
-    port::{Answer, Ports, RemoteRefs, Sign, Want},
+    port::{Answer, Ports, RemoteRefs, Sign, Step, Want},
     record::{Record, remembered},
     tree::{manifests, module::PolicyAt, snapshot::Snapshot},
 };
@@ -52,12 +52,19 @@ pub fn record<'a>(ports: &Ports<'a>, policy: &Policy) -> Record<'a> {
     }
 }
 
+/// The record as this clone has it, to be checked without asking anybody.
+pub fn unasked<'a>(ports: &Ports<'a>) -> Record<'a> {
+    let sign = Sign::IfConfigured;
+    Record { source: ports.source, ledger: ports.ledger, remote: None, clock: ports.clock, pinned: None, sign }
+}
+
 /// One question and one fetch: the base, the record, and the pull requests that are asked for. Then the policy at P is read, the
 /// record verified, and what waits in the spool delivered.
 ///
 /// # Errors
 /// No answer, no policy that holds, or a record that does not.
 pub fn refresh(ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
+    (ports.tell)(Step::Asking);
     let refs = ports.remote.refs(true)?;
     let p = base_of(ports, &refs)?;
     let mut wants = vec![Want::Base];

@@ -85,8 +85,6 @@ next: platformctl status site
 exit 0
 ✓ approved  PR #1, merge
 ✓ site: nothing to change since 2026-09-21T14:15:20Z, PR #1
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl show site
 
 "#]]
@@ -170,8 +168,6 @@ next: platformctl log
         str![[r#"
 exit 0
 ✓ everything merged is applied (main as of 0 s ago)
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl status
 
 "#]]
@@ -183,8 +179,6 @@ exit 0
 plan for site on box, PR #1
   merged as <40>
 nothing to change
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl status site
 
 "#]]
@@ -194,8 +188,6 @@ next: platformctl status site
         str![[r#"
 exit 0
 ✓ no run is open
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl status
 
 "#]]
@@ -327,8 +319,6 @@ plan for site on box, PR #2
   not merged, head <40>
   create  more.html  new
 1 change
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 warning: PR #2 is not merged: this is what merging it now
 would change
 warning: do not merge it with "rebase then fast-forward":
@@ -346,8 +336,6 @@ REFUSED head_not_merged (6). Nothing was changed.
 PR #2 with the head <40>
 is not merged into the base
 (<40>)
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 fix: merge PR #2, then run the same command again
 
 "#]]
@@ -360,8 +348,6 @@ plan for site on box
   at <40>
   create  more.html  new
 1 change
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 warning: a preview of
 <40>: only what is
 merged can be applied
@@ -381,8 +367,6 @@ next: platformctl status site
 exit 7
 REFUSED plan_errored (7). Nothing was changed.
 the plan file is a preview of site and was never merged
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 fix: plan again when it is merged
 
 "#]]
@@ -444,8 +428,6 @@ planned none, now <40>;
 merge: planned <40>, now
 <40>; pr: planned 1, now
 2
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 fix: look at it and plan again: platformctl plan site -o FILE
 
 "#]]
@@ -731,8 +713,6 @@ fn a_release_that_failed_stays_in_sight_until_another_is_applied() {
 exit 0
 1 module merged, not applied (main as of 0 s ago)
  #2  site  box  HELD: it failed there; merge a fix, or apply --retry
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl plan site --pr 2
 
 "#]]
@@ -759,8 +739,6 @@ exit 0
 plan for site on box, PR #3
   not merged, head <40>
 0 changes
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 warning: PR #3 is not merged: this is what merging it now
 would change
 warning: PR #2 failed on the host and may be what runs
@@ -780,8 +758,6 @@ next: review PR #3 and merge it by one of: merge, squash, rebase, rebase-merge
 exit 0
 1 module merged, not applied (main as of 0 s ago)
  #3  site  box  not what failed there: HELD until it is applied
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl plan site --pr 3
 
 "#]]

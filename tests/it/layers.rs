@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("verb", &["model", "port", "ledger", "tree", "runtime", "record", "flow"]),
     ("io", &["model", "config", "port"]),
     ("error", &["model", "config", "cli", "port", "ledger", "tree", "runtime", "record", "flow", "verb", "io"]),
-    ("ui", &["model", "ledger", "error"]),
+    ("ui", &["model", "port", "ledger", "verb", "error"]),
     (
         "cmd",
         &["model", "config", "cli", "port", "ledger", "tree", "runtime", "record", "flow", "verb", "io", "error", "ui"],

@@ -1,0 +1,38 @@
+//! `abandon`, rendered.
+
+use super::{Last, Render, notice};
+use crate::{
+    model::refusal::{Code, Refusal},
+    verb::abandon::Abandoned,
+};
+
+impl Render for Abandoned {
+    const COMMAND: &'static str = "abandon";
+
+    fn outcome(&self) -> &'static str {
+        if self.record.on_remote { "ok" } else { "unrecorded" }
+    }
+
+    fn refusals(&self) -> Vec<Refusal> {
+        let unrecorded = (!self.record.on_remote).then(|| {
+            let fact = "ended on its host, but the record is not on the remote yet";
+            Refusal::new(Code::Unrecorded, fact, "platformctl state fetch delivers it")
+        });
+        unrecorded.into_iter().collect()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        notice::warnings(&self.notices)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        vec![format!("✓ run {} of {} is ended", self.run, self.module)]
+    }
+
+    fn last(&self) -> Last {
+        match self.record.on_remote {
+            true => Last::Next(format!("platformctl status {}", self.module)),
+            false => Last::Fix("platformctl state fetch".to_owned()),
+        }
+    }
+}
