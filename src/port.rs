@@ -2,6 +2,7 @@
 //!
 //! Reads never write. Every write names what it replaces. An answer that did not come is never taken for a no.
 
+mod ended;
 mod ports;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use crate::model::{
     time::Timestamp,
 };
 
+pub use ended::{Ended, NotDone, ending};
 pub use ports::{Ports, Step, Tell};
 
 /// A failure of the world: one level of text, its stable code, what helps, and the cause.

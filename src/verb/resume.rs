@@ -4,12 +4,10 @@ use crate::{
     flow::{
         Stage, Stop,
         bind::bound::{self, Target},
-        close::{Ending, outcome, settled},
+        close::outcome,
         gate::host::Which,
         observe::{self, Running},
-        open, plan, refuse,
-        run::{self, NotRan},
-        unless,
+        open, plan, refuse, run, unless,
         verify::{self, Expected, What},
     },
     ledger::{
@@ -17,6 +15,7 @@ use crate::{
         state::State,
     },
     model::{
+        ending::Ending,
         ids::{Oid, RunId},
         module::Driver,
         policy::HostPolicy,
@@ -24,7 +23,7 @@ use crate::{
         status::OpenRun,
         text::shown,
     },
-    port::{Answer, Guard, Host, Input, PortError, Ports, Script},
+    port::{Answer, Ended, Guard, Host, Input, NotDone, PortError, Ports, Script, ending},
     record::{Appended, Record, unsent::lock_name},
     runtime::result::{self, Fate},
     tree::{manifests, snapshot::Snapshot},
@@ -40,7 +39,7 @@ pub struct Resumed {
     /// The run.
     pub open: OpenRun,
     /// How it ended.
-    pub ending: Ending,
+    pub ended: Ended,
     /// Its outcome, unless it stays open.
     pub record: Option<Appended>,
     /// What a release that is held left behind.
@@ -179,7 +178,7 @@ pub fn resume(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun) -> Stage<Resu
     )?)?;
     let (fate, ago) = ask(host.as_ref(), &result::RESULT, policy, &open)?;
     unwatched(ports, &record, &open, &fate, ago, &event)?;
-    let ending = match fate {
+    let ended = match fate {
         Fate::Never | Fate::Begun => {
             let what = if fate == Fate::Never { "never began" } else { "began and was killed" };
             return refuse(
@@ -193,17 +192,15 @@ pub fn resume(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun) -> Stage<Resu
         }
         Fate::Ended { .. } | Fate::Tombstone | Fate::NotAnAnswer => match run::judge(fate, &policy.root, &open.run) {
             Ok(()) => verified(ports, fetched, policy, host.as_ref(), &event)?,
-            Err(NotRan::Untouched(error)) => Ending::Aborted(error),
-            Err(NotRan::Failed(error)) => Ending::Failed(error),
-            Err(NotRan::Unknown(error)) => Ending::Unknown(error),
+            Err(not_done) => Err(not_done),
         },
     };
-    let record = match outcome(record.draft(Kind::ApplyOutcome)?, id, &event, &ending) {
+    let record = match outcome(record.draft(Kind::ApplyOutcome)?, id, &event, &ended) {
         Some(event) => Some(record.append_or_spool(&event)?),
         None => None,
     };
-    let left = left(ports, fetched, policy, host, &event, &ending);
-    Ok(Resumed { open, ending, record, left })
+    let left = left(ports, fetched, policy, host, &event, ending(&ended));
+    Ok(Resumed { open, ended, record, left })
 }
 
 /// What a release that is held left behind, where its content can still be read.
@@ -213,7 +210,7 @@ fn left(
     policy: &HostPolicy,
     host: Box<dyn Host>,
     event: &Event,
-    ending: &Ending,
+    ending: Ending,
 ) -> Option<Left> {
     let (module, approval) = event.module.as_ref().zip(event.approved.as_ref())?;
     let found = manifests::module(&Snapshot::lazy(ports.source, approval.tree), module).ok()??.ok()?;
@@ -222,13 +219,7 @@ fn left(
 }
 
 /// Looks at what an ended run left, against the content that its intent names.
-fn verified(
-    ports: &Ports<'_>,
-    fetched: &Fetched,
-    policy: &HostPolicy,
-    host: &dyn Host,
-    event: &Event,
-) -> Stage<Ending> {
+fn verified(ports: &Ports<'_>, fetched: &Fetched, policy: &HostPolicy, host: &dyn Host, event: &Event) -> Stage<Ended> {
     let (Some(module), Some(approval)) = (&event.module, &event.approved) else {
         return refuse(Code::StateInvalid, "the intent names no module or approval", "platformctl verify");
     };
@@ -244,7 +235,7 @@ fn verified(
     let expected = match found.manifest.runtime.driver {
         Driver::Files => {
             let files = bound::release_listing(&found.manifest, &found.closure);
-            return Ok(settled(verify::verify(&Expected { target, what: What::Files(&files) }, host, ports.clock)));
+            return Ok(verify::verify(&Expected { target, what: What::Files(&files) }, host, ports.clock));
         }
         Driver::Compose => {
             let seen = observe::observe(host, target, ports.source, ports.clock)?;
@@ -260,9 +251,9 @@ fn verified(
             "the release cannot be rendered on the host any more as it was applied",
             "look at the secrets and images on the host, then apply again",
         );
-        return Ok(Ending::Failed(error));
+        return Ok(Err(NotDone::failed(error)));
     }
-    Ok(settled(verify::verify(&Expected { target, what: What::Compose(&expected) }, host, ports.clock)))
+    Ok(verify::verify(&Expected { target, what: What::Compose(&expected) }, host, ports.clock))
 }
 
 /// Ends a run for good: first on its host, under the lock, then in the record. A run that has a result is resumed instead.
