@@ -29,6 +29,7 @@ use crate::{
     tree::{manifests, snapshot::Snapshot},
     verb::{
         fetch::{Fetched, record},
+        host,
         left::Left,
     },
 };
@@ -160,22 +161,33 @@ fn host_of<'f>(fetched: &'f Fetched, open: &OpenRun) -> Stage<&'f HostPolicy> {
     }
 }
 
+/// An open run whose host may be asked: it is the machine that the policy names, it was shown no newer record, and no other process of
+/// this clone is at work on the run.
+struct Looked<'a> {
+    record: Record<'a>,
+    intent: (Oid, Event),
+    policy: &'a HostPolicy,
+    host: Box<dyn Host>,
+    alone: Box<dyn Guard>,
+}
+
+fn looked<'a>(ports: &Ports<'a>, fetched: &'a Fetched, open: &OpenRun) -> Stage<Looked<'a>> {
+    let record = record(ports, &fetched.policy.policy);
+    let intent = intent(ports, fetched, open)?;
+    let policy = host_of(fetched, open)?;
+    let alone = alone(&record, open)?;
+    let host = (ports.host)(policy)?;
+    let which = Which { name: &open.host, policy };
+    unless(host::look(ports, fetched.checked.as_ref(), which, host.as_ref())?)?;
+    Ok(Looked { record, intent, policy, host, alone })
+}
+
 /// Asks the host what became of a run, verifies what it did, and records the outcome.
 ///
 /// # Errors
 /// The host gave no answer, or the run cannot be ended this way; it stays open.
 pub fn resume(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun) -> Stage<Resumed> {
-    let record = record(ports, &fetched.policy.policy);
-    let (id, event) = intent(ports, fetched, &open)?;
-    let policy = host_of(fetched, &open)?;
-    let _alone = alone(&record, &open)?;
-    let host = (ports.host)(policy)?;
-    unless(crate::verb::host::look(
-        ports,
-        fetched.checked.as_ref(),
-        Which { name: &open.host, policy },
-        host.as_ref(),
-    )?)?;
+    let Looked { record, intent: (id, event), policy, host, alone: _alone } = looked(ports, fetched, &open)?;
     let (fate, ago) = ask(host.as_ref(), &result::RESULT, policy, &open)?;
     unwatched(ports, &record, &open, &fate, ago, &event)?;
     let ended = match fate {
@@ -261,17 +273,7 @@ fn verified(ports: &Ports<'_>, fetched: &Fetched, policy: &HostPolicy, host: &dy
 /// # Errors
 /// The host gave no answer: the run stays open.
 pub fn abandon(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun, reason: &str) -> Stage<Appended> {
-    let record = record(ports, &fetched.policy.policy);
-    let (id, _) = intent(ports, fetched, &open)?;
-    let policy = host_of(fetched, &open)?;
-    let _alone = alone(&record, &open)?;
-    let host = (ports.host)(policy)?;
-    unless(crate::verb::host::look(
-        ports,
-        fetched.checked.as_ref(),
-        Which { name: &open.host, policy },
-        host.as_ref(),
-    )?)?;
+    let Looked { record, intent: (id, _), policy, host, alone: _alone } = looked(ports, fetched, &open)?;
     match ask(host.as_ref(), &result::TOMBSTONE, policy, &open)?.0 {
         Fate::Tombstone => {}
         Fate::Ended { .. } => {
