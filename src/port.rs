@@ -3,6 +3,7 @@
 //! Reads never write. Every write names what it replaces. An answer that did not come is never taken for a no.
 
 mod branch;
+mod ended;
 mod ports;
 mod scratch;
 
@@ -16,6 +17,7 @@ use crate::model::{
 };
 
 pub use branch::{NewBranch, NewFile};
+pub use ended::{Ended, NotDone, ending};
 pub use ports::{Ports, Step, Tell};
 pub use scratch::Scratch;
 
