@@ -64,6 +64,11 @@ impl PortError {
         Self { code, ..self }
     }
 
+    /// The same as a refusal, while the error stays.
+    pub fn refusal(&self) -> Refusal {
+        Refusal::new(self.code, self.what.clone(), self.fix.clone())
+    }
+
     /// The same as a refusal, for stages that collect reasons.
     pub fn into_refusal(self) -> Refusal {
         Refusal::new(self.code, self.what, self.fix)

@@ -4,7 +4,6 @@ mod abandon;
 mod apply;
 mod demo;
 mod doctor;
-mod held;
 mod help;
 mod hook;
 mod init;

@@ -5,16 +5,14 @@ use std::{cell::RefCell, path::PathBuf};
 use crate::{
     cli::Globals,
     config::Config,
-    flow::{Stage, approve::request::Request, gate::host::SKEW_MAX_S},
     io::{clock::SystemClock, env::Env, git::Git, local::Local, remote::GitRemote, ssh::Ssh},
     model::{
         ids::ModuleId,
         policy::{HostPolicy, Transport},
     },
-    port::{Answer, Clock as _, Host, Ledger as _, Ports, Source as _, Step},
+    port::{Answer, Host, Ledger as _, Ports, Source as _, Step},
     tree::{manifests, snapshot::Snapshot},
-    ui::{Printer, Report},
-    verb::fetch::{Fetched, refresh},
+    ui::{Printer, Steps},
 };
 
 /// What a command works with.
@@ -36,9 +34,6 @@ pub(super) struct Session {
     /// A host that is being connected to, and the entry that it was reached by.
     warm: RefCell<Option<(HostPolicy, Ssh)>>,
 }
-
-/// A world without hosts and without anybody who is told of steps, for commands that only read.
-pub(super) fn silent(_: Step) {}
 
 impl Session {
     /// Opens the repository at `-C` or around here.
@@ -120,37 +115,11 @@ impl Session {
         act(&self.ports(&host, &tell))
     }
 
-    /// One question and one fetch.
-    ///
-    /// # Errors
-    /// As [`refresh`].
-    pub(super) fn refresh(&self, ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
-        refresh(ports, request)
+    /// The same for a verb that changes something: a person is told of each step.
+    pub(super) fn with_steps<T>(&self, act: impl FnOnce(&Ports<'_>) -> T) -> T {
+        let steps = Steps::new(self.printer, &self.clock, &self.config.remote);
+        let host = |policy: &_| self.host(policy);
+        let tell = |step: Step| steps.tell(&step);
+        act(&self.ports(&host, &tell))
     }
-}
-
-/// What somebody should look at: a record from the future, and results that can never be recorded.
-pub(super) fn notices(session: &Session, report: &mut Report, fetched: &Fetched) {
-    let now = session.clock.now();
-    let newest = fetched.checked.as_ref().map(|checked| checked.event.time);
-    if let Some(time) = newest.filter(|time| *time > now.plus_s(SKEW_MAX_S)) {
-        report.warn(format!(
-            "the newest record is from the future: it says {time}, the clock here {now}; later records take its time"
-        ));
-    }
-    let aside = session.git.notes("undelivered").unwrap_or_default();
-    if !aside.is_empty() {
-        let count = crate::ui::plural(aside.len(), "result");
-        report.warn(format!(
-            "{count} that can never be recorded: look into .git/platformctl/undelivered, then move it away"
-        ));
-    }
-}
-
-/// What fetching told.
-pub(super) fn warn(report: &mut Report, fetched: &Fetched) {
-    if fetched.delivered > 0 {
-        report.warn(format!("{} delivered that had waited here", crate::ui::plural(fetched.delivered, "record")));
-    }
-    fetched.notes().into_iter().for_each(|note| report.warn(note));
 }

@@ -12,6 +12,7 @@ pub mod doors;
 pub mod ending;
 pub mod evidence;
 pub mod frame;
+pub mod gate;
 pub mod ids;
 pub mod json;
 pub mod leaks;

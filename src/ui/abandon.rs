@@ -1,16 +1,25 @@
 //! `abandon`, rendered.
 
+use serde::Serialize;
+
 use super::{Last, Render, notice};
 use crate::{
-    model::refusal::{Code, Refusal},
+    model::{
+        ending::Outcome,
+        refusal::{Code, Refusal},
+    },
     verb::abandon::Abandoned,
 };
 
 impl Render for Abandoned {
     const COMMAND: &'static str = "abandon";
 
-    fn outcome(&self) -> &'static str {
-        if self.record.on_remote { "ok" } else { "unrecorded" }
+    fn object(&self) -> impl Serialize {
+        self
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.record.on_remote { Outcome::Ok } else { Outcome::Unrecorded }
     }
 
     fn refusals(&self) -> Vec<Refusal> {

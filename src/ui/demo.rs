@@ -1,20 +1,29 @@
 //! `demo`, rendered. The story itself was printed while it happened.
 
+use serde::Serialize;
+
 use super::{
     Last, Render, plural,
     report::{cure, failed},
 };
 use crate::{
     error::Failure,
-    model::refusal::{Code, Refusal},
+    model::{
+        ending::Outcome,
+        refusal::{Code, Refusal},
+    },
     verb::demo::Demo,
 };
 
 impl Render for Demo {
     const COMMAND: &'static str = "demo";
 
-    fn outcome(&self) -> &'static str {
-        if self.refusals().is_empty() { "ok" } else { "error" }
+    fn object(&self) -> impl Serialize {
+        self
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.refusals().is_empty() { Outcome::Ok } else { Outcome::Error }
     }
 
     fn refusals(&self) -> Vec<Refusal> {

@@ -1,9 +1,11 @@
 //! `doctor`, rendered.
 
+use serde::Serialize;
+
 use super::{Last, Render, plural, wrapped};
 use crate::{
     error::Class,
-    model::{refusal::Refusal, text::escaped_line},
+    model::{ending::Outcome, refusal::Refusal, text::escaped_line},
     verb::doctor::{
         Check, Place, Standing,
         diagnosis::{Diagnosis, Examined},
@@ -13,8 +15,12 @@ use crate::{
 impl Render for Diagnosis {
     const COMMAND: &'static str = "doctor";
 
-    fn outcome(&self) -> &'static str {
-        if self.fails().is_empty() { "ok" } else { "error" }
+    fn object(&self) -> impl Serialize {
+        self
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.fails().is_empty() { Outcome::Ok } else { Outcome::Error }
     }
 
     fn refusals(&self) -> Vec<Refusal> {

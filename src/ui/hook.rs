@@ -1,5 +1,7 @@
 //! `hook`, rendered.
 
+use serde::Serialize;
+
 use super::{Last, Render};
 use crate::{
     model::text::shown,
@@ -8,6 +10,10 @@ use crate::{
 
 impl Render for Installed {
     const COMMAND: &'static str = "hook";
+
+    fn object(&self) -> impl Serialize {
+        self
+    }
 
     fn lines(&self) -> Vec<String> {
         vec![format!("✓ {}: every push is checked", shown(&self.path))]
@@ -20,6 +26,10 @@ impl Render for Installed {
 
 impl Render for MayPush {
     const COMMAND: &'static str = "hook";
+
+    fn object(&self) -> impl Serialize {
+        self
+    }
 
     fn lines(&self) -> Vec<String> {
         self.checked.iter().map(|looked| format!("✓ {looked}")).collect()

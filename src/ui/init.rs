@@ -1,15 +1,21 @@
 //! `init`, rendered.
 
+use serde::Serialize;
+
 use super::{Last, Render};
-use crate::verb::init::Init;
+use crate::{model::ending::Outcome, verb::init::Init};
 
 impl Render for Init {
     const COMMAND: &'static str = "init";
 
-    fn outcome(&self) -> &'static str {
+    fn object(&self) -> impl Serialize {
+        self
+    }
+
+    fn outcome(&self) -> Outcome {
         match self {
-            Self::Made(_) => "ok",
-            Self::Nothing {} => "noop",
+            Self::Made(_) => Outcome::Ok,
+            Self::Nothing {} => Outcome::Noop,
         }
     }
 

@@ -1,10 +1,16 @@
 //! `log`, rendered.
 
+use serde::Serialize;
+
 use super::{Last, Render, table};
 use crate::verb::log::Log;
 
 impl Render for Log {
     const COMMAND: &'static str = "log";
+
+    fn object(&self) -> impl Serialize {
+        self
+    }
 
     fn lines(&self) -> Vec<String> {
         let rows: Vec<[String; 3]> = self

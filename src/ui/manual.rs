@@ -1,10 +1,16 @@
 //! `help` and `schema`, rendered: what they print is a text as it is.
 
+use serde::Serialize;
+
 use super::{Last, Render};
 use crate::verb::manual::{Page, Schemas};
 
 impl Render for Page {
     const COMMAND: &'static str = "help";
+
+    fn object(&self) -> impl Serialize {
+        self
+    }
 
     fn text(&self) -> Option<&str> {
         Some(&self.text)
@@ -21,6 +27,10 @@ impl Render for Page {
 
 impl Render for Schemas {
     const COMMAND: &'static str = "schema";
+
+    fn object(&self) -> impl Serialize {
+        self
+    }
 
     fn text(&self) -> Option<&str> {
         match self {

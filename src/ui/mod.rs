@@ -1,15 +1,24 @@
 //! The only printer: lines for a person, or one object for a script.
 
 mod abandon;
+mod apply;
 mod demo;
 mod doctor;
+mod held;
 mod hook;
 mod init;
 mod log;
 mod manual;
 mod notice;
+mod pending;
+mod plan;
 mod report;
+mod resume;
+mod schema;
+mod show;
 mod state;
+mod status;
+mod steps;
 mod table;
 mod text_format;
 mod validate;
@@ -20,10 +29,11 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::{error::Class, model::text, port::Step};
+use crate::{error::Class, model::text, port::Step, verb::left::Logs};
 
-pub use notice::warning;
+pub use plan::plan_file;
 pub use report::{Last, Render, Report};
+pub use steps::Steps;
 pub use table::table;
 pub use text_format::{list, meanings, plural, seconds, short, wrapped};
 
@@ -40,14 +50,15 @@ impl Printer {
         Self { json, colour: !plain && !json && io::stdout().is_terminal() }
     }
 
-    /// Whether one object is printed.
-    pub fn is_json(&self) -> bool {
-        self.json
-    }
-
-    /// Whether a person reads it as it comes.
-    pub fn is_terminal(&self) -> bool {
-        !self.json && io::stdout().is_terminal()
+    /// What is asked of the containers of a release that is held: their own lines where somebody asked for them or reads them as they
+    /// come, and nothing for a script that did not ask.
+    pub fn logs(&self, asked: bool) -> Logs {
+        match (asked, self.json) {
+            (true, _) => Logs::Lines,
+            (false, true) => Logs::Nothing,
+            (false, false) if io::stdout().is_terminal() => Logs::Lines,
+            (false, false) => Logs::Endings,
+        }
     }
 
     /// A line while something is going on: a step that is done, or what is waited for.
@@ -75,7 +86,10 @@ impl Printer {
                 let images = plural(usize::try_from(*images).unwrap_or(0), "image");
                 self.waiting(&format!("the host pulls {images}"));
             }
-            Step::Approved(_)
+            Step::Target { .. }
+            | Step::Waiting { .. }
+            | Step::Settled(_)
+            | Step::Approved(_)
             | Step::Pulled(_)
             | Step::Intent(_)
             | Step::Shipped(_)

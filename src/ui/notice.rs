@@ -4,7 +4,7 @@ use super::plural;
 use crate::verb::notices::Notice;
 
 /// The warning of a notice.
-pub fn warning(notice: &Notice) -> String {
+fn warning(notice: &Notice) -> String {
     match notice {
         Notice::Delivered(count) => format!("{} delivered that had waited here", plural(*count, "record")),
         Notice::Policy(note) | Notice::Words(note) => note.clone(),

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use crate::{
     error::{Class, Failure},
     model::{
-        ids::ModuleId,
+        ending::Outcome,
         refusal::{Code, Refusal},
-        result::{self, Outcome},
+        result::{self, Envelope, Failed},
         text,
     },
     ui::text_format::wrapped,
@@ -40,7 +40,7 @@ impl Last {
 }
 
 /// A typed result of a verb as it is rendered. The value is all that a rendering rests on: lines for a person and the object for scripts.
-pub trait Render: Serialize {
+pub trait Render {
     /// The command, as it is typed.
     const COMMAND: &'static str;
 
@@ -51,8 +51,8 @@ pub trait Render: Serialize {
     fn last(&self) -> Last;
 
     /// How it ended, in one word.
-    fn outcome(&self) -> &'static str {
-        if self.refusals().is_empty() { "ok" } else { "refused" }
+    fn outcome(&self) -> Outcome {
+        if self.refusals().is_empty() { Outcome::Ok } else { Outcome::Refused }
     }
 
     /// Every reason that speaks against it.
@@ -81,24 +81,23 @@ pub trait Render: Serialize {
         None
     }
 
-    /// The fields of the object beside those that every result has.
-    fn fields(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(fields)) => fields,
-            Ok(_) | Err(_) => Map::new(),
-        }
+    /// The stable code of its end.
+    fn code(&self) -> Option<Code> {
+        self.refusals().first().map(|refusal| refusal.code)
     }
+
+    /// The fields of the object beside those that every result has.
+    fn object(&self) -> impl Serialize;
 
     /// The rendering.
     fn report(&self) -> Report {
-        let refusals = self.refusals();
         Report {
             command: Self::COMMAND,
             outcome: self.outcome(),
             class: self.class(),
-            code: refusals.first().map(|refusal| refusal.code),
-            refusals,
-            fields: self.fields(),
+            code: self.code(),
+            refusals: self.refusals(),
+            fields: object(&self.object()),
             warnings: self.warnings(),
             lines: self.lines(),
             beside: self.beside(),
@@ -112,7 +111,7 @@ pub trait Render: Serialize {
 #[derive(Debug, Clone)]
 pub struct Report {
     command: &'static str,
-    outcome: &'static str,
+    outcome: Outcome,
     class: Class,
     code: Option<Code>,
     refusals: Vec<Refusal>,
@@ -128,42 +127,19 @@ pub struct Report {
 impl Report {
     /// A command that ended without doing what it was asked.
     pub fn failed(command: &'static str, failure: &Failure) -> Self {
-        let mut fields = Map::new();
-        if !failure.causes.is_empty() {
-            fields.insert("causes".to_owned(), json!(failure.causes));
-        }
         Self {
             command,
-            outcome: if failure.class.is_refusal() { "refused" } else { "error" },
+            outcome: outcome_of(failure),
             class: failure.class,
             code: failure.refusals.first().map(|refusal| refusal.code),
             refusals: failure.refusals.clone(),
-            fields,
+            fields: object(&Failed { module: None, causes: failure.causes.clone() }),
             warnings: Vec::new(),
             lines: failed(failure),
             beside: Vec::new(),
             last: cure(failure),
             text: None,
         }
-    }
-
-    /// The same, about a module.
-    #[must_use]
-    pub fn about(mut self, module: &ModuleId) -> Self {
-        self.fields.insert("module".to_owned(), json!(module));
-        self
-    }
-
-    /// With these warnings, after those that it has.
-    #[must_use]
-    pub fn warned(mut self, warnings: Vec<String>) -> Self {
-        self.warnings.extend(warnings);
-        self
-    }
-
-    /// The stable code of its end, if it did not end well.
-    pub fn code(&self) -> Option<Code> {
-        self.code
     }
 
     /// The exit code.
@@ -183,7 +159,7 @@ impl Report {
 
     /// The object.
     pub fn json(&self) -> Value {
-        json!(Outcome {
+        json!(Envelope {
             schema: result::SCHEMA,
             command: self.command,
             outcome: self.outcome,
@@ -206,101 +182,17 @@ impl Report {
     }
 }
 
-impl Report {
-    /// A command that did what it was asked.
-    pub fn done(command: &'static str, outcome: &'static str, last: Last) -> Self {
-        Self {
-            command,
-            outcome,
-            class: Class::Done,
-            code: None,
-            refusals: Vec::new(),
-            fields: Map::new(),
-            warnings: Vec::new(),
-            lines: Vec::new(),
-            last,
-            beside: Vec::new(),
-            text: None,
-        }
+/// The fields of a value.
+pub(super) fn object(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => Map::new(),
     }
+}
 
-    /// What its last line says.
-    pub fn fix(&self) -> String {
-        match &self.last {
-            Last::Next(text) | Last::Fix(text) | Last::Undo(text) => text.clone(),
-        }
-    }
-
-    /// Its lines but the last one.
-    pub fn said(&self) -> Vec<String> {
-        self.lines.clone()
-    }
-
-    /// Ends in another class than *done*.
-    #[must_use]
-    pub fn ends_in(mut self, class: Class) -> Self {
-        self.class = class;
-        self
-    }
-
-    /// With this code.
-    #[must_use]
-    pub fn coded(mut self, code: Option<Code>) -> Self {
-        self.code = code;
-        self
-    }
-
-    /// Another outcome than it began with.
-    #[must_use]
-    pub fn outcome(mut self, outcome: &'static str) -> Self {
-        self.outcome = outcome;
-        self
-    }
-
-    /// Another last line than it began with.
-    #[must_use]
-    pub fn last(mut self, last: Last) -> Self {
-        self.last = last;
-        self
-    }
-
-    /// Ends with refusals that stand beside a full result.
-    #[must_use]
-    pub fn refused(mut self, refusals: Vec<Refusal>) -> Self {
-        self.code = refusals.first().map(|refusal| refusal.code);
-        self.refusals = refusals;
-        self
-    }
-
-    /// Sets a field of the object.
-    pub fn set(&mut self, name: &str, value: impl Serialize) {
-        let value = serde_json::to_value(value).unwrap_or_default();
-        self.fields.insert(name.to_owned(), value);
-    }
-
-    /// The same, in a chain.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        self.set(name, value);
-        self
-    }
-
-    /// Adds a line for a person.
-    pub fn line(&mut self, line: impl Into<String>) {
-        self.lines.push(line.into());
-    }
-
-    /// Adds lines for a person.
-    #[must_use]
-    pub fn lines(mut self, lines: impl IntoIterator<Item = String>) -> Self {
-        self.lines.extend(lines);
-        self
-    }
-
-    /// Adds a warning.
-    pub fn warn(&mut self, warning: impl Into<String>) {
-        self.warnings.push(warning.into());
-    }
+/// The word for a failure.
+pub(super) fn outcome_of(failure: &Failure) -> Outcome {
+    if failure.class.is_refusal() { Outcome::Refused } else { Outcome::Error }
 }
 
 /// The last line of a failure.

@@ -1,5 +1,7 @@
 //! `state`, rendered.
 
+use serde::Serialize;
+
 use super::{Last, Render, notice, plural, wrapped};
 use crate::verb::{
     recover::Recovered,
@@ -11,6 +13,10 @@ const SHOWN: usize = 5;
 
 impl Render for FetchedRecord {
     const COMMAND: &'static str = "state";
+
+    fn object(&self) -> impl Serialize {
+        self
+    }
 
     fn warnings(&self) -> Vec<String> {
         notice::warnings(&self.notices)
@@ -31,6 +37,10 @@ impl Render for FetchedRecord {
 impl Render for PushedRecord {
     const COMMAND: &'static str = "state";
 
+    fn object(&self) -> impl Serialize {
+        self
+    }
+
     fn lines(&self) -> Vec<String> {
         vec![match self.was_there {
             true => format!("✓ the remote has it already, seq {}", self.seq),
@@ -45,6 +55,10 @@ impl Render for PushedRecord {
 
 impl Render for Recovered {
     const COMMAND: &'static str = "state";
+
+    fn object(&self) -> impl Serialize {
+        self
+    }
 
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![

@@ -1,5 +1,7 @@
 //! `validate`, rendered.
 
+use serde::Serialize;
+
 use super::{Last, Render, plural, wrapped};
 use crate::{
     error::Class,
@@ -9,6 +11,10 @@ use crate::{
 
 impl Render for Validated {
     const COMMAND: &'static str = "validate";
+
+    fn object(&self) -> impl Serialize {
+        self
+    }
 
     fn refusals(&self) -> Vec<Refusal> {
         self.problems.iter().cloned().map(Problem::into_refusal).collect()

@@ -1,10 +1,16 @@
 //! `verify`, rendered.
 
+use serde::Serialize;
+
 use super::{Last, Render, notice, plural};
 use crate::verb::verify::{RemoteHas, Verified};
 
 impl Render for Verified {
     const COMMAND: &'static str = "verify";
+
+    fn object(&self) -> impl Serialize {
+        self
+    }
 
     fn warnings(&self) -> Vec<String> {
         let Self::Record(whole) = self else { return Vec::new() };

@@ -6,7 +6,7 @@ use crate::{
         approve::{Candidates, approve, policy::InForce, request::Request},
         bind::{Bind, Waivers, bind, bound::Bound},
         close::{Carried, carry_out},
-        gate::{Check, Facts, Nothing, Permit, gate, nothing},
+        gate::{Facts, Nothing, Permit, gate, nothing},
         observe,
         open::{self, Opened},
         plan::{self, Plan},
@@ -16,6 +16,7 @@ use crate::{
     model::{
         approval::Approval,
         claim::Claim,
+        gate::{Binding, GateCheck},
         ids::{HostName, ModuleId, Oid, RunId},
         json::{self, CanonicalError},
         plan::{Change, Intention},
@@ -62,13 +63,23 @@ pub enum Applied {
     Run(Box<Run>),
 }
 
+impl Applied {
+    /// Whether all is as it was asked for, and recorded.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Self::Noop(_) => true,
+            Self::Run(run) => run.carried.ended.is_ok() && run.carried.is_recorded(),
+        }
+    }
+}
+
 /// Nothing had to change.
 #[derive(Debug)]
 pub struct Noop {
     /// The plan without changes.
     pub summary: Summary,
     /// The gate's list.
-    pub checks: Vec<Check>,
+    pub checks: Vec<GateCheck>,
     /// What the record said of the module before: since when it is so, and by which pull request.
     pub since: Option<ModuleStatus>,
     /// The record that advances the module to a newer merge result, if one was needed.
@@ -83,7 +94,7 @@ pub struct Run {
     /// The record of its intent.
     pub intent: Oid,
     /// The gate's list.
-    pub checks: Vec<Check>,
+    pub checks: Vec<GateCheck>,
     /// What was planned.
     pub summary: Summary,
     /// How it went.
@@ -102,7 +113,7 @@ pub struct Summary {
     /// What changes.
     pub changes: Vec<Change>,
     /// How the checkout was bound.
-    pub checkout: &'static str,
+    pub checkout: Binding,
 }
 
 impl Summary {

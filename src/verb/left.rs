@@ -6,11 +6,33 @@ use crate::{
     flow::bind::bound::Target,
     model::{ending::Ending, module::Manifest, policy::HostPolicy},
     port::{Answer, Host, Input, PortError},
-    runtime::compose::{
-        self,
-        logs::{self, Words},
-    },
+    runtime::compose::{self, logs},
 };
+
+pub use crate::runtime::compose::logs::{Said, Words};
+
+/// Most lines of a container's own.
+const LINES: u64 = 20;
+
+/// What is asked of containers that a held release left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logs {
+    /// Nothing.
+    Nothing,
+    /// How they ended.
+    Endings,
+    /// How they ended, and their own last lines.
+    Lines,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Told {
+    /// What the containers said, or why they could not be asked.
+    pub words: Answer<Words>,
+    /// Whether their own lines were asked for.
+    pub logs: bool,
+}
 
 /// A compose module whose release is held, and its host.
 pub struct Left {
@@ -30,6 +52,16 @@ impl Left {
             manifest: target.module.manifest.clone(),
             services: services.iter().map(ToString::to_string).collect(),
         })
+    }
+
+    /// Asks the containers for as much as `logs` says.
+    pub fn told(&self, logs: Logs) -> Option<Told> {
+        let lines = match logs {
+            Logs::Nothing => return None,
+            Logs::Endings => 0,
+            Logs::Lines => LINES,
+        };
+        Some(Told { words: self.words(lines), logs: lines > 0 })
     }
 
     /// How its containers are, what their health checks said, and the last `lines` lines of each. Foreign text: shown to people, and

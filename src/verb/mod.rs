@@ -2,6 +2,8 @@
 
 pub mod abandon;
 pub mod apply;
+pub mod asked;
+pub mod batch;
 pub mod demo;
 pub mod doctor;
 pub mod fetch;
@@ -14,13 +16,19 @@ pub mod manual;
 pub mod notices;
 pub mod pending;
 pub mod plan;
+pub mod planned;
 pub mod prepush;
 pub mod preview;
 pub mod pull;
 pub mod recorded;
 pub mod recover;
+pub mod reopened;
 pub mod resume;
+pub mod show;
+pub mod status;
 pub mod targets;
 pub mod transfer;
+pub mod unapplied;
 pub mod validate;
 pub mod verify;
+pub mod wait;

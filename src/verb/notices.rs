@@ -2,7 +2,7 @@
 
 use crate::{
     flow::gate::host::SKEW_MAX_S,
-    model::{ids::Oid, time::Timestamp},
+    model::{ids::Oid, policy::StatePolicy, time::Timestamp},
     port::Ports,
     verb::fetch::Fetched,
 };
@@ -51,7 +51,11 @@ pub fn all(ports: &Ports<'_>, fetched: &Fetched) -> Vec<Notice> {
 
 /// Advises to pin the first record, unless the policy in force does so or keeps the record on this machine.
 pub fn unpinned(fetched: &Fetched, genesis: Option<Oid>) -> Option<Notice> {
-    let policy = &fetched.policy.policy.state;
+    advice(&fetched.policy.policy.state, genesis?)
+}
+
+/// The same by a policy that need not be in force.
+pub fn advice(policy: &StatePolicy, genesis: Oid) -> Option<Notice> {
     let local = policy.remote.as_deref() == Some("none");
-    genesis.filter(|_| policy.genesis.is_empty() && !local).map(Notice::Unpinned)
+    (policy.genesis.is_empty() && !local).then_some(Notice::Unpinned(genesis))
 }

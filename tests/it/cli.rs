@@ -96,6 +96,8 @@ exit 0
 box · seen 1 min ago · 1 module
 ✓ site  #1 ok, 2 min ago
 pending 0 · held 0 · open runs 0
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
 next: platformctl log
 
 "#]]
@@ -678,6 +680,8 @@ box · seen 1 min ago · 4 modules
 ✓ beta    #1 ok, 3 min ago
 ✓ first   #2 ok, 2 min ago
 pending 1 · held 1 · open runs 0
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
 next: platformctl show broken
 
 "#]]

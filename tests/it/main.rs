@@ -28,6 +28,7 @@ mod output;
 mod policy;
 mod record;
 mod repository;
+mod results;
 mod reviews;
 mod runs;
 mod sealed;

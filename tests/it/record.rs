@@ -107,7 +107,7 @@ impl Bench {
         event.closure = Some(Digest::of(b"c"));
         event.plan = Some(Digest::of(b"p"));
         event.policy = Some(self.policy);
-        event.checkout = Some("bound".to_owned());
+        event.checkout = Some(platformctl::model::gate::Binding::Bound);
         event
     }
 
@@ -181,7 +181,7 @@ fn an_outcome_is_about_the_same_as_its_intent() {
         ("rule `plan`", &|event| event.plan = Some(Digest::of(b"x"))),
         ("rule `policy`", &|event| event.policy = Some(other)),
         ("rule `checkout` expects that of its intent, bound, found waived", &|event| {
-            event.checkout = Some("waived".into());
+            event.checkout = Some(platformctl::model::gate::Binding::Waived);
         }),
         ("rule `module`", &|event| event.module = Some("other".parse().unwrap())),
         ("rule `host`", &|event| event.host = Some("other".parse().unwrap())),

@@ -47,8 +47,6 @@ exit 8
 REFUSED busy (8). Nothing was changed.
 run 20260921T141320Z-00000001 of Ola <ola@example.org> is
 open for site since 2026-09-21T14:13:20Z (1 min ago)
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00000001
 
 "#]]
@@ -62,6 +60,8 @@ box · seen 0 s ago · 1 module
 ! site  run open since 1 min ago
   20260921T141320Z-00000001 by Ola <ola@example.org>
 pending 1 · held 0 · open runs 1
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
 next: platformctl resume 20260921T141320Z-00000001
 
 "#]]
@@ -72,8 +72,6 @@ next: platformctl resume 20260921T141320Z-00000001
 exit 8
 ✗ site  run 20260921T141320Z-00000001 is still running
 1 run looked at
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 fix: wait, then resume again
 
 "#]]

@@ -4,6 +4,7 @@ use crate::{
     model::{
         approval::Approval,
         closure::Closure,
+        gate::Binding,
         ids::Oid,
         module::{Driver, Manifest},
         path::RepoPath,
@@ -25,7 +26,7 @@ pub struct Bound {
     pub(crate) sacred: SacredPolicy,
     pub(crate) policy_blob: Oid,
     pub(crate) last: Option<ModuleStatus>,
-    pub(crate) checkout: &'static str,
+    pub(crate) checkout: Binding,
     pub(crate) waived: Vec<String>,
 }
 
@@ -60,8 +61,8 @@ impl Bound {
         &self.waived
     }
 
-    /// How the checkout was bound: `bound`, `waived` or `none`.
-    pub fn checkout(&self) -> &'static str {
+    /// How the checkout was bound.
+    pub fn checkout(&self) -> Binding {
         self.checkout
     }
 }

@@ -7,7 +7,6 @@ mod compose;
 
 pub mod host;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
         plan::Plan,
     },
     model::{
+        gate::{CheckResult, GateCheck},
         module::DataAction,
         policy::Mutations,
         refusal::{Code, Refusal},
@@ -25,17 +25,6 @@ use crate::{
     },
     runtime::files::Live,
 };
-
-/// One line of the gate's list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What was asked.
-    pub id: &'static str,
-    /// `pass`, `fail`, `error` or `waived`.
-    pub result: &'static str,
-    /// What the answer rests on.
-    pub evidence: Value,
-}
 
 /// What the gate knows beside the plan.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +41,7 @@ pub struct Facts {
 pub struct Permit {
     pub(crate) plan: Plan,
     /// The gate's list, all passed or waived.
-    pub checks: Vec<Check>,
+    pub checks: Vec<GateCheck>,
 }
 
 impl Permit {
@@ -68,7 +57,7 @@ pub struct Closed {
     /// Every reason.
     pub refusals: Vec<Refusal>,
     /// The whole list.
-    pub checks: Vec<Check>,
+    pub checks: Vec<GateCheck>,
 }
 
 /// Judges a plan.
@@ -94,7 +83,7 @@ pub enum Nothing {
     /// The record has to say that the module is at a newer merge result.
     Advance(Box<Permit>),
     /// Nothing is to be recorded either.
-    Stay(Box<Plan>, Vec<Check>),
+    Stay(Box<Plan>, Vec<GateCheck>),
 }
 
 /// Judges a plan without changes. What is recorded goes through the gate, but for room and rights that only a delivery needs; what is
@@ -150,7 +139,7 @@ fn everything(plan: &Plan, facts: &Facts, list: &mut List) {
 
 #[derive(Default)]
 struct List {
-    checks: Vec<Check>,
+    checks: Vec<GateCheck>,
     refusals: Vec<Refusal>,
 }
 
@@ -160,8 +149,7 @@ impl List {
     }
 
     fn all(&mut self, id: &'static str, evidence: Value, refusals: Vec<Refusal>) {
-        let result = if refusals.is_empty() { "pass" } else { "fail" };
-        self.checks.push(Check { id, result, evidence });
+        self.checks.push(GateCheck { id, result: CheckResult::of(refusals.len()), evidence });
         self.refusals.extend(refusals);
     }
 }
@@ -263,7 +251,7 @@ fn held(plan: &Plan, facts: &Facts, list: &mut List) {
     let waived = same && facts.retry;
     list.ask("held", json!({"held": same, "retry": facts.retry}), result);
     if waived && let Some(check) = list.checks.last_mut() {
-        check.result = "waived";
+        check.result = CheckResult::Waived;
     }
 }
 

@@ -1,0 +1,354 @@
+//! `apply`, rendered: of one module, and of several.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    Last, Render, held, notice,
+    report::{cure, failed, object, outcome_of},
+    seconds, wrapped,
+};
+use crate::{
+    error::{Class, Failure, outcome},
+    model::{
+        approval::Approval,
+        ending::Outcome,
+        gate::{Binding, GateCheck},
+        ids::{HostName, ModuleId, Oid, RunId},
+        plan::Change,
+        refusal::{Code, Refusal},
+        result::Failed,
+        time::Timestamp,
+    },
+    port::ending,
+    verb::{
+        apply::{Applied, Noop, Run},
+        batch::{Batch, Target},
+        recorded::Recorded,
+    },
+};
+
+/// The object of an apply of one module.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct One {
+    /// The module.
+    module: ModuleId,
+    /// Its host.
+    host: HostName,
+    /// The run; null where nothing had to change.
+    run: Option<RunId>,
+    /// The commit that says what was intended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent: Option<Oid>,
+    /// The proof.
+    approved: Approval,
+    /// How the files here were compared with what is applied.
+    checkout: Binding,
+    /// What changes, in order.
+    changes: Vec<Change>,
+    /// What was asked before the change.
+    gate: Vec<GateCheck>,
+    /// When it last changed, on a no-op; null where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Option<Since>>,
+    /// The record of it; null where there is none.
+    record: Option<Recorded>,
+    /// How long each step took, in milliseconds.
+    durations_ms: BTreeMap<&'static str, u64>,
+}
+
+/// When a module was changed last.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Since {
+    /// When.
+    at: Timestamp,
+    /// By which pull request.
+    pr: u64,
+    /// Its place in the record.
+    seq: u64,
+}
+
+/// The object of an apply of several modules.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Several {
+    /// A result of each.
+    targets: Vec<Value>,
+}
+
+fn since(noop: &Noop) -> Option<Since> {
+    let last = noop.since.as_ref()?;
+    Some(Since { at: last.last_apply_at?, pr: last.last_apply_pr?, seq: last.last_apply_seq? })
+}
+
+impl One {
+    fn noop(module: &ModuleId, noop: &Noop) -> Self {
+        Self {
+            module: module.clone(),
+            host: noop.summary.host.clone(),
+            run: None,
+            intent: None,
+            approved: noop.summary.approval.clone(),
+            checkout: noop.summary.checkout,
+            changes: Vec::new(),
+            gate: noop.checks.clone(),
+            since: Some(since(noop)),
+            record: noop.record.as_ref().map(Recorded::delivered),
+            durations_ms: BTreeMap::new(),
+        }
+    }
+
+    fn run(module: &ModuleId, run: &Run) -> Self {
+        Self {
+            module: module.clone(),
+            host: run.summary.host.clone(),
+            run: Some(run.run.clone()),
+            intent: Some(run.intent),
+            approved: run.summary.approval.clone(),
+            checkout: run.summary.checkout,
+            changes: run.summary.changes.clone(),
+            gate: run.checks.clone(),
+            since: None,
+            record: run.carried.record.as_ref().map(Recorded::delivered),
+            durations_ms: run.carried.durations_ms.iter().copied().collect(),
+        }
+    }
+}
+
+/// How a run ended, and why it did not end well.
+fn ended(run: &Run) -> (Outcome, Option<Refusal>) {
+    let recorded = run.carried.is_recorded();
+    let outcome = outcome(ending(&run.carried.ended), recorded);
+    let resume = || format!("platformctl resume {}", run.run);
+    let refusal = match &run.carried.ended {
+        Ok(_) if recorded => None,
+        Ok(_) => {
+            let fact = "applied and healthy, but the record is not on the remote yet";
+            Some(Refusal::new(Code::Unrecorded, fact, resume()))
+        }
+        Err(not_done) => {
+            let error = not_done.error();
+            let fix = if outcome == Outcome::Unknown { resume() } else { error.fix.clone() };
+            Some(Refusal::new(error.code, error.what.clone(), fix))
+        }
+    };
+    (outcome, refusal)
+}
+
+impl Render for Target {
+    const COMMAND: &'static str = "apply";
+
+    fn object(&self) -> impl Serialize {
+        match &self.applied {
+            Ok(Applied::Noop(noop)) => object(&One::noop(&self.module, noop)),
+            Ok(Applied::Run(run)) => object(&One::run(&self.module, run)),
+            Err(stop) => object(&Failed { module: Some(self.module.clone()), causes: Failure::from(stop).causes }),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match &self.applied {
+            Ok(Applied::Noop(_)) => Outcome::Noop,
+            Ok(Applied::Run(run)) => ended(run).0,
+            Err(stop) => outcome_of(&stop.into()),
+        }
+    }
+
+    fn refusals(&self) -> Vec<Refusal> {
+        match &self.applied {
+            Ok(Applied::Noop(_)) => Vec::new(),
+            Ok(Applied::Run(run)) => ended(run).1.into_iter().collect(),
+            Err(stop) => Failure::from(stop).refusals,
+        }
+    }
+
+    fn class(&self) -> Class {
+        Class::of_apply(&self.applied)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        notice::warnings(&self.notices)
+    }
+
+    fn beside(&self) -> Vec<String> {
+        held::lines(self.told.as_ref())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        match &self.applied {
+            Ok(Applied::Noop(noop)) => {
+                let since =
+                    since(noop).map_or_else(String::new, |since| format!(" since {}, PR #{}", since.at, since.pr));
+                vec![format!("✓ {}: nothing to change{since}", self.module)]
+            }
+            Ok(Applied::Run(run)) => {
+                let mut lines = match ended(run) {
+                    (_, None) => vec![format!("done {}", seconds(self.took_ms))],
+                    (outcome, Some(refusal)) => stopped(outcome, self.class(), &refusal),
+                };
+                lines.extend(unrecorded(run));
+                lines.extend(held::lines(self.told.as_ref()));
+                lines
+            }
+            Err(stop) => failed(&stop.into()),
+        }
+    }
+
+    fn last(&self) -> Last {
+        match &self.applied {
+            Ok(Applied::Noop(_)) => Last::Next(format!("platformctl show {}", self.module)),
+            Ok(Applied::Run(run)) => match ended(run).1 {
+                None => Last::Next(format!("platformctl status {}", self.module)),
+                Some(refusal) => Last::Fix(refusal.fix),
+            },
+            Err(stop) => cure(&stop.into()),
+        }
+    }
+}
+
+/// Where the outcome is kept that is not on the remote.
+fn unrecorded(run: &Run) -> Vec<String> {
+    match &run.carried.lost {
+        _ if run.carried.is_recorded() => Vec::new(),
+        None => vec!["! the outcome waits here and is delivered by the next command".to_owned()],
+        Some(error) => {
+            vec![format!("! the outcome could not be kept here: {error}"), format!("! platformctl resume {}", run.run)]
+        }
+    }
+}
+
+/// A run that did not end well, in the words of its class.
+fn stopped(outcome: Outcome, class: Class, refusal: &Refusal) -> Vec<String> {
+    let word = match outcome {
+        Outcome::Held => "HELD",
+        Outcome::Unknown => "UNKNOWN",
+        Outcome::Unrecorded => "UNRECORDED",
+        Outcome::Applied
+        | Outcome::Noop
+        | Outcome::Refused
+        | Outcome::RolledBack
+        | Outcome::Aborted
+        | Outcome::Error
+        | Outcome::Ok => "✗ aborted:",
+    };
+    let untouched = class.is_untouched() || outcome == Outcome::Aborted;
+    let world = if untouched { "Nothing that runs was changed." } else { class.world() };
+    let mut lines = vec![format!("{word} {} ({}). {world}", refusal.code.slug(), class.exit())];
+    lines.extend(wrapped(&refusal.fact, ""));
+    lines
+}
+
+/// How the command for several modules ended.
+enum Whole<'a> {
+    /// There was nothing to do.
+    Nothing,
+    /// One module was asked for.
+    One(&'a Target),
+    /// All are done.
+    Done,
+    /// Nothing was applied before the first failure, which tells everything.
+    Failed(&'a Target),
+    /// Some are done, and then one failed.
+    Partial(&'a [Target], &'a Target),
+}
+
+impl Batch {
+    fn whole(&self) -> Whole<'_> {
+        match (self.asked.as_slice(), self.targets.split_last()) {
+            ([_], Some((only, []))) => Whole::One(only),
+            (_, None) => Whole::Nothing,
+            (_, Some((last, _))) if last.class() == Class::Done => Whole::Done,
+            (_, Some((last, []))) => Whole::Failed(last),
+            (_, Some((last, done))) => Whole::Partial(done, last),
+        }
+    }
+
+    fn results(&self) -> Map<String, Value> {
+        object(&Several { targets: self.targets.iter().map(|target| target.report().json()).collect() })
+    }
+}
+
+impl Render for Batch {
+    const COMMAND: &'static str = "apply";
+
+    fn object(&self) -> impl Serialize {
+        match self.whole() {
+            Whole::One(target) => object(&target.object()),
+            Whole::Failed(target) => object(&target.object()).into_iter().chain(self.results()).collect(),
+            Whole::Nothing | Whole::Done | Whole::Partial(..) => self.results(),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.whole() {
+            Whole::Nothing => Outcome::Noop,
+            Whole::Done => Outcome::Applied,
+            Whole::One(target) | Whole::Failed(target) => target.outcome(),
+            Whole::Partial(..) => Outcome::Error,
+        }
+    }
+
+    fn refusals(&self) -> Vec<Refusal> {
+        match self.whole() {
+            Whole::One(target) | Whole::Failed(target) => target.refusals(),
+            Whole::Nothing | Whole::Done | Whole::Partial(..) => Vec::new(),
+        }
+    }
+
+    fn code(&self) -> Option<Code> {
+        match self.whole() {
+            Whole::One(target) | Whole::Failed(target) | Whole::Partial(_, target) => target.code(),
+            Whole::Nothing | Whole::Done => None,
+        }
+    }
+
+    fn class(&self) -> Class {
+        match self.whole() {
+            Whole::Nothing | Whole::Done => Class::Done,
+            Whole::One(target) | Whole::Failed(target) => target.class(),
+            Whole::Partial(..) => Class::Partial,
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        match self.whole() {
+            Whole::One(target) | Whole::Failed(target) => target.warnings(),
+            Whole::Nothing | Whole::Done | Whole::Partial(..) => Vec::new(),
+        }
+    }
+
+    fn beside(&self) -> Vec<String> {
+        self.targets.iter().flat_map(Render::beside).collect()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        match self.whole() {
+            Whole::Nothing => vec!["✓ this pull request changed no module".to_owned()],
+            Whole::Done => self.asked.iter().map(|module| format!("✓ {module}")).collect(),
+            Whole::One(target) | Whole::Failed(target) => target.lines(),
+            Whole::Partial(done, last) => {
+                let mut lines = last.lines();
+                lines.extend(done.iter().map(|target| format!("✓ {}", target.module)));
+                lines.push(format!("✗ {} (exit {})", last.module, last.class().exit()));
+                let left = self.asked.iter().skip(self.targets.len());
+                lines.extend(left.map(|module| format!("! {module} not tried")));
+                lines
+            }
+        }
+    }
+
+    fn last(&self) -> Last {
+        match self.whole() {
+            Whole::Nothing => Last::Next("platformctl pending".to_owned()),
+            Whole::Done => Last::Next("platformctl status".to_owned()),
+            Whole::One(target) | Whole::Failed(target) => target.last(),
+            Whole::Partial(_, target) => match target.last() {
+                Last::Next(text) | Last::Fix(text) | Last::Undo(text) => Last::Fix(text),
+            },
+        }
+    }
+}
