@@ -4,7 +4,7 @@ pub mod topics;
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::model::ids::{HostName, ModuleId, RunId};
 
@@ -42,6 +42,9 @@ pub struct Globals {
     /// Print one JSON object on standard output, and talk on standard error
     #[arg(long, global = true)]
     pub json: bool,
+    /// Log every call to git, the remote and hosts on standard error; -vv also logs commands [env: PLATFORMCTL_LOG=info|debug]
+    #[arg(short = 'v', long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
 }
 
 /// What is pending.

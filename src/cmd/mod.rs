@@ -27,8 +27,13 @@ use session::Session;
 use crate::{
     cli::{self, Cli, Command},
     error::Failure,
-    io::env::Env,
+    io::{
+        clock::SystemClock,
+        env::Env,
+        log::{self as logging, Detail},
+    },
     model::refusal::{Code, Refusal},
+    port::{Answer, Clock as _},
     ui::{Printer, Report},
 };
 
@@ -53,7 +58,10 @@ pub fn main() -> ExitCode {
     let name = name(&cli.command);
     // A panic is a bug: it says so in the same form as everything else, and not in the words of the runtime.
     panic::set_hook(Box::new(|_| {}));
-    let ended = panic::catch_unwind(|| run(&cli, &env, printer));
+    let ended = panic::catch_unwind(|| {
+        start_log(&cli, &env, name)?;
+        run(&cli, &env, printer)
+    });
     let report = match ended {
         Ok(Ok(report)) => report,
         Ok(Err(failure)) => Report::failed(name, &failure),
@@ -70,6 +78,12 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(printer.finish(&report))
+}
+
+fn start_log(cli: &Cli, env: &Env, command: &'static str) -> Answer<()> {
+    let detail = Detail::chosen(cli.globals.verbose, env)?;
+    logging::start(detail, env, command, SystemClock::new(env).now());
+    Ok(())
 }
 
 fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {

@@ -54,6 +54,11 @@ impl Printer {
         }
     }
 
+    /// Lines beside the answer, on standard error whatever the mode.
+    pub fn beside(&self, lines: &str) {
+        beside(&text::escaped_lines(lines.trim_end()));
+    }
+
     /// The end of a command. Returns the exit code: an answer that could not be printed is an error, whatever it was.
     #[must_use]
     pub fn finish(&self, report: &Report) -> u8 {

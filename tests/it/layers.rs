@@ -41,6 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio", &["io/ssh.rs", "io/ssh/"]),
     ("tar", &["io/archive.rs"]),
     ("tempfile", &["io/"]),
+    ("tracing", &["io/log.rs"]),
     ("chrono", &["model/time.rs", "io/clock.rs"]),
     ("sha2", &["model/digest.rs"]),
     ("serde_yaml", &["model/yaml/"]),

@@ -23,6 +23,7 @@ mod held;
 mod host;
 mod layers;
 mod ledger;
+mod log;
 mod modules;
 mod output;
 mod policy;
