@@ -1,4 +1,4 @@
-//! The log of `-v` and `-vv`.
+//! The log of `-v` and `-vv`, and what a panic tells.
 
 use std::{fs, process::Output};
 
@@ -152,4 +152,49 @@ fn no_token_is_logged() {
     assert!(!transfers.is_empty() && transfers.iter().all(|line| line.contains("/*** ***")), "{transfers:#?}");
     assert!(!masked.contains(HEADER), "{masked}");
     assert!(log(&[]).contains(TOKEN), "the test sees what is not known to be a secret");
+}
+
+#[test]
+fn a_panic_tells_its_place_and_asks_for_a_report() {
+    let site = Site::new();
+    let output = run(&site, &[("PLATFORMCTL_TEST_PANIC", "text")], "status");
+    let place = format!("at src/cmd/bug.rs:{}", line_of("panic!(\"a planted panic\")"));
+    assert_data_eq!(
+        site.told(&output).replace(&place, "at <place>").replace(env!("CARGO_PKG_VERSION"), "<version>"),
+        str![[r#"
+exit 1
+BUG bug (1). Unknown: please report.
+platformctl <version> (status) panicked at <place>: a
+planted panic
+fix: report this output; if it happens again, run it with
+  -vv and attach the log
+  platformctl status prints what is recorded
+
+"#]]
+    );
+    let json = run(&site, &[("PLATFORMCTL_TEST_PANIC", "text")], "status --json");
+    let value: serde_json::Value = serde_json::from_str(stdout(&json)).unwrap();
+    assert_eq!((value["exit"].as_u64(), value["code"].as_str()), (Some(1), Some("bug")));
+    assert_eq!(stderr(&json), "", "no backtrace unless it is asked for");
+    let vars = [("PLATFORMCTL_TEST_PANIC", "text"), ("RUST_BACKTRACE", "1")];
+    let traced = run(&site, &vars, "status --json");
+    assert!(stderr(&traced).contains("platformctl::cmd::bug::planted"), "{}", stderr(&traced));
+    assert_eq!(stdout(&traced), stdout(&json));
+}
+
+/// Attack: a panic of a library quotes the text that it was reading, which holds a secret.
+/// Defence: of a panic only its place is told, and its message where that stands in the source.
+#[test]
+fn a_panic_quotes_no_value() {
+    let site = Site::new();
+    let vars = [("PLATFORMCTL_TEST_PANIC", "c4n4ry-0f-a-s3cret"), ("RUST_BACKTRACE", "1")];
+    for args in ["status", "-vv status --json"] {
+        let told = site.told(&run(&site, &vars, args));
+        assert!(told.starts_with("exit 1") && told.contains("src/cmd/bug.rs:") && !told.contains("c4n4ry"), "{told}");
+    }
+}
+
+/// The line of a source file on which a text stands.
+fn line_of(text: &str) -> usize {
+    include_str!("../../src/cmd/bug.rs").lines().position(|line| line.contains(text)).unwrap() + 1
 }
