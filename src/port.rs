@@ -2,6 +2,7 @@
 //!
 //! Reads never write. Every write names what it replaces. An answer that did not come is never taken for a no.
 
+mod ended;
 mod host;
 mod ports;
 
@@ -14,6 +15,7 @@ use crate::model::{
     time::Timestamp,
 };
 
+pub use ended::{Ended, NotDone, ending};
 pub use host::{Host, Input, Member, Reply, Script};
 pub use ports::{Ports, Step, Tell};
 

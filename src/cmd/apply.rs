@@ -11,18 +11,19 @@ use super::{
 };
 use crate::{
     cli::Apply,
-    error::{Class, Failure},
-    flow::{Stop, approve::request::Request, close::Ending},
+    error::{Class, Failure, outcome},
+    flow::{Stop, approve::request::Request},
     io::{file, git::interrupt},
     model::{
         claim::{self, Claim},
+        ending::Outcome,
         evidence::Evidence,
         ids::{ModuleId, RunId},
         plan::{Action, Change},
         refusal::{Code, Refusal},
         text::shown,
     },
-    port::{Clock as _, Ports, Step},
+    port::{Clock as _, Ports, Step, ending},
     record::Appended,
     ui::{Last, Report, list, meanings, plural, seconds, wrapped},
     verb::{
@@ -212,32 +213,23 @@ fn nothing(noop: &Noop, ask: &Ask) -> Report {
 fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
     let module = &ask.module;
     let lost = run.carried.lost.as_ref();
-    let recorded = lost.is_none() && run.carried.record.as_ref().is_none_or(|record| record.on_remote);
+    let recorded = run.carried.is_recorded();
     let resume = format!("platformctl resume {}", run.run);
-    let report = match &run.carried.ending {
-        Ending::Ok(_) if recorded => {
-            Report::done("apply", "applied", Last::Next(format!("platformctl status {module}")))
+    let class = Class::of_run(&run.carried.ended, recorded);
+    let outcome = outcome(ending(&run.carried.ended), recorded);
+    let report = match &run.carried.ended {
+        Ok(_) if recorded => {
+            Report::done("apply", outcome.as_str(), Last::Next(format!("platformctl status {module}")))
                 .lines([format!("done {}", seconds(took_ms))])
         }
-        Ending::Ok(_) => {
+        Ok(_) => {
             let fact = "applied and healthy, but the record is not on the remote yet";
-            stopped("unrecorded", Class::Unrecorded, Refusal::new(Code::Unrecorded, fact, resume.clone()))
+            stopped(outcome, class, Refusal::new(Code::Unrecorded, fact, resume.clone()))
         }
-        Ending::Failed(error) => {
-            let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
-            stopped("held", Class::Held, refusal)
-        }
-        Ending::Aborted(error) => {
-            let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
-            let class = Class::of(error.code);
-            // What aborted left everything as it was; a class that says otherwise would be a lie.
-            let told = class.world().starts_with("Untouched") || [Class::Interrupted, Class::Tampered].contains(&class);
-            let class = if told { class } else { Class::Refused };
-            stopped("error", class, refusal)
-        }
-        Ending::Unknown(error) => {
-            let refusal = Refusal::new(error.code, error.what.clone(), resume.clone());
-            stopped("unknown", Class::Unknown, refusal)
+        Err(not_done) => {
+            let error = not_done.error();
+            let fix = if outcome == Outcome::Unknown { &resume } else { &error.fix };
+            stopped(outcome, class, Refusal::new(error.code, error.what.clone(), fix.clone()))
         }
     };
     let durations: serde_json::Map<String, Value> =
@@ -261,20 +253,28 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
 }
 
 /// A run that did not end well, in the words of its class.
-fn stopped(outcome: &'static str, class: Class, refusal: Refusal) -> Report {
+fn stopped(outcome: Outcome, class: Class, refusal: Refusal) -> Report {
     let word = match outcome {
-        "held" => "HELD",
-        "unknown" => "UNKNOWN",
-        "unrecorded" => "UNRECORDED",
-        _ => "✗ aborted:",
+        Outcome::Held => "HELD",
+        Outcome::Unknown => "UNKNOWN",
+        Outcome::Unrecorded => "UNRECORDED",
+        Outcome::Applied
+        | Outcome::Noop
+        | Outcome::Refused
+        | Outcome::RolledBack
+        | Outcome::Aborted
+        | Outcome::Error
+        | Outcome::Ok => "✗ aborted:",
     };
     let code = refusal.code;
-    // A run that was given up never told the host to change anything.
-    let untouched = class.world().starts_with("Untouched") || word == "✗ aborted:";
+    let untouched = class.is_untouched() || outcome == Outcome::Aborted;
     let world = if untouched { "Nothing that runs was changed." } else { class.world() };
     let mut lines = vec![format!("{word} {} ({}). {world}", code.slug(), class.exit())];
     lines.extend(wrapped(&refusal.fact, ""));
-    Report::done("apply", outcome, Last::Fix(refusal.fix.clone())).lines(lines).refused(vec![refusal]).ends_in(class)
+    Report::done("apply", outcome.as_str(), Last::Fix(refusal.fix.clone()))
+        .lines(lines)
+        .refused(vec![refusal])
+        .ends_in(class)
 }
 
 /// Several modules: all the same, or partial.

@@ -23,7 +23,7 @@ use crate::{
         status::{ModuleStatus, OpenRun},
         text::shown,
     },
-    port::{Answer, Host, PortError, Ports, Step},
+    port::{Answer, Host, PortError, Ports, Step, ending},
     record::{Appended, Record, append::Append},
     tree::{manifests, snapshot::Snapshot},
     verb::{
@@ -250,7 +250,7 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
         if let Some(intent) = opened(&record, &in_force, permit, status)? {
             (ports.tell)(Step::Intent(intent.seq()));
             let carried = carry_out(&intent, &record, host.as_ref(), ports.tell);
-            let left = Left::of(&carried.ending, intent.permit.plan().bound().target(), host);
+            let left = Left::of(ending(&carried.ended), intent.permit.plan().bound().target(), host);
             let (run, intent) = (intent.run().clone(), intent.commit());
             return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried, left })));
         }

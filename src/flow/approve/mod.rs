@@ -35,8 +35,8 @@ pub use crate::flow::approve::candidates::Candidates;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Approved {
-    pub(crate) pr: u64,
-    pub(crate) relation: Relation,
+    pr: u64,
+    relation: Relation,
 }
 
 impl Approved {
