@@ -161,6 +161,9 @@ pub struct Plan {
     /// Exit with 4 if something would change
     #[arg(long)]
     pub exit_code: bool,
+    /// Print where the time of this command went; --json always has it, as durations_ms
+    #[arg(long)]
+    pub timings: bool,
     /// What may be waived.
     #[command(flatten)]
     pub waive: Waive,
@@ -184,6 +187,9 @@ pub struct Apply {
     /// Show the last lines of the containers of a release that is held, as on a terminal; values of secrets are masked
     #[arg(long)]
     pub logs: bool,
+    /// Print where the time of this command went; --json always has it, as durations_ms
+    #[arg(long)]
+    pub timings: bool,
     /// What may be waived.
     #[command(flatten)]
     pub waive: Waive,

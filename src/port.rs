@@ -17,7 +17,7 @@ use crate::model::{
 
 pub use ended::{Ended, NotDone, ending};
 pub use host::{Host, Input, Member, Reply, Script};
-pub use ports::{Ports, Step, Tell};
+pub use ports::{Phase, Ports, Step, Tell};
 
 /// A failure of the world: one level of text, its stable code, what helps, and the cause.
 #[derive(Debug, thiserror::Error)]

@@ -18,6 +18,7 @@ mod session;
 mod show;
 mod state;
 mod status;
+mod steps;
 mod validate;
 mod verify;
 

@@ -3,6 +3,7 @@
 mod report;
 mod table;
 mod text_format;
+mod timings;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -14,6 +15,7 @@ use crate::{error::Class, model::text};
 pub use report::{Last, Report};
 pub use table::table;
 pub use text_format::{list, meanings, plural, seconds, short, wrapped};
+pub use timings::timings;
 
 /// Where and how to print.
 #[derive(Debug, Clone, Copy)]

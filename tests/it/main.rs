@@ -35,5 +35,6 @@ mod sealed;
 mod ssh;
 mod support;
 mod sweep;
+mod timings;
 mod trust;
 mod words;
