@@ -33,7 +33,7 @@ const STAGES: &[&str] = &["approve", "bind", "observe", "plan", "gate", "open", 
 /// Crates with one home. Those that are not listed (serde, serde_json, thiserror, std) may be used anywhere.
 const HOMES: &[(&str, &[&str])] = &[
     ("gix", &["io/git/"]),
-    ("clap", &["cli.rs"]),
+    ("clap", &["cli.rs", "cli/"]),
     ("anstyle", &["ui/"]),
     ("unicode_width", &["ui/"]),
     ("rustix", &["io/"]),
