@@ -143,7 +143,7 @@ impl Loggable for Argv<'_> {
             }
             let bytes = argument.as_encoded_bytes();
             if bytes.len() > ARGUMENT_BYTES_MAX || bytes.contains(&b'\n') {
-                displayed(line, format_args!("<{} bytes, {}>", bytes.len(), Digest::of(bytes)));
+                displayed(line, format_args!("<text bytes={} {}>", bytes.len(), Digest::of(bytes)));
             } else {
                 // Masked as it is: quoting may break up a secret.
                 line.push_str(&word(&masked(&argument.to_string_lossy())));
@@ -408,8 +408,8 @@ mod tests {
     fn an_argv_is_logged_as_words_and_texts_as_digests() {
         assert_eq!(argv(&["git", "-c", "a b", "it's", ""]), r"git -c 'a b' 'it'\''s' ''");
         let text = argv(&["sh", "-c", "echo a\necho b"]);
-        assert!(text.starts_with("sh -c <13 bytes, sha256:") && !text.contains("echo"), "{text}");
-        assert!(argv(&[&"x".repeat(301)]).starts_with("<301 bytes, sha256:"));
+        assert!(text.starts_with("sh -c <text bytes=13 sha256:") && !text.contains("echo"), "{text}");
+        assert!(argv(&[&"x".repeat(301)]).starts_with("<text bytes=301 sha256:"));
     }
 
     /// Attack: a URL with a password is an argument of a child.

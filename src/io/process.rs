@@ -44,7 +44,7 @@ pub struct Done {
 impl std::fmt::Debug for Done {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { rc, stdout, stderr } = self;
-        write!(f, "Done {{ rc: {rc:?}, stdout: {} bytes, stderr: {} bytes }}", stdout.len(), stderr.len())
+        write!(f, "Done {{ rc: {rc:?}, stdout_bytes: {}, stderr_bytes: {} }}", stdout.len(), stderr.len())
     }
 }
 

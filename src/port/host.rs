@@ -29,7 +29,7 @@ pub struct Reply {
 /// An answer may hold a secret: this shows how long it is.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reply {{ rc: {}, stdout: {} bytes }}", self.rc, self.stdout.len())
+        write!(f, "Reply {{ rc: {}, stdout_bytes: {} }}", self.rc, self.stdout.len())
     }
 }
 

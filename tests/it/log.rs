@@ -79,7 +79,7 @@ fn one_v_logs_calls_and_two_log_commands() {
             "{commands}"
         );
         // Scripts are logged as their sizes and digests.
-        assert!(commands.contains(" bytes, sha256:") && !commands.contains("realpath"), "{commands}");
+        assert!(commands.contains(" <text bytes=") && !commands.contains("realpath"), "{commands}");
     }
 }
 
