@@ -1,7 +1,7 @@
 //! The log of a command: lines on standard error for a person who looks for a fault. The only home of `tracing`.
 //!
 //! `-v` (level info) logs every call of a port with its duration and outcome; `-vv` (level debug) also the argv of every child and the
-//! name and arguments of every script on a host. What can be logged at all is decided by [`Loggable`]: ids, paths, names, numbers and
+//! name and arguments of every script on a host. What can be logged at all is decided by the trait `Loggable`: ids, paths, names, numbers and
 //! counts implement it; contents, answers and environments do not. Every word is masked and escaped before it is written.
 //! A subscriber of our own is enough for that, so `tracing-subscriber` and what it needs are not part of this program.
 #![expect(clippy::disallowed_methods, reason = "durations are measured here")]
