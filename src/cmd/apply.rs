@@ -9,19 +9,22 @@ use crate::{
     model::claim,
     port::Clock as _,
     ui::{Render as _, Report},
-    verb::{asked::Asked, batch::apply_all},
+    verb::{
+        asked::Asked,
+        batch::{How, apply_all},
+    },
 };
 
 pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
     interrupt::watch();
     let asked = asked(&args.approving, &args.waive, args.again);
     let read = |path: &str| file::read(&session.env.cwd().join(path), claim::FILE_BYTES_MAX);
-    let asks = asked.of_all(&args.targets, session.clock.now(), read)?;
-    if let [only] = asks.as_slice() {
+    let asks = asked.of_all(&args.targets, session.clock.now(), read);
+    if let Ok([only]) = asks.as_deref() {
         session.warm(&only.module);
     }
-    let logs = session.printer.logs(args.logs);
-    Ok(session.with_steps(|ports| apply_all(ports, &asked, asks, args.wait, logs))?.report())
+    let how = How { wait_s: args.wait, logs: session.printer.logs(args.logs), timings: args.timings };
+    Ok(session.with_steps(|ports| apply_all(ports, &asked, asks, how)).report())
 }
 
 /// What is asked for, whichever modules it is about.

@@ -17,7 +17,7 @@ pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
     }
     let planned = session.with(|ports| planned::plan(ports, &ask, at));
     let file = args.output.as_ref().map(|path| path.display().to_string());
-    let planned = Planned { file, exit_code: args.exit_code, ..planned };
+    let planned = Planned { file, exit_code: args.exit_code, timings: args.timings, ..planned };
     if let Some(path) = &args.output {
         let mut text = serde_json::to_vec_pretty(&plan_file(&planned)).unwrap_or_default();
         text.push(b'\n');

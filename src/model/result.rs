@@ -1,5 +1,7 @@
 //! The one object that a command prints for scripts.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -47,4 +49,7 @@ pub struct Failed {
     /// What lies beneath an error, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
+    /// How long each phase took, in milliseconds, where that is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durations_ms: Option<BTreeMap<&'static str, u64>>,
 }

@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 use super::{
     Last, Render, held, notice,
     report::{cure, failed, object, outcome_of},
-    seconds, wrapped,
+    seconds,
+    timings::durations_ms,
+    wrapped,
 };
 use crate::{
     error::{Class, Failure, outcome},
@@ -56,7 +58,7 @@ pub(super) struct One {
     since: Option<Option<Since>>,
     /// The record of it; null where there is none.
     record: Option<Recorded>,
-    /// How long each step took, in milliseconds.
+    /// How long each phase took, in milliseconds.
     durations_ms: BTreeMap<&'static str, u64>,
 }
 
@@ -78,6 +80,9 @@ struct Since {
 pub(super) struct Several {
     /// A result of each.
     targets: Vec<Value>,
+    /// Where there was none: how long each phase took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durations_ms: Option<BTreeMap<&'static str, u64>>,
 }
 
 fn since(noop: &Noop) -> Option<Since> {
@@ -86,9 +91,9 @@ fn since(noop: &Noop) -> Option<Since> {
 }
 
 impl One {
-    fn noop(module: &ModuleId, noop: &Noop) -> Self {
+    fn noop(target: &Target, noop: &Noop) -> Self {
         Self {
-            module: module.clone(),
+            module: target.module.clone(),
             host: noop.summary.host.clone(),
             run: None,
             intent: None,
@@ -98,13 +103,13 @@ impl One {
             gate: noop.checks.clone(),
             since: Some(since(noop)),
             record: noop.record.as_ref().map(Recorded::delivered),
-            durations_ms: BTreeMap::new(),
+            durations_ms: durations_ms(&target.durations_ms),
         }
     }
 
-    fn run(module: &ModuleId, run: &Run) -> Self {
+    fn run(target: &Target, run: &Run) -> Self {
         Self {
-            module: module.clone(),
+            module: target.module.clone(),
             host: run.summary.host.clone(),
             run: Some(run.run.clone()),
             intent: Some(run.intent),
@@ -114,7 +119,7 @@ impl One {
             gate: run.checks.clone(),
             since: None,
             record: run.carried.record.as_ref().map(Recorded::delivered),
-            durations_ms: run.carried.durations_ms.iter().copied().collect(),
+            durations_ms: durations_ms(&target.durations_ms),
         }
     }
 }
@@ -144,9 +149,13 @@ impl Render for Target {
 
     fn object(&self) -> impl Serialize {
         match &self.applied {
-            Ok(Applied::Noop(noop)) => object(&One::noop(&self.module, noop)),
-            Ok(Applied::Run(run)) => object(&One::run(&self.module, run)),
-            Err(stop) => object(&Failed { module: Some(self.module.clone()), causes: Failure::from(stop).causes }),
+            Ok(Applied::Noop(noop)) => object(&One::noop(self, noop)),
+            Ok(Applied::Run(run)) => object(&One::run(self, run)),
+            Err(stop) => object(&Failed {
+                module: Some(self.module.clone()),
+                causes: Failure::from(stop).causes,
+                durations_ms: Some(durations_ms(&self.durations_ms)),
+            }),
         }
     }
 
@@ -244,6 +253,8 @@ fn stopped(outcome: Outcome, class: Class, refusal: &Refusal) -> Vec<String> {
 
 /// How the command for several modules ended.
 enum Whole<'a> {
+    /// It is not known which modules are asked for.
+    Stopped(Failure),
     /// There was nothing to do.
     Nothing,
     /// One module was asked for.
@@ -258,6 +269,9 @@ enum Whole<'a> {
 
 impl Batch {
     fn whole(&self) -> Whole<'_> {
+        if let Some(stop) = &self.stopped {
+            return Whole::Stopped(stop.into());
+        }
         match (self.asked.as_slice(), self.targets.split_last()) {
             ([_], Some((only, []))) => Whole::One(only),
             (_, None) => Whole::Nothing,
@@ -268,7 +282,8 @@ impl Batch {
     }
 
     fn results(&self) -> Map<String, Value> {
-        object(&Several { targets: self.targets.iter().map(|target| target.report().json()).collect() })
+        let durations_ms = self.targets.is_empty().then(|| durations_ms(&self.durations_ms));
+        object(&Several { targets: self.targets.iter().map(|target| target.report().json()).collect(), durations_ms })
     }
 }
 
@@ -277,6 +292,11 @@ impl Render for Batch {
 
     fn object(&self) -> impl Serialize {
         match self.whole() {
+            Whole::Stopped(failure) => object(&Failed {
+                causes: failure.causes,
+                durations_ms: Some(durations_ms(&self.durations_ms)),
+                ..Failed::default()
+            }),
             Whole::One(target) => object(&target.object()),
             Whole::Failed(target) => object(&target.object()).into_iter().chain(self.results()).collect(),
             Whole::Nothing | Whole::Done | Whole::Partial(..) => self.results(),
@@ -285,6 +305,7 @@ impl Render for Batch {
 
     fn outcome(&self) -> Outcome {
         match self.whole() {
+            Whole::Stopped(failure) => outcome_of(&failure),
             Whole::Nothing => Outcome::Noop,
             Whole::Done => Outcome::Applied,
             Whole::One(target) | Whole::Failed(target) => target.outcome(),
@@ -294,6 +315,7 @@ impl Render for Batch {
 
     fn refusals(&self) -> Vec<Refusal> {
         match self.whole() {
+            Whole::Stopped(failure) => failure.refusals,
             Whole::One(target) | Whole::Failed(target) => target.refusals(),
             Whole::Nothing | Whole::Done | Whole::Partial(..) => Vec::new(),
         }
@@ -301,6 +323,7 @@ impl Render for Batch {
 
     fn code(&self) -> Option<Code> {
         match self.whole() {
+            Whole::Stopped(failure) => failure.refusals.first().map(|refusal| refusal.code),
             Whole::One(target) | Whole::Failed(target) | Whole::Partial(_, target) => target.code(),
             Whole::Nothing | Whole::Done => None,
         }
@@ -308,6 +331,7 @@ impl Render for Batch {
 
     fn class(&self) -> Class {
         match self.whole() {
+            Whole::Stopped(failure) => failure.class,
             Whole::Nothing | Whole::Done => Class::Done,
             Whole::One(target) | Whole::Failed(target) => target.class(),
             Whole::Partial(..) => Class::Partial,
@@ -317,7 +341,7 @@ impl Render for Batch {
     fn warnings(&self) -> Vec<String> {
         match self.whole() {
             Whole::One(target) | Whole::Failed(target) => target.warnings(),
-            Whole::Nothing | Whole::Done | Whole::Partial(..) => Vec::new(),
+            Whole::Stopped(_) | Whole::Nothing | Whole::Done | Whole::Partial(..) => Vec::new(),
         }
     }
 
@@ -327,6 +351,7 @@ impl Render for Batch {
 
     fn lines(&self) -> Vec<String> {
         match self.whole() {
+            Whole::Stopped(failure) => failed(&failure),
             Whole::Nothing => vec!["✓ this pull request changed no module".to_owned()],
             Whole::Done => self.asked.iter().map(|module| format!("✓ {module}")).collect(),
             Whole::One(target) | Whole::Failed(target) => target.lines(),
@@ -343,6 +368,7 @@ impl Render for Batch {
 
     fn last(&self) -> Last {
         match self.whole() {
+            Whole::Stopped(failure) => cure(&failure),
             Whole::Nothing => Last::Next("platformctl pending".to_owned()),
             Whole::Done => Last::Next("platformctl status".to_owned()),
             Whole::One(target) | Whole::Failed(target) => target.last(),

@@ -21,6 +21,7 @@ mod status;
 mod steps;
 mod table;
 mod text_format;
+mod timings;
 mod validate;
 mod verify;
 
@@ -29,7 +30,12 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::{error::Class, model::text, port::Step, verb::left::Logs};
+use crate::{
+    error::Class,
+    model::text,
+    port::{Phase, Step},
+    verb::left::Logs,
+};
 
 pub use plan::plan_file;
 pub use report::{Last, Render, Report};
@@ -48,6 +54,11 @@ impl Printer {
     /// `json`: one object on standard output, talk on standard error. `plain`: never in colour (`NO_COLOR`, `TERM=dumb`).
     pub fn new(json: bool, plain: bool) -> Self {
         Self { json, colour: !plain && !json && io::stdout().is_terminal() }
+    }
+
+    /// Whether one object is printed.
+    pub fn is_json(&self) -> bool {
+        self.json
     }
 
     /// What is asked of the containers of a release that is held: their own lines where somebody asked for them or reads them as they
@@ -80,13 +91,15 @@ impl Printer {
     /// Says on a terminal who is asked now, if that is what the step is about.
     pub fn waits_for(&self, step: &Step, remote: &str) {
         match step {
-            Step::Asking => self.waiting(&format!("asking {remote}")),
+            Step::Began(Phase::Fetch) => self.waiting(&format!("asking {remote}")),
             Step::Looking(host) => self.waiting(&format!("looking at {host}")),
             Step::Pulling(images) => {
                 let images = plural(usize::try_from(*images).unwrap_or(0), "image");
                 self.waiting(&format!("the host pulls {images}"));
             }
-            Step::Target { .. }
+            Step::Began(_)
+            | Step::Spent(_)
+            | Step::Target { .. }
             | Step::Waiting { .. }
             | Step::Settled(_)
             | Step::Approved(_)
@@ -97,6 +110,11 @@ impl Printer {
             | Step::Healthy(_)
             | Step::Recorded(_) => {}
         }
+    }
+
+    /// Lines beside the answer, on standard error whatever the mode.
+    pub fn beside(&self, lines: &str) {
+        beside(&text::escaped_lines(lines.trim_end()));
     }
 
     /// The end of a command. Returns the exit code: an answer that could not be printed is an error, whatever it was.

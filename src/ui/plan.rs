@@ -1,12 +1,16 @@
 //! `plan`, rendered: lines, the object, and the plan file.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     Last, Render, meanings, notice, plural,
     report::{cure, failed, object, outcome_of},
-    table, wrapped,
+    table,
+    timings::{durations_ms, timings},
+    wrapped,
 };
 use crate::{
     error::{Class, Failure},
@@ -20,6 +24,7 @@ use crate::{
         refusal::Refusal,
         result::Failed,
     },
+    port::Phase,
     verb::{
         plan::Proposal,
         planned::{GOOD_FOR_S, Planned},
@@ -44,6 +49,8 @@ pub(super) struct Shown {
     plan: Promise,
     /// Of a pull request that is not merged: the ways of merging it that will be accepted.
     styles: Vec<Style>,
+    /// How long each phase took, in milliseconds.
+    durations_ms: BTreeMap<&'static str, u64>,
 }
 
 /// What a plan promises.
@@ -57,7 +64,7 @@ struct Promise {
 }
 
 impl Shown {
-    fn of(proposal: &Proposal) -> Self {
+    fn of(proposal: &Proposal, spent: &[(Phase, u64)]) -> Self {
         let intent = &proposal.intention;
         Self {
             module: intent.module.clone(),
@@ -67,6 +74,7 @@ impl Shown {
             gate: proposal.checks.clone(),
             plan: Promise { intent: intent.clone(), digest: proposal.digest },
             styles: proposal.styles.clone(),
+            durations_ms: durations_ms(spent),
         }
     }
 }
@@ -140,8 +148,12 @@ impl Render for Planned {
 
     fn object(&self) -> impl Serialize {
         match &self.proposal {
-            Ok(proposal) => object(&Shown::of(proposal)),
-            Err(stop) => object(&Failed { module: Some(self.module.clone()), causes: Failure::from(stop).causes }),
+            Ok(proposal) => object(&Shown::of(proposal, &self.durations_ms)),
+            Err(stop) => object(&Failed {
+                module: Some(self.module.clone()),
+                causes: Failure::from(stop).causes,
+                durations_ms: Some(durations_ms(&self.durations_ms)),
+            }),
         }
     }
 
@@ -176,6 +188,9 @@ impl Render for Planned {
             lines.extend(of(proposal));
             let written = self.file.as_ref();
             lines.extend(written.map(|file| format!("written to {file}, good for {} h", GOOD_FOR_S / 3_600)));
+        }
+        if self.timings {
+            lines.extend(timings(&self.durations_ms));
         }
         lines
     }

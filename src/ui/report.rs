@@ -133,7 +133,7 @@ impl Report {
             class: failure.class,
             code: failure.refusals.first().map(|refusal| refusal.code),
             refusals: failure.refusals.clone(),
-            fields: object(&Failed { module: None, causes: failure.causes.clone() }),
+            fields: object(&Failed { causes: failure.causes.clone(), ..Failed::default() }),
             warnings: Vec::new(),
             lines: failed(failure),
             beside: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::{Printer, list, meanings, plural, seconds, wrapped};
+use super::{Printer, list, meanings, plural, seconds, timings::timings, wrapped};
 use crate::{
     model::{
         evidence::Evidence,
@@ -32,7 +32,9 @@ impl<'a> Steps<'a> {
     pub fn tell(&self, step: &Step) {
         let mut unusual: Vec<&str> = Vec::new();
         let (word, text) = match step {
-            Step::Asking | Step::Looking(_) => return self.printer.waits_for(step, self.remote),
+            Step::Began(_) | Step::Looking(_) => return self.printer.waits_for(step, self.remote),
+            Step::Spent(_) if self.printer.is_json() => return,
+            Step::Spent(spent) => return timings(spent).iter().for_each(|line| self.printer.say(line)),
             Step::Pulling(_) => {
                 self.last_ms.set(self.clock.ticks_ms());
                 return self.printer.waits_for(step, self.remote);

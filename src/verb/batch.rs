@@ -1,16 +1,17 @@
 //! Batch: an apply of one module is one run; an apply of several modules is one command. It ends with the first that fails.
 
 use crate::{
-    flow::Stage,
+    flow::{Stage, Stop},
     model::ids::ModuleId,
-    port::{Ports, Step},
+    port::{Phase, Ports, Step},
     verb::{
         apply::{Applied, Ask, candidates},
         asked::Asked,
-        fetch::{newest_record, refresh},
+        fetch::{Fetched, newest_record, refresh},
         left::{Logs, Told},
         notices::{self, Notice, unpinned},
         targets,
+        timings::Timings,
         wait::patiently,
     },
 };
@@ -22,6 +23,10 @@ pub struct Batch {
     pub asked: Vec<ModuleId>,
     /// What became of each that was tried.
     pub targets: Vec<Target>,
+    /// Why it is not known which modules are asked for.
+    pub stopped: Option<Stop>,
+    /// Where the time went, beside that of the targets: milliseconds by phase.
+    pub durations_ms: Vec<(Phase, u64)>,
 }
 
 /// One module that was asked for, and what became of it.
@@ -37,16 +42,52 @@ pub struct Target {
     pub notices: Vec<Notice>,
     /// Milliseconds since the command began.
     pub took_ms: u64,
+    /// Where the time of this target went: milliseconds by phase.
+    pub durations_ms: Vec<(Phase, u64)>,
 }
 
-/// Applies what was asked for, each module after those that it comes after. `asks`: by name; none: what the pull request changed.
-///
-/// # Errors
-/// The remote gave no answer, or it is not known which modules are asked for. That a module is not applied is data.
-pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Vec<Ask>, wait_s: u64, logs: Logs) -> Stage<Batch> {
+/// How a batch is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct How {
+    /// How many seconds an open run of somebody else is waited for.
+    pub wait_s: u64,
+    /// What is asked of containers that a held release left.
+    pub logs: Logs,
+    /// Whether a person is told where the time went.
+    pub timings: bool,
+}
+
+/// Applies what was asked for, each module after those that it comes after. `asks`: by name; none: what the pull request changed. That
+/// something is not applied is data.
+pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Stage<Vec<Ask>>, how: How) -> Batch {
+    let timings = Timings::new(ports.clock);
+    let mut batch = Batch { asked: Vec::new(), targets: Vec::new(), stopped: None, durations_ms: Vec::new() };
+    let ended = timings.measured(ports, |ports| each(ports, asked, asks?, (how, &timings), &mut batch));
+    batch.stopped = ended.err();
+    if batch.targets.is_empty() {
+        batch.durations_ms = spent(ports, &timings, how);
+    }
+    batch
+}
+
+/// Where the time went since the last target.
+fn spent(ports: &Ports<'_>, timings: &Timings<'_>, how: How) -> Vec<(Phase, u64)> {
+    let spent = timings.take();
+    if how.timings {
+        (ports.tell)(Step::Spent(spent.clone()));
+    }
+    spent
+}
+
+fn each(
+    ports: &Ports<'_>,
+    asked: &Asked,
+    mut asks: Vec<Ask>,
+    (how, timings): (How, &Timings<'_>),
+    batch: &mut Batch,
+) -> Stage<()> {
     let begun = ports.clock.ticks_ms();
     let mut fetched = refresh(ports, &asked.request)?;
-    let mut asks = asks;
     if asks.is_empty() {
         let changed = targets::changed(&candidates(ports, &fetched), &asked.request)?;
         asks.extend(changed.into_iter().map(|module| asked.of(module)));
@@ -54,33 +95,37 @@ pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Vec<Ask>, wait_s: u64, 
     let names: Vec<ModuleId> = asks.iter().map(|ask| ask.module.clone()).collect();
     let order = targets::named(ports.source, fetched.p, &names)?;
     asks.sort_by_key(|ask| order.iter().position(|module| *module == ask.module));
-    let mut targets: Vec<Target> = Vec::new();
+    batch.asked = asks.iter().map(|ask| ask.module.clone()).collect();
     for (at, ask) in (1..).zip(&asks) {
         if asks.len() > 1 {
             (ports.tell)(Step::Target { name: ask.module.to_string(), at, of: asks.len() });
         }
-        let first = fetched.checked.is_none();
-        let applied = patiently(ports, &mut fetched, ask, wait_s);
-        if let Ok(checked) = newest_record(ports) {
-            fetched.checked = checked;
-        }
-        let run = match &applied {
-            Ok(Applied::Run(run)) => Some(run),
-            Ok(Applied::Noop(_)) | Err(_) => None,
-        };
-        let told = run.and_then(|run| run.left.as_ref()).and_then(|left| left.told(logs));
-        let mut notices: Vec<Notice> =
-            run.filter(|_| fetched.is_baseline()).map(|_| Notice::Baseline).into_iter().collect();
-        // The advice to pin the record is given by the apply that began it.
-        let genesis = fetched.checked.as_ref().filter(|_| first).map(|checked| checked.genesis);
-        notices.extend(unpinned(&fetched, genesis));
-        notices.extend(notices::all(ports, &fetched));
+        let (applied, told, notices) = one(ports, &mut fetched, ask, how);
         let done = matches!(&applied, Ok(applied) if applied.is_done());
         let took_ms = ports.clock.ticks_ms().saturating_sub(begun);
-        targets.push(Target { module: ask.module.clone(), applied, told, notices, took_ms });
+        let durations_ms = spent(ports, timings, how);
+        batch.targets.push(Target { module: ask.module.clone(), applied, told, notices, took_ms, durations_ms });
         if !done {
             break;
         }
     }
-    Ok(Batch { asked: asks.into_iter().map(|ask| ask.module).collect(), targets })
+    Ok(())
+}
+
+fn one(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, how: How) -> (Stage<Applied>, Option<Told>, Vec<Notice>) {
+    let first = fetched.checked.is_none();
+    let applied = patiently(ports, fetched, ask, how.wait_s);
+    if let Ok(checked) = newest_record(ports) {
+        fetched.checked = checked;
+    }
+    let run = match &applied {
+        Ok(Applied::Run(run)) => Some(run),
+        Ok(Applied::Noop(_)) | Err(_) => None,
+    };
+    let told = run.and_then(|run| run.left.as_ref()).and_then(|left| left.told(how.logs));
+    let baseline = run.filter(|_| fetched.is_baseline()).map(|_| Notice::Baseline);
+    // The advice to pin the record is given by the apply that wrote the first record.
+    let genesis = fetched.checked.as_ref().filter(|_| first).map(|checked| checked.genesis);
+    let notices = baseline.into_iter().chain(unpinned(fetched, genesis)).chain(notices::all(ports, fetched)).collect();
+    (applied, told, notices)
 }

@@ -27,6 +27,7 @@ pub mod resume;
 pub mod show;
 pub mod status;
 pub mod targets;
+pub mod timings;
 pub mod transfer;
 pub mod unapplied;
 pub mod validate;

@@ -23,7 +23,7 @@ use crate::{
         refusal::{Code, Refusal},
         text::shown,
     },
-    port::{Answer, Merge, PortError, Ports},
+    port::{Answer, Merge, Phase, PortError, Ports, Step},
     tree::{leaks, manifests, snapshot::Snapshot},
     verb::{
         apply::{self, Ask, bound, planned},
@@ -155,6 +155,7 @@ fn previewed(
     module: &ModuleId,
     warning: String,
 ) -> Stage<Proposal> {
+    (ports.tell)(Step::Began(Phase::Plan));
     let (intention, refusals, leaks) = preview(ports.source, state, &fetched.policy, version, module)?;
     let mut warnings = vec![warning];
     let held = state.map(|state| state.module(module)).transpose()?.flatten().and_then(|last| last.held);

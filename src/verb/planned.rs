@@ -6,12 +6,13 @@ use crate::{
         ids::{ModuleId, Oid},
         time::Timestamp,
     },
-    port::{Answer, Ports},
+    port::{Answer, Phase, Ports},
     verb::{
         apply::Ask,
         fetch::refresh,
         notices::{self, Notice},
         plan::{Proposal, Which, propose},
+        timings::Timings,
     },
 };
 
@@ -29,19 +30,33 @@ pub struct Planned {
     pub notices: Vec<Notice>,
     /// When it was planned.
     pub at: Timestamp,
+    /// Where the time went: milliseconds by phase.
+    pub durations_ms: Vec<(Phase, u64)>,
     /// The file that the plan is written to.
     pub file: Option<String>,
     /// Whether a plan that changes something has an exit code of its own.
     pub exit_code: bool,
+    /// Whether a person is told where the time went.
+    pub timings: bool,
 }
 
 /// Plans a module: the commit `at`, what the request approves, or the newest merge that changed it.
 pub fn plan(ports: &Ports<'_>, ask: &Ask, at: Answer<Option<Oid>>) -> Planned {
-    let (proposal, notices) = match proposed(ports, ask, at) {
+    let timings = Timings::new(ports.clock);
+    let (proposal, notices) = match timings.measured(ports, |ports| proposed(ports, ask, at)) {
         Ok((proposal, notices)) => (Ok(proposal), notices),
         Err(stop) => (Err(stop), Vec::new()),
     };
-    Planned { module: ask.module.clone(), proposal, notices, at: ports.clock.now(), file: None, exit_code: false }
+    Planned {
+        module: ask.module.clone(),
+        proposal,
+        notices,
+        at: ports.clock.now(),
+        durations_ms: timings.take(),
+        file: None,
+        exit_code: false,
+        timings: false,
+    }
 }
 
 fn proposed(ports: &Ports<'_>, ask: &Ask, at: Answer<Option<Oid>>) -> Stage<(Proposal, Vec<Notice>)> {

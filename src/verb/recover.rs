@@ -6,7 +6,7 @@ use crate::{
     flow::{Stage, refuse},
     ledger::event::VOIDS_MAX,
     model::{ids::Oid, reason::Reason, refusal::Code},
-    port::{Ports, Step, Want},
+    port::{Phase, Ports, Step, Want},
     record::recovery::Recovery,
     tree::module::PolicyAt,
     verb::{
@@ -67,7 +67,7 @@ pub fn recover(ports: &Ports<'_>, why: &Reason) -> Stage<Recovered> {
 /// # Errors
 /// No answer, no policy that holds, or a record that was rewound, replaced or removed: that has other cures.
 pub fn recovery(ports: &Ports<'_>) -> Stage<(PolicyAt, Option<Recovery>)> {
-    (ports.tell)(Step::Asking);
+    (ports.tell)(Step::Began(Phase::Fetch));
     let refs = ports.remote.refs(false)?;
     let p = base_of(ports, &refs)?;
     let wants: Vec<Want> = [Want::Base].into_iter().chain(refs.state.map(|_| Want::State)).collect();

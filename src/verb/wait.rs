@@ -3,7 +3,7 @@
 use crate::{
     flow::{Stage, Stop},
     model::{ids::RunId, refusal::Code},
-    port::{Ports, Step},
+    port::{Phase, Ports, Step},
     verb::{
         apply::{Applied, Ask, apply, holder},
         fetch::{Fetched, refresh},
@@ -32,6 +32,7 @@ pub fn patiently(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, wait_s: u6
         if !busy || ports.clock.ticks_ms() >= until || ports.clock.interrupted() {
             return applied;
         }
+        (ports.tell)(Step::Began(Phase::Wait));
         wait(ports, fetched, ask, &mut told)?;
         ports.clock.sleep_ms(AGAIN_AFTER_MS);
         *fetched = refresh(ports, &ask.request)?;

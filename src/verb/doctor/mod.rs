@@ -28,7 +28,7 @@ use crate::{
         text::shown,
         time::Timestamp,
     },
-    port::{Answer, Host, Input, PortError, Ports, RemoteRefs, Step, Want},
+    port::{Answer, Host, Input, Phase, PortError, Ports, RemoteRefs, Step, Want},
     runtime::{
         compose,
         doctor::{self, Asked, Seen},
@@ -115,7 +115,7 @@ pub fn base(ports: &Ports<'_>) -> Stage<Base> {
 
 /// The base, and what else the remote has; base and record are fetched.
 fn asked(ports: &Ports<'_>) -> Stage<(Oid, RemoteRefs)> {
-    (ports.tell)(Step::Asking);
+    (ports.tell)(Step::Began(Phase::Fetch));
     let refs = ports.remote.refs(true)?;
     let p = base_of(ports, &refs)?;
     let wants: Vec<Want> = [Want::Base].into_iter().chain(refs.state.map(|_| Want::State)).collect();
