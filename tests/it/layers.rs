@@ -51,6 +51,9 @@ const HOMES: &[(&str, &[&str])] = &[
 
 const LINES_MAX: usize = 400;
 
+/// A command reads its arguments, opens the session, calls a verb, and hands the typed result to `ui`.
+const COMMAND_LINES_MAX: usize = 120;
+
 fn source() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
@@ -243,6 +246,9 @@ fn wrong(file: &str, code: &str) -> Vec<String> {
             wrong.push(format!("{file} uses {krate}"));
         }
     }
+    if room == "cmd" && code.lines().count() >= COMMAND_LINES_MAX {
+        wrong.push(format!("{file} has {} lines: what a command does is a verb", code.lines().count()));
+    }
     if code.lines().count() > LINES_MAX {
         wrong.push(format!("{file} has {} lines before its tests", code.lines().count()));
     }
@@ -304,6 +310,7 @@ fn planted_violations_are_found() {
     assert_eq!(found("flow/words.rs", ""), "flow/words.rs is no stage");
     assert_eq!(found("utils/x.rs", ""), "utils/x.rs is in no room");
     assert_eq!(found("io/x.rs", &"\n".repeat(401)), "io/x.rs has 401 lines before its tests");
+    assert_eq!(found("cmd/x.rs", &"\n".repeat(120)), "cmd/x.rs has 120 lines: what a command does is a verb");
     assert_eq!(found("io/git/x.rs", "use gix::x; use crate::model::x;"), "");
 }
 
