@@ -56,6 +56,5 @@ pub fn unpinned(fetched: &Fetched, genesis: Option<Oid>) -> Option<Notice> {
 
 /// The same by a policy that need not be in force.
 pub fn advice(policy: &StatePolicy, genesis: Oid) -> Option<Notice> {
-    let local = policy.remote.as_deref() == Some("none");
-    (policy.genesis.is_empty() && !local).then_some(Notice::Unpinned(genesis))
+    (policy.genesis.is_empty() && !policy.is_local()).then_some(Notice::Unpinned(genesis))
 }

@@ -88,9 +88,9 @@ pub fn verify(ports: &Ports<'_>, offline: bool) -> Stage<Verified> {
         return refuse(Code::Unrecorded, fact, "platformctl state fetch");
     }
     let state = fetched.as_ref().map(|fetched| &fetched.policy.policy.state);
-    let remote = state.map(|state| match state.remote.as_deref() {
-        Some("none") => RemoteHas::Nothing,
-        Some(_) | None => RemoteHas::Same(ports.remote.name().to_owned()),
+    let remote = state.map(|state| match state.is_local() {
+        true => RemoteHas::Nothing,
+        false => RemoteHas::Same(ports.remote.name().to_owned()),
     });
     Ok(Verified::Record(Box::new(Whole {
         records,
