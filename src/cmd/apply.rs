@@ -54,25 +54,25 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
         ));
     }
     if let [only] = asks.as_slice() {
-        session.warm(&only.module);
+        session.warm(&only.module, only.host.as_ref());
     }
     let mut fresh = session.refresh(&world, &request)?;
     if asks.is_empty() {
-        let changed = targets::changed(&apply::forge(&world, &fresh), &request)?;
-        asks.extend(changed.into_iter().map(|module| ask(module, &args.approving, &args.waive)));
+        let changed = targets::changed(&apply::forge(&world, &fresh), &request, args.host.as_ref())?;
+        let each =
+            changed.into_iter().flat_map(|(module, hosts)| hosts.into_iter().map(move |host| (module.clone(), host)));
+        asks.extend(each.map(|(module, host)| ask(module, host, &args.approving, &args.waive)));
     }
-    let names: Vec<ModuleId> = asks.iter().map(|ask| ask.module.clone()).collect();
-    let order = targets::named(world.source, fresh.p, &names)?;
-    asks.sort_by_key(|ask| order.iter().position(|module| *module == ask.module));
+    let asks = targets::spread(world.source, fresh.p, &asks)?;
     let mut reports = Vec::new();
     for ask in &asks {
         if asks.len() > 1 {
-            session.printer.say(&format!("{} ({} of {})", ask.module, reports.len() + 1, asks.len()));
+            session.printer.say(&format!("{} ({} of {})", ask.name(), reports.len() + 1, asks.len()));
         }
         steps.approved.take();
         let report = one(session, &world, &mut fresh, ask, args, begun);
         let failed = report.exit() != 0;
-        reports.push((ask.module.clone(), report));
+        reports.push((ask.name(), report));
         if failed {
             break;
         }
@@ -100,10 +100,12 @@ fn asked(session: &Session, args: &Apply) -> Result<Vec<Ask>, Failure> {
                 Failure::usage(format!("`{}` is not a module", shown(target)), "give a module's id, or a plan file")
             })?,
         };
-        if asks.iter().any(|ask| ask.module == module) {
+        // A plan file is for one host.
+        let host = args.host.clone().or_else(|| Some(claim.as_ref()?.intent().host.clone()));
+        if asks.iter().any(|ask| ask.module == module && (ask.host.is_none() || host.is_none() || ask.host == host)) {
             return Err(Failure::usage(format!("{module} is named twice"), "name it once"));
         }
-        let ask = ask(module, &args.approving, &args.waive);
+        let ask = ask(module, host, &args.approving, &args.waive);
         asks.push(Ask { again: args.again, claim: claim.map(Box::new), ..ask });
     }
     Ok(asks)
@@ -157,7 +159,7 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, args:
 /// Says once whom it waits for. A holder whose time is over is looked after: what became of its run is asked of the host and recorded,
 /// and where only a person can end it, the wait ends.
 fn waits(session: &Session, world: &World<'_>, fresh: &Fresh, ask: &Ask, told: &mut Option<RunId>) -> Result<(), Stop> {
-    let Some(open) = apply::holder(world, fresh, &ask.module)? else { return Ok(()) };
+    let Some(open) = apply::holder(world, fresh, &ask.module, ask.host.as_ref())? else { return Ok(()) };
     let now = session.clock.now();
     if told.as_ref() != Some(&open.run) {
         let (owner, since) = (shown(&open.owner), open.opened.age(now));
@@ -188,8 +190,8 @@ fn record(record: Option<&Appended>) -> Value {
 }
 
 fn nothing(noop: &Noop, ask: &Ask) -> Report {
-    let since = noop.since.as_ref();
-    let seen = since.and_then(|since| Some((since.last_apply_at?, since.last_apply_pr?, since.last_apply_seq?)));
+    let since = noop.since.as_ref().and_then(|since| since.running.as_ref());
+    let seen = since.map(|running| (running.at, running.pr, running.seq));
     let words = seen.map_or_else(String::new, |(at, pr, _)| format!(" since {at}, PR #{pr}"));
     let since = seen.map_or(Value::Null, |(at, pr, seq)| json!({"at": at, "pr": pr, "seq": seq}));
     Report::done("apply", "noop", Last::Next(format!("platformctl show {}", ask.module)))
@@ -275,11 +277,11 @@ fn stopped(outcome: &'static str, class: Class, refusal: Refusal) -> Report {
 }
 
 /// Several modules: all the same, or partial.
-fn joined(mut reports: Vec<(ModuleId, Report)>, asks: &[Ask]) -> Report {
+fn joined(mut reports: Vec<(String, Report)>, asks: &[Ask]) -> Report {
     if let ([_], Some((_, only))) = (asks, reports.first()) {
         return only.clone();
     }
-    let left: Vec<&ModuleId> = asks.iter().skip(reports.len()).map(|ask| &ask.module).collect();
+    let left: Vec<String> = asks.iter().skip(reports.len()).map(Ask::name).collect();
     let results: Vec<Value> = reports.iter().map(|(_, report)| report.json()).collect();
     let Some((module, last)) = reports.pop() else {
         return Report::done("apply", "noop", Last::Next("platformctl pending".to_owned()))
@@ -287,7 +289,7 @@ fn joined(mut reports: Vec<(ModuleId, Report)>, asks: &[Ask]) -> Report {
             .with("targets", results);
     };
     if last.exit() == 0 {
-        let lines: Vec<String> = asks.iter().map(|ask| format!("✓ {}", ask.module)).collect();
+        let lines: Vec<String> = asks.iter().map(|ask| format!("✓ {}", ask.name())).collect();
         return Report::done("apply", "applied", Last::Next("platformctl status".to_owned()))
             .lines(lines)
             .with("targets", results);

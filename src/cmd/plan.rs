@@ -14,7 +14,7 @@ use crate::{
     },
     io::file,
     model::{
-        ids::ModuleId,
+        ids::{HostName, ModuleId},
         plan::{self, Action, Change, Data, Downtime, PlanFile, PlanStatus},
     },
     port::Clock as _,
@@ -25,9 +25,10 @@ use crate::{
 const GOOD_FOR_S: i64 = 24 * 3_600;
 
 /// What a person asks of a module.
-pub(super) fn ask(module: ModuleId, approving: &Approving, waive: &Waive) -> Ask {
+pub(super) fn ask(module: ModuleId, host: Option<HostName>, approving: &Approving, waive: &Waive) -> Ask {
     Ask {
         module,
+        host,
         request: Request { approved: approving.approved.clone(), pr: approving.pr },
         again: false,
         waivers: Waivers { checkout: waive.no_checkout_binding, older: waive.allow_older },
@@ -37,7 +38,7 @@ pub(super) fn ask(module: ModuleId, approving: &Approving, waive: &Waive) -> Ask
 }
 
 pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
-    let ask = ask(args.module.clone(), &args.approving, &args.waive);
+    let ask = ask(args.module.clone(), args.host.clone(), &args.approving, &args.waive);
     let planned = planned(session, args, &ask);
     if let Some(path) = &args.output {
         let now = session.clock.now();
@@ -81,7 +82,7 @@ fn planned(session: &Session, args: &Plan, ask: &Ask) -> Result<(Proposal, Repor
         None => Which::Request(ask.request.clone()),
     };
     if args.at.is_none() {
-        session.warm(&ask.module);
+        session.warm(&ask.module, ask.host.as_ref());
     }
     let fresh = session.refresh(&world, &ask.request)?;
     let proposal = propose(&world, &fresh, ask, &which)?;

@@ -5,7 +5,7 @@ use crate::{
         append::{Append, Appended},
         approve::{Forge, approve},
         bind::{Bind, Waivers, bind},
-        bound::Bound,
+        bound::{Bound, Present},
         close::{Carried, Step, carry_out},
         content::Content,
         gate::{Check, Facts, Nothing, Permit, gate, nothing},
@@ -22,15 +22,15 @@ use crate::{
         stage::{Stage, Stop, refuse},
         standing,
     },
-    ledger::{chain::Checked, event::Kind, state::State, tree},
+    ledger::{chain::Checked, event::Kind, state::State},
     model::{
         approval::Approval,
         claim::Claim,
-        ids::{HostName, ModuleId, Oid, RunId},
+        ids::{Deployment, HostName, ModuleId, Oid, RunId},
         json::{self, CanonicalError},
         plan::{Change, Intention},
         refusal::Code,
-        status::{ModuleStatus, OpenRun},
+        status::{HostStatus, OpenRun},
         text::shown,
     },
     port::{Answer, Host, PortError},
@@ -44,6 +44,8 @@ const ROUNDS: u32 = 5;
 pub struct Ask {
     /// The module.
     pub module: ModuleId,
+    /// Its host; `None`: the only one that it has.
+    pub host: Option<HostName>,
     /// By which approval; neither given with `again`.
     pub request: Request,
     /// `--again`: what is applied, once more.
@@ -54,6 +56,16 @@ pub struct Ask {
     pub retry: bool,
     /// What a plan file promises, which must be what is planned now.
     pub claim: Option<Box<Claim>>,
+}
+
+impl Ask {
+    /// What is asked for: the deployment where the host is named, else the module.
+    pub fn name(&self) -> String {
+        match &self.host {
+            Some(host) => Deployment::new(&self.module, host).to_string(),
+            None => self.module.to_string(),
+        }
+    }
 }
 
 /// What apply did.
@@ -72,8 +84,8 @@ pub struct Noop {
     pub summary: Summary,
     /// The gate's list.
     pub checks: Vec<Check>,
-    /// What the record said of the module before: since when it is so, and by which pull request.
-    pub since: Option<ModuleStatus>,
+    /// What the record said of the deployment before: since when it is so, and by which pull request.
+    pub since: Option<HostStatus>,
     /// The record that advances the module to a newer merge result, if one was needed.
     pub record: Option<Appended>,
 }
@@ -124,9 +136,9 @@ impl Summary {
 ///
 /// # Errors
 /// Either stage's reasons.
-pub fn bound(world: &World<'_>, fresh: &Fresh, ask: &Ask) -> Stage<Bound> {
+pub fn bound(world: &World<'_>, fresh: &Fresh, ask: &Ask) -> Stage<Present> {
     let state = fresh.checked.as_ref().map(|checked| State::at(world.source, checked.id)).transpose()?;
-    let request = if ask.again { again(state.as_ref(), &ask.module)? } else { ask.request.clone() };
+    let request = if ask.again { again(state.as_ref(), ask)? } else { ask.request.clone() };
     let forge = forge(world, fresh);
     let approved = approve(&forge, &request)?;
     let question = Bind {
@@ -135,9 +147,13 @@ pub fn bound(world: &World<'_>, fresh: &Fresh, ask: &Ask) -> Stage<Bound> {
         state,
         checkout: world.checkout,
         module: &ask.module,
+        host: ask.host.as_ref(),
         waivers: ask.waivers,
     };
-    let bound = bind(&question, approved)?;
+    let bound = match bind(&question, approved)? {
+        Bound::Present(bound) => *bound,
+        Bound::Absent(absent) => return Err(absent.refusal().into()),
+    };
     (world.tell)(Step::Approved(Box::new(bound.approval().clone())));
     Ok(bound)
 }
@@ -158,7 +174,7 @@ pub fn forge<'a>(world: &World<'a>, fresh: &'a Fresh) -> Forge<'a> {
 ///
 /// # Errors
 /// The host gave no answer.
-pub fn planned(world: &World<'_>, bound: Bound, again: bool) -> Stage<(Plan, Box<dyn Host>)> {
+pub fn planned(world: &World<'_>, bound: Present, again: bool) -> Stage<(Plan, Box<dyn Host>)> {
     let host = (world.host)(&bound.host)?;
     let observed = observe::observe(host.as_ref(), bound.target(), world.source, world.clock)?;
     let plan = plan::plan(bound, observed, again).map_err(unfit)?;
@@ -182,11 +198,20 @@ fn held_to(claim: Option<&Claim>, plan: &Plan, before: Option<&Intention>) -> St
     claim.differs(&intention, digest).map_or(Ok(()), |stale| Err(stale.into()))
 }
 
-fn again(state: Option<&State<'_>>, module: &ModuleId) -> Stage<Request> {
-    let last = state.map(|state| state.module(module)).transpose()?.flatten();
-    match last.and_then(|last| Some((last.last_apply_sha?, last.last_apply_pr?))) {
-        Some((sha, pr)) => Ok(Request { approved: Some(sha.to_string()), pr: Some(pr) }),
-        None => refuse(Code::NoState, format!("{module} was never applied"), "apply a pull request first: --pr N"),
+/// The approval by which what runs was applied. Of a module with one deployment that runs the host need not be named.
+fn again(state: Option<&State<'_>>, ask: &Ask) -> Stage<Request> {
+    let status = state.map(|state| state.module(&ask.module)).transpose()?.flatten();
+    let runs = |(host, _): &(&HostName, _)| ask.host.as_ref().is_none_or(|asked| asked == *host);
+    let mut running = status.iter().flat_map(|status| status.runs_on()).filter(runs).map(|(_, running)| running);
+    match (running.next(), running.next()) {
+        (Some(only), None) => Ok(Request { approved: Some(only.merge.to_string()), pr: Some(only.pr) }),
+        (Some(_), Some(_)) => {
+            let fact = format!("{} runs on several hosts", ask.module);
+            refuse(Code::UnknownHost, fact, "name one of them: --host HOST")
+        }
+        (None, _) => {
+            refuse(Code::NoState, format!("{} was never applied", ask.name()), "apply a pull request first: --pr N")
+        }
     }
 }
 
@@ -218,15 +243,10 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
         shared(world, fresh, &bound)?;
         let (plan, host) = planned(world, bound, ask.again)?;
         held_to(ask.claim.as_deref(), &plan, before.as_ref())?;
-        let tip = fresh.checked.as_ref().map(|checked| checked.id);
-        let status = match tip {
-            Some(tip) => State::at(world.source, tip)?.blob_id(&tree::status_path(&ask.module))?,
-            None => None,
-        };
         let facts = facts(world, fresh.checked.as_ref(), &plan, ask.retry)?;
         if plan.is_done() && !ask.again {
             let judged = nothing(plan, &facts).map_err(|closed| Stop::Refused(closed.refusals))?;
-            match noop(&record, &in_force, judged, status)? {
+            match noop(&record, &in_force, judged)? {
                 Some(done) => return Ok(done),
                 None => {
                     fresh.checked = newest_record(world)?;
@@ -250,7 +270,7 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
         };
         let summary = Summary::of(permit.plan());
         let checks = permit.checks.clone();
-        if let Some(intent) = opened(&record, &in_force, permit, status)? {
+        if let Some(intent) = opened(&record, &in_force, permit)? {
             (world.tell)(Step::Intent(intent.seq()));
             let carried = carry_out(&intent, &record, host.as_ref(), world.tell);
             let left = Left::of(&carried.ending, intent.permit.plan().bound().target(), host);
@@ -265,6 +285,13 @@ pub fn apply(world: &World<'_>, fresh: &mut Fresh, ask: &Ask) -> Stage<Applied> 
 /// Refuses a plan file that is about something else.
 fn ours(world: &World<'_>, ask: &Ask, claim: &Claim) -> Stage<()> {
     let intent = claim.intent();
+    if ask.host.as_ref().is_some_and(|host| *host != intent.host) {
+        return refuse(
+            Code::PlanForeign,
+            format!("the plan file is for {}, not for {}", intent.host, ask.name()),
+            "give the plan file of this host",
+        );
+    }
     if intent.module != ask.module {
         return refuse(
             Code::PlanForeign,
@@ -287,20 +314,15 @@ fn ours(world: &World<'_>, ask: &Ask, claim: &Claim) -> Stage<()> {
     }
 }
 
-fn opened(
-    record: &Record<'_>,
-    in_force: &InForce,
-    permit: Permit,
-    status: Option<Oid>,
-) -> Stage<Option<Box<open::Intent>>> {
+fn opened(record: &Record<'_>, in_force: &InForce, permit: Permit) -> Stage<Option<Box<open::Intent>>> {
     record.ready(in_force)?;
-    match open::open(record, permit, status)? {
+    match open::open(record, permit)? {
         Opened::Intent(intent) => Ok(Some(intent)),
         Opened::Moved(_) => Ok(None),
     }
 }
 
-fn noop(record: &Record<'_>, in_force: &InForce, judged: Nothing, status: Option<Oid>) -> Stage<Option<Applied>> {
+fn noop(record: &Record<'_>, in_force: &InForce, judged: Nothing) -> Stage<Option<Applied>> {
     let noop = |plan: &Plan, checks, record| {
         let since = plan.bound().last().cloned();
         Applied::Noop(Box::new(Noop { summary: Summary::of(plan), checks, since, record }))
@@ -311,7 +333,7 @@ fn noop(record: &Record<'_>, in_force: &InForce, judged: Nothing, status: Option
     };
     record.ready(in_force)?;
     let (event, _) = record.about(Kind::ApplyNoop, &plan)?;
-    let preconditions = record.preconditions(plan.bound().manifest(), status)?;
+    let preconditions = record.preconditions(plan.bound())?;
     Ok(match record.append(&event, Some(&preconditions))? {
         Append::Done(done) => Some(noop(&plan, checks, Some(done))),
         Append::Moved(_) => None,
@@ -322,32 +344,39 @@ fn noop(record: &Record<'_>, in_force: &InForce, judged: Nothing, status: Option
 fn busy(world: &World<'_>, fresh: &Fresh, ask: &Ask) -> Stage<()> {
     let Some(checked) = &fresh.checked else { return Ok(()) };
     let state = State::at(world.source, checked.id)?;
-    match state.open_runs()?.into_iter().find(|open| open.module == ask.module) {
+    match state.open_runs()?.into_iter().find(|open| is_about(open, &ask.module, ask.host.as_ref())) {
         Some(open) => taken(world, &open),
         None => Ok(()),
     }
 }
 
 /// Refuses while another module of the same compose project has an open run.
-fn shared(world: &World<'_>, fresh: &Fresh, bound: &Bound) -> Stage<()> {
+fn shared(world: &World<'_>, fresh: &Fresh, bound: &Present) -> Stage<()> {
     let Some(checked) = &fresh.checked else { return Ok(()) };
     let state = State::at(world.source, checked.id)?;
-    match open::holder(&state, &open::scope(bound.manifest()))? {
+    match open::holder(&state, &open::scope(&bound.deployment().host, bound.manifest()))? {
         Some(open) => taken(world, &open),
         None => Ok(()),
     }
 }
 
-/// The open run that a module has to wait for.
+/// Whether an open run is about a module on a host; without a host, on any.
+pub fn is_about(open: &OpenRun, module: &ModuleId, host: Option<&HostName>) -> bool {
+    open.module == *module && host.is_none_or(|host| open.host == *host)
+}
+
+/// The open run that a deployment has to wait for; without a host, any of the module's.
 ///
 /// # Errors
 /// The record, or the module on the base, cannot be read.
-pub fn holder(world: &World<'_>, fresh: &Fresh, module: &ModuleId) -> Answer<Option<OpenRun>> {
+pub fn holder(world: &World<'_>, fresh: &Fresh, module: &ModuleId, host: Option<&HostName>) -> Answer<Option<OpenRun>> {
     let Some(checked) = &fresh.checked else { return Ok(None) };
     let content = Content::lazy(world.source, world.source.commit(fresh.p)?.tree);
     let manifest = repository::manifest(&content, module)?.and_then(Result::ok);
-    let scope = manifest.as_ref().map(open::scope);
-    let holds = |open: &OpenRun| open.module == *module || scope.as_ref() == Some(&open.scope);
+    let hosts = manifest.iter().flat_map(|manifest| manifest.hosts().iter().map(move |host| (host, manifest)));
+    let asked = hosts.filter(|(one, _)| host.is_none_or(|host| host == *one));
+    let scopes: Vec<String> = asked.map(|(host, manifest)| open::scope(host, manifest)).collect();
+    let holds = |open: &OpenRun| is_about(open, module, host) || scopes.contains(&open.scope);
     Ok(State::at(world.source, checked.id)?.open_runs()?.into_iter().find(holds))
 }
 

@@ -71,7 +71,11 @@ pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Te
     let ending = attempt(intent, record, host, tell, &mut durations_ms);
     let begun = record.clock.ticks_ms();
     // Made of what is at hand: after a change nothing is asked that could fail before the outcome is kept.
-    let draft = Event::draft(Kind::ApplyOutcome, record.clock.now(), intent.event.actor.clone());
+    let draft = Event::draft(
+        intent.event.kind.outcome().unwrap_or(Kind::ApplyOutcome),
+        record.clock.now(),
+        intent.event.actor.clone(),
+    );
     let closed = match outcome(draft, intent.commit, &intent.event, &ending) {
         Some(event) => record.append_or_spool(&event).map(Some),
         None => Ok(None),

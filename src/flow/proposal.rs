@@ -21,11 +21,12 @@ use crate::{
     model::{
         approval::{Approval, Style},
         digest::Digest,
-        ids::{ModuleId, Oid},
+        ids::{Deployment, Oid},
         json,
         plan::Intention,
         problem::Problem,
         refusal::{Code, Refusal},
+        status::HostStatus,
         text::shown,
     },
     port::{Answer, Merge, PortError},
@@ -76,9 +77,9 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
             let version =
                 Version { tree: world.source.commit(*commit)?.tree, pr: None, head: Some(*commit), merge: None };
             let warning = format!("a preview of {commit}: only what is merged can be applied");
-            return previewed(world, fresh, state.as_ref(), &version, &ask.module, warning);
+            return previewed(world, fresh, state.as_ref(), &version, ask, warning);
         }
-        Which::Newest => newest(world, fresh, &ask.module)?,
+        Which::Newest => newest(world, fresh, ask)?,
         Which::Request(request) => request.clone(),
     };
     let ask = Ask { request: request.clone(), ..ask.clone() };
@@ -90,7 +91,7 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
                 Some(pr) => {
                     let version = merged(world, fresh, pr)?;
                     let warning = format!("PR #{pr} is not merged: this is what merging it now would change");
-                    let mut proposal = previewed(world, fresh, state.as_ref(), &version, &ask.module, warning)?;
+                    let mut proposal = previewed(world, fresh, state.as_ref(), &version, &ask, warning)?;
                     proposal.warnings.extend(trap(world, fresh, &version)?);
                     proposal.styles.clone_from(&fresh.policy.policy.approval.styles);
                     Ok(proposal)
@@ -129,7 +130,7 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
     };
     // Images are brought by apply itself.
     let refusals: Vec<Refusal> = refusals.into_iter().filter(|refusal| refusal.code != Code::ImageMissing).collect();
-    let mut warnings: Vec<String> = open_run(world, fresh, &ask.module)?.into_iter().collect();
+    let mut warnings: Vec<String> = open_run(world, fresh, &ask)?.into_iter().collect();
     let missing =
         images.iter().map(|image| format!("the host does not have the image {}: apply pulls it", shown(image)));
     warnings.extend(missing.chain(unseen).chain(leaks));
@@ -138,8 +139,8 @@ pub fn propose(world: &World<'_>, fresh: &Fresh, ask: &Ask, which: &Which) -> St
 }
 
 /// An open run that an apply would have to wait for.
-fn open_run(world: &World<'_>, fresh: &Fresh, module: &ModuleId) -> Stage<Option<String>> {
-    let open = apply::holder(world, fresh, module)?;
+fn open_run(world: &World<'_>, fresh: &Fresh, ask: &Ask) -> Stage<Option<String>> {
+    let open = apply::holder(world, fresh, &ask.module, ask.host.as_ref())?;
     Ok(open.map(|open| {
         format!("run {} of {} is open, and apply waits for it: platformctl resume {}", open.run, open.module, open.run)
     }))
@@ -150,13 +151,15 @@ fn previewed(
     fresh: &Fresh,
     state: Option<&State<'_>>,
     version: &Version,
-    module: &ModuleId,
+    ask: &Ask,
     warning: String,
 ) -> Stage<Proposal> {
-    let (intention, refusals, leaks) = preview(world.source, state, &fresh.policy, version, module)?;
+    let which = (&ask.module, ask.host.as_ref());
+    let (intention, refusals, leaks) = preview(world.source, state, &fresh.policy, version, which)?;
     let mut warnings = vec![warning];
-    let held = state.map(|state| state.module(module)).transpose()?.flatten().and_then(|last| last.held);
-    if let Some(held) = held {
+    let deployment = Deployment::new(&intention.module, &intention.host);
+    let last = state.map(|state| state.deployment(&deployment)).transpose()?.flatten();
+    if let Some(held) = last.as_ref().and_then(HostStatus::unsettled) {
         warnings.push(format!(
             "PR #{} failed on the host and may be what runs there: this compares with the last release that went well",
             held.pr
@@ -181,19 +184,24 @@ fn previewed(
     })
 }
 
-/// The newest commit of the base that changed a module, as a request.
-fn newest(world: &World<'_>, fresh: &Fresh, id: &ModuleId) -> Stage<Request> {
+/// The newest commit of the base that changed a deployment, as a request.
+fn newest(world: &World<'_>, fresh: &Fresh, ask: &Ask) -> Stage<Request> {
+    let id = &ask.module;
     let content = Content::lazy(world.source, world.source.commit(fresh.p)?.tree);
-    match repository::manifest(&content, id)? {
-        Some(Ok(_)) => {}
+    let manifest = match repository::manifest(&content, id)? {
+        Some(Ok(manifest)) => manifest,
         Some(Err(problems)) => return Err(Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect())),
         None => {
             let fact = format!("there is no module `{id}` on the base ({})", fresh.p);
             let fix = "the modules are the folders below modules/; for one that is not merged say --pr N";
             return Err(repository::unknown(&content, id, fact, fix)?.into());
         }
-    }
-    match pending::newest(world.source, id, fresh.p, None)? {
+    };
+    let host = match (&ask.host, manifest.hosts()) {
+        (None, [only]) => Some(only),
+        (host, _) => host.as_ref(),
+    };
+    match pending::newest(world.source, id, host, fresh.p, None)? {
         Some(commit) => Ok(Request { approved: Some(commit.to_string()), pr: None }),
         None => refuse(
             Code::NoPullRef,

@@ -13,7 +13,7 @@ use crate::{
         closure::Closure,
         compose,
         digest::Digest,
-        ids::{ModuleId, Oid},
+        ids::{HostName, ModuleId, Oid},
         module::{Driver, Manifest},
         names::ComposeName,
         near::did_you_mean,
@@ -53,8 +53,10 @@ pub struct Own {
 }
 
 /// By what a module counts that may be valid or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
+    /// The hosts that it names; `None` where they cannot be known.
+    pub hosts: Option<Vec<HostName>>,
     /// Its effective digest. Of a module that is not valid, that of the entries in the tree that it names; where what it names cannot be
     /// known, that of the whole tree.
     pub effective: Digest,
@@ -239,7 +241,8 @@ pub fn counted(content: &Content<'_>, id: &ModuleId) -> Answer<Option<Counted>> 
         Some(Ok(module)) => {
             let effective = module.closure.effective;
             let taken = gather::digest(&module.manifest.acknowledge)?;
-            Some(Counted { effective, near: effective, taken })
+            let hosts = Some(module.manifest.hosts().to_vec());
+            Some(Counted { hosts, effective, near: effective, taken })
         }
     })
 }

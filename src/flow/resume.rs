@@ -193,7 +193,7 @@ pub fn resume(world: &World<'_>, fresh: &Fresh, open: OpenRun) -> Stage<Resumed>
             Err(NotRan::Unknown(error)) => Ending::Unknown(error),
         },
     };
-    let record = match outcome(record.draft(Kind::ApplyOutcome)?, id, &event, &ending) {
+    let record = match outcome(record.draft(event.kind.outcome().unwrap_or(Kind::ApplyOutcome))?, id, &event, &ending) {
         Some(event) => Some(record.append_or_spool(&event)?),
         None => None,
     };
@@ -212,14 +212,15 @@ fn left(
 ) -> Option<Left> {
     let (module, approval) = event.module.as_ref().zip(event.approved.as_ref())?;
     let found = repository::module(&Content::lazy(world.source, approval.tree), module).ok()??.ok()?;
-    let target = Target { module: &found, before: None, host: policy, sacred: &fresh.policy.policy.sacred };
+    let name = event.host.as_ref()?;
+    let target = Target { module: &found, before: None, name, host: policy, sacred: &fresh.policy.policy.sacred };
     Left::of(ending, target, host)
 }
 
 /// Looks at what an ended run left, against the content that its intent names.
 fn verified(world: &World<'_>, fresh: &Fresh, policy: &HostPolicy, host: &dyn Host, event: &Event) -> Stage<Ending> {
-    let (Some(module), Some(approval)) = (&event.module, &event.approved) else {
-        return refuse(Code::StateInvalid, "the intent names no module or approval", "platformctl verify");
+    let (Some(module), Some(name), Some(approval)) = (&event.module, &event.host, &event.approved) else {
+        return refuse(Code::StateInvalid, "the intent names no module, host or approval", "platformctl verify");
     };
     let content = Content::lazy(world.source, approval.tree);
     let Some(Ok(found)) = repository::module(&content, module)? else {
@@ -229,7 +230,7 @@ fn verified(world: &World<'_>, fresh: &Fresh, policy: &HostPolicy, host: &dyn Ho
             "git fetch, then resume again",
         );
     };
-    let target = Target { module: &found, before: None, host: policy, sacred: &fresh.policy.policy.sacred };
+    let target = Target { module: &found, before: None, name, host: policy, sacred: &fresh.policy.policy.sacred };
     let expected = match found.manifest.runtime.driver {
         Driver::Files => {
             let files = bound::release_listing(&found.manifest, &found.closure);

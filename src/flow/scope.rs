@@ -15,22 +15,25 @@ use crate::{
     model::{
         approval::Style,
         digest::Digest,
-        ids::{ModuleId, Oid},
+        ids::{HostName, ModuleId, Oid},
         json,
         path::RepoPath,
         refusal::{Code, Refusal},
+        status::ModuleStatus,
     },
     port::{Answer, PortError, Source},
 };
 
-/// What of the repository concerns a module at a commit.
+/// What of the repository concerns a deployment at a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// The effective digest; `None` where there is no such module. A module that is not valid counts by its raw entries in the tree, and
-    /// by the whole tree where it hides what it names.
+    /// The effective digest; `None` where the base wants no such deployment. A module that is not valid counts by its raw entries in the
+    /// tree, and by the whole tree where it hides what it names.
     pub effective: Option<Digest>,
-    /// The same, but of no more than is known to be named: whether a change is about this module.
+    /// The same, but of no more than is known to be named: whether a change is about this deployment.
     pub near: Option<Digest>,
+    /// The module's effective digest, whether it runs on this host or not: what nobody reviewed while it ran elsewhere is not reviewed.
+    content: Option<Digest>,
     /// The risks to data that its manifest accepts: what nobody reviewed accepts nothing.
     taken: Option<Digest>,
 }
@@ -39,13 +42,14 @@ pub struct Standing {
 pub struct Standings<'a> {
     source: &'a dyn Source,
     module: &'a ModuleId,
+    host: Option<&'a HostName>,
     known: RefCell<BTreeMap<Oid, Standing>>,
 }
 
 impl<'a> Standings<'a> {
-    /// Of a module. Its host's entry is the policy's, which is proven by itself.
-    pub fn new(source: &'a dyn Source, module: &'a ModuleId) -> Self {
-        Self { source, module, known: RefCell::default() }
+    /// Of a module on a host; without a host, wherever it runs. The host's entry is the policy's, which is proven by itself.
+    pub fn new(source: &'a dyn Source, module: &'a ModuleId, host: Option<&'a HostName>) -> Self {
+        Self { source, module, host, known: RefCell::default() }
     }
 
     /// The standing at a commit.
@@ -61,20 +65,32 @@ impl<'a> Standings<'a> {
         // What is refused as a whole, for instance a tree that git would not take, hides everything.
         let opaque = || -> Answer<_> {
             let digest = digest(&json!({"opaque": tree}))?;
-            Ok(Some(Counted { effective: digest, near: digest, taken: digest }))
+            Ok(Some(Counted { hosts: None, effective: digest, near: digest, taken: digest }))
         };
         let counted = match repository::counted(&content, self.module) {
             Err(error) if error.code == Code::ContentRefused => opaque()?,
             counted => counted?,
         };
         let of = |digest: fn(&Counted) -> Digest| counted.as_ref().map(digest);
+        // Where its hosts cannot be known it may run on any.
+        let hosts = counted.as_ref().and_then(|counted| counted.hosts.as_ref());
+        let here = self.host.is_none_or(|host| hosts.is_none_or(|hosts| hosts.contains(host)));
         let standing = Standing {
-            effective: of(|counted| counted.effective),
-            near: of(|counted| counted.near),
+            effective: of(|counted| counted.effective).filter(|_| here),
+            near: of(|counted| counted.near).filter(|_| here),
+            content: of(|counted| counted.effective),
             taken: of(|counted| counted.taken),
         };
         self.known.borrow_mut().insert(tree, standing.clone());
         Ok(standing)
+    }
+
+    /// What is asked about, as people name it.
+    fn name(&self) -> String {
+        match self.host {
+            Some(host) => format!("{} on {host}", self.module),
+            None => self.module.to_string(),
+        }
     }
 
     /// The paths of the module's files in some trees, and its own folder.
@@ -113,20 +129,59 @@ pub struct Scope {
     pub baseline: Option<Digest>,
 }
 
-/// Finds what an approval covers, from the last applied merge result `last`.
+/// What the record says of a deployment, as far as an approval is judged by it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Past {
+    /// L: the merge result whose release runs, or ran last before a removal. Everything since has to be reviewed.
+    pub applied: Option<Oid>,
+    /// Merge results that an approval has to contain, or it is a replay: the newest one ever applied here, and the one that removed it.
+    pub bounds: Vec<Oid>,
+    /// The module's newest good apply on any host: where review begins for a host that the module is new on.
+    pub elsewhere: Option<Oid>,
+}
+
+impl Past {
+    /// Of a module on a host.
+    pub fn of(status: Option<&ModuleStatus>, host: &HostName) -> Self {
+        let here = status.and_then(|status| status.hosts.get(host));
+        let newest = here.and_then(|here| here.newest.as_ref()).map(|newest| newest.merge);
+        let removed = here.and_then(|here| here.removed.as_ref()).map(|removed| removed.merge);
+        let running = here.and_then(|here| here.running.as_ref()).map(|running| running.merge);
+        Self {
+            // After a rollback what runs is older than what was newest: the next apply brings everything since what runs.
+            applied: running.or(newest),
+            bounds: newest.into_iter().chain(removed).collect(),
+            elsewhere: status.and_then(|status| status.last_apply_sha),
+        }
+    }
+}
+
+/// Finds what an approval covers, from what was applied before.
 ///
 /// # Errors
 /// Out of scope, replayed, or with something in between that nobody reviewed.
-pub fn scope(forge: &Forge<'_>, approved: &Approved, standings: &Standings<'_>, last: Option<Oid>) -> Stage<Scope> {
-    match last {
-        None => first(forge, approved, standings),
-        Some(last) => {
-            if let Some(refusal) = replayed(forge.source, approved, last)? {
-                return Err(refusal.into());
-            }
-            Walk { forge, standings, last, scope: Scope::default(), refusals: Vec::new() }.run(approved)
+pub fn scope(forge: &Forge<'_>, approved: &Approved, standings: &Standings<'_>, past: &Past) -> Stage<Scope> {
+    for bound in &past.bounds {
+        if let Some(refusal) = replayed(forge.source, approved, *bound)? {
+            return Err(refusal.into());
         }
     }
+    let merge = approved.relation().merge;
+    let last = match (past.applied, past.elsewhere) {
+        (Some(applied), _) => Some(applied),
+        // New on this host: a change that nobody reviewed does not become reviewed by adding a host.
+        (None, Some(elsewhere)) if contains(forge.source, merge, elsewhere)? => Some(elsewhere),
+        (None, _) => None,
+    };
+    match last {
+        None => first(forge, approved, standings),
+        Some(last) => Walk { forge, standings, last, scope: Scope::default(), refusals: Vec::new() }.run(approved),
+    }
+}
+
+/// Whether a commit that may not be there is an ancestor of another, or the same.
+fn contains(source: &dyn Source, newer: Oid, older: Oid) -> Answer<bool> {
+    Ok(newer == older || source.has(older)? && source.is_ancestor(older, newer)?)
 }
 
 fn first(forge: &Forge<'_>, approved: &Approved, standings: &Standings<'_>) -> Stage<Scope> {
@@ -144,7 +199,7 @@ fn first(forge: &Forge<'_>, approved: &Approved, standings: &Standings<'_>) -> S
     }
     Err(Refusal::new(
         Code::NeverChangedByPr,
-        format!("{} was never applied, and PR #{} does not change it", standings.module, approved.pr()),
+        format!("{} was never applied, and PR #{} does not change it", standings.name(), approved.pr()),
         format!("apply the pull request that brought {}, or merge one that changes it", standings.module),
     )
     .into())
@@ -163,20 +218,14 @@ fn newest_change(forge: &Forge<'_>, standings: &Standings<'_>, from: Oid) -> Ans
     Ok(None)
 }
 
-fn replayed(source: &dyn Source, approved: &Approved, last: Oid) -> Answer<Option<Refusal>> {
+fn replayed(source: &dyn Source, approved: &Approved, bound: Oid) -> Answer<Option<Refusal>> {
     let merge = approved.relation().merge;
-    if merge == last {
+    if contains(source, merge, bound)? {
         return Ok(None);
     }
-    if !source.has(last)? || !source.is_ancestor(last, merge)? {
-        let fact = format!("PR #{} ({merge}) does not contain what is applied ({last})", approved.pr());
-        return Ok(Some(Refusal::new(
-            Code::Replay,
-            fact,
-            "apply a newer pull request; going back is a rollback, by a pull request that reverts",
-        )));
-    }
-    Ok(None)
+    let fact = format!("PR #{} ({merge}) does not contain what was applied already ({bound})", approved.pr());
+    let fix = "apply a newer pull request; to go back, merge a pull request that reverts, and apply that";
+    Ok(Some(Refusal::new(Code::Replay, fact, fix)))
 }
 
 struct Walk<'a> {
@@ -311,7 +360,7 @@ pub fn superseded(forge: &Forge<'_>, approved: &Approved, standings: &Standings<
             };
             return Ok(Some(Refusal::new(
                 Code::Superseded,
-                format!("a newer change of {} is on the base: {newer}", standings.module),
+                format!("a newer change of {} is on the base: {newer}", standings.name()),
                 fix,
             )));
         }

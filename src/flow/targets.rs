@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     flow::{
+        apply::Ask,
         approve::{Forge, approve},
         content::Content,
         repository,
@@ -11,49 +12,86 @@ use crate::{
         scope::Standings,
         stage::Stage,
     },
-    model::ids::{ModuleId, Oid},
+    model::ids::{HostName, ModuleId, Oid},
     port::{Answer, Source},
 };
 
-/// The modules that an approved pull request changed, those that others come after first.
+/// A module and its hosts in the order of its manifest; of a module that has one host, or whose hosts are not known, the host is open.
+pub type Target = (ModuleId, Vec<Option<HostName>>);
+
+/// What an approved pull request changed, those modules that others come after first; of each the hosts on which it changed. With `only`
+/// no other host counts.
 ///
 /// # Errors
 /// It is not approved, or objects cannot be read.
-pub fn changed(forge: &Forge<'_>, request: &Request) -> Stage<Vec<ModuleId>> {
+pub fn changed(forge: &Forge<'_>, request: &Request, only: Option<&HostName>) -> Stage<Vec<Target>> {
     let approved = approve(forge, request)?;
     let (base, merge) = (approved.relation().base, approved.relation().merge);
     let content = Content::whole(forge.source, approved.relation().tree)?;
     let (ids, _) = repository::module_ids(&content)?;
-    let mut found = Vec::new();
+    let (mut found, mut targets) = (Vec::new(), BTreeMap::new());
     for id in ids {
         let Some(Ok(manifest)) = repository::manifest(&content, &id)? else {
             // One that cannot be read is reported by whoever applies it, if it changed at all.
             found.extend(differs(forge.source, &id, base, merge)?.then_some((id, Vec::new())));
             continue;
         };
-        let standings = Standings::new(forge.source, &id);
-        if standings.at(base)?.near != standings.at(merge)?.near {
+        let mut hosts = Vec::new();
+        for host in manifest.hosts().iter().filter(|host| only.is_none_or(|only| only == *host)) {
+            let standings = Standings::new(forge.source, &id, Some(host));
+            if standings.at(base)?.near != standings.at(merge)?.near {
+                hosts.push(Some(host.clone()).filter(|_| manifest.hosts().len() > 1));
+            }
+        }
+        if !hosts.is_empty() {
+            targets.insert(id.clone(), hosts);
             found.push((id, manifest.after));
         }
     }
-    Ok(in_order(found))
+    Ok(ordered(found, targets))
 }
 
 /// Modules that were named, those that others come after first, by the manifests of a commit.
 ///
 /// # Errors
 /// Objects cannot be read.
-pub fn named(source: &dyn Source, commit: Oid, modules: &[ModuleId]) -> Answer<Vec<ModuleId>> {
+pub fn named(source: &dyn Source, commit: Oid, modules: &[ModuleId]) -> Answer<Vec<Target>> {
     let content = Content::lazy(source, source.commit(commit)?.tree);
-    let mut found = Vec::new();
+    let (mut found, mut targets) = (Vec::new(), BTreeMap::new());
     for id in modules {
-        let after = match repository::manifest(&content, id)? {
-            Some(Ok(manifest)) => manifest.after,
-            Some(Err(_)) | None => Vec::new(),
-        };
+        let mut after = Vec::new();
+        if let Some(Ok(manifest)) = repository::manifest(&content, id)? {
+            if let hosts @ [_, _, ..] = manifest.hosts() {
+                targets.insert(id.clone(), hosts.iter().cloned().map(Some).collect());
+            }
+            after = manifest.after;
+        }
         found.push((id.clone(), after));
     }
-    Ok(in_order(found))
+    Ok(ordered(found, targets))
+}
+
+fn ordered(found: Vec<(ModuleId, Vec<ModuleId>)>, mut hosts: BTreeMap<ModuleId, Vec<Option<HostName>>>) -> Vec<Target> {
+    let order = in_order(found).into_iter();
+    order.map(|id| hosts.remove_entry(&id).unwrap_or_else(|| (id, vec![None]))).collect()
+}
+
+/// What is asked, once for each host of each module, those modules that others come after first.
+///
+/// # Errors
+/// Objects cannot be read.
+pub fn spread(source: &dyn Source, commit: Oid, asks: &[Ask]) -> Answer<Vec<Ask>> {
+    let modules: BTreeSet<ModuleId> = asks.iter().map(|ask| ask.module.clone()).collect();
+    let mut all = Vec::new();
+    for (module, hosts) in named(source, commit, &modules.into_iter().collect::<Vec<_>>())? {
+        for ask in asks.iter().filter(|ask| ask.module == module) {
+            match ask.host {
+                Some(_) => all.push(ask.clone()),
+                None => all.extend(hosts.iter().map(|host| Ask { host: host.clone(), ..ask.clone() })),
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn differs(source: &dyn Source, id: &ModuleId, base: Oid, merge: Oid) -> Answer<bool> {

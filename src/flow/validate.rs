@@ -8,7 +8,15 @@ use crate::{
         leaks,
         repository::{self, Module, PolicyAt},
     },
-    model::{doors::is_own, ids::ModuleId, module::Driver, policy, problem::Problem, refusal::Code, sacred},
+    model::{
+        doors::is_own,
+        ids::{HostName, ModuleId},
+        module::Driver,
+        policy,
+        problem::Problem,
+        refusal::Code,
+        sacred,
+    },
     port::Answer,
 };
 
@@ -52,11 +60,12 @@ pub fn validate(content: &Content<'_>, only: &[ModuleId]) -> Answer<Report> {
     let known: BTreeSet<&ModuleId> = ids.iter().collect();
     for module in modules.values() {
         references(content, module, policy.as_ref(), &known, &mut problems)?;
+        let hosts = module.manifest.hosts();
         if let Some(policy) = &policy {
-            problems.extend(reaches(module, policy));
+            problems.extend(hosts.iter().flat_map(|host| reaches(module, policy, host)));
         }
-        let host = policy.as_ref().and_then(|policy| policy.policy.hosts.get(&module.manifest.host));
-        warnings.extend(leaks::warnings(content, module, host.map_or("ROOT", |host| host.root.as_str()))?);
+        let first = policy.as_ref().and_then(|policy| policy.policy.hosts.get(hosts.first()?));
+        warnings.extend(leaks::warnings(content, module, first.map_or("ROOT", |host| host.root.as_str()))?);
     }
     if only.is_empty() {
         cycles(content, &modules, &mut problems)?;
@@ -81,11 +90,12 @@ fn references(
     problems: &mut Vec<Problem>,
 ) -> Answer<()> {
     let manifest = &module.manifest;
-    if let Some(policy) = policy
-        && !policy.policy.hosts.contains_key(&manifest.host)
-    {
-        let message = format!("the host `{}` is not in {}", manifest.host, policy::PATH);
-        problems.push(say(content, &manifest.id, &["host"], message, "add it to `hosts:`, or name another")?);
+    let unknown = |host: &HostName| policy.is_some_and(|policy| !policy.policy.hosts.contains_key(host));
+    for (at, host) in manifest.hosts().iter().enumerate().filter(|(_, host)| unknown(host)) {
+        let message = format!("the host `{host}` is not in {}", policy::PATH);
+        let place = manifest.host_place(at);
+        let place: Vec<&str> = place.iter().map(String::as_str).collect();
+        problems.push(say(content, &manifest.id, &place, message, "add it to `hosts:`, or name another")?);
     }
     for (at, after) in manifest.after.iter().enumerate() {
         if !known.contains(after) {
@@ -102,10 +112,10 @@ fn references(
     Ok(())
 }
 
-/// What a compose module reaches on its host, as far as the source says it. The rendered model is judged again before it runs.
-pub fn reaches(module: &Module, policy: &PolicyAt) -> Vec<Problem> {
+/// What a compose module reaches on one of its hosts, as far as the source says it. The rendered model is judged again before it runs.
+pub fn reaches(module: &Module, policy: &PolicyAt, host: &HostName) -> Vec<Problem> {
     let id = &module.manifest.id;
-    let Some(host) = policy.policy.hosts.get(&module.manifest.host) else {
+    let Some(host) = policy.policy.hosts.get(host) else {
         return Vec::new();
     };
     let sacred_policy = &policy.policy.sacred;
@@ -169,8 +179,9 @@ fn claims(content: &Content<'_>, modules: &BTreeMap<ModuleId, Module>, problems:
             continue;
         }
         let project = manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default();
-        for (_, service) in &module.services {
-            let key = (manifest.host.to_string(), project.clone(), service.name.to_string());
+        let services = module.services.iter().map(|(_, service)| service);
+        for (host, service) in manifest.hosts().iter().flat_map(|host| services.clone().map(move |one| (host, one))) {
+            let key = (host.to_string(), project.clone(), service.name.to_string());
             if let Some(other) = claimed.insert(key, id).filter(|other| *other != id) {
                 let message = format!("the service `{}` of project {project} is claimed by {other} too", service.name);
                 problems.push(say(content, id, &["runtime", "services"], message, "list the services of each module")?);

@@ -227,7 +227,7 @@ fn at(repo: &Repo) -> impl Fn(Oid) -> platformctl::flow::scope::Standing {
     let git = repo.open();
     move |commit| {
         let module = "app".parse().unwrap();
-        Standings::new(&git, &module).at(commit).unwrap()
+        Standings::new(&git, &module, None).at(commit).unwrap()
     }
 }
 

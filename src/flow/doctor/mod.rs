@@ -86,7 +86,11 @@ pub fn base(world: &World<'_>) -> Stage<Base> {
     let (mut modules, mut broken) = (BTreeMap::<HostName, Vec<Manifest>>::new(), Vec::new());
     for id in ids {
         match repository::manifest(&content, &id)? {
-            Some(Ok(manifest)) => modules.entry(manifest.host.clone()).or_default().push(manifest),
+            Some(Ok(manifest)) => {
+                for host in manifest.hosts() {
+                    modules.entry(host.clone()).or_default().push(manifest.clone());
+                }
+            }
             Some(Err(_)) => broken.push(id),
             None => {}
         }
