@@ -11,28 +11,27 @@ use super::{
 };
 use crate::{
     cli::Apply,
-    error::{Class, Failure},
-    flow::{
-        append::Appended,
-        apply::{self, Applied, Ask, Noop, Run},
-        close::{Ending, Step},
-        refresh::{self, Fresh, World},
-        request::Request,
-        resume,
-        stage::Stop,
-        targets,
-    },
+    error::{Class, Failure, outcome},
+    flow::{Stop, approve::request::Request},
     io::{file, git::interrupt},
-    ledger::event::Evidence,
     model::{
         claim::{self, Claim},
+        ending::Outcome,
+        evidence::Evidence,
         ids::{ModuleId, RunId},
         plan::{Action, Change},
         refusal::{Code, Refusal},
         text::shown,
     },
-    port::Clock as _,
+    port::{Clock as _, Ports, Step, ending},
+    record::Appended,
     ui::{Last, Report, list, meanings, plural, seconds, wrapped},
+    verb::{
+        apply::{self, Applied, Ask, Noop, Run},
+        busy,
+        fetch::{self, Fetched},
+        resume, targets,
+    },
 };
 
 /// How often a busy module is asked for again, in milliseconds.
@@ -44,7 +43,7 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
     let steps = Steps { session, last_ms: RefCell::new(begun), approved: RefCell::default() };
     let tell = |step: Step| steps.tell(&step);
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &tell);
+    let ports = session.ports(&host, &tell);
     let mut asks = asked(session, args)?;
     let request = asks.first().map_or_else(|| requested(args), |ask| ask.request.clone());
     if request == Request::default() && !args.again {
@@ -56,21 +55,21 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
     if let [only] = asks.as_slice() {
         session.warm(&only.module, only.host.as_ref());
     }
-    let mut fresh = session.refresh(&world, &request)?;
+    let mut fetched = session.refresh(&ports, &request)?;
     if asks.is_empty() {
-        let changed = targets::changed(&apply::forge(&world, &fresh), &request, args.host.as_ref())?;
+        let changed = targets::changed(&apply::candidates(&ports, &fetched), &request, args.host.as_ref())?;
         let each =
             changed.into_iter().flat_map(|(module, hosts)| hosts.into_iter().map(move |host| (module.clone(), host)));
         asks.extend(each.map(|(module, host)| ask(module, host, &args.approving, &args.waive)));
     }
-    let asks = targets::spread(world.source, fresh.p, &asks)?;
+    let asks = targets::spread(ports.source, fetched.p, &asks)?;
     let mut reports = Vec::new();
     for ask in &asks {
         if asks.len() > 1 {
             session.printer.say(&format!("{} ({} of {})", ask.name(), reports.len() + 1, asks.len()));
         }
         steps.approved.take();
-        let report = one(session, &world, &mut fresh, ask, args, begun);
+        let report = one(session, &ports, &mut fetched, ask, args, begun);
         let failed = report.exit() != 0;
         reports.push((ask.name(), report));
         if failed {
@@ -111,34 +110,34 @@ fn asked(session: &Session, args: &Apply) -> Result<Vec<Ask>, Failure> {
     Ok(asks)
 }
 
-fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, args: &Apply, begun: u64) -> Report {
+fn one(session: &Session, ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, args: &Apply, begun: u64) -> Report {
     let until = session.clock.ticks_ms() + args.wait.saturating_mul(1_000);
     let mut told: Option<RunId> = None;
     let applied = loop {
-        let applied = apply::apply(world, fresh, ask);
+        let applied = apply::apply(ports, fetched, ask);
         // By the record, or by another process of this clone.
         let busy = match &applied {
             Err(Stop::Refused(refusals)) => refusals.iter().any(|refusal| refusal.code == Code::Busy),
-            Err(Stop::World(error)) => error.code == Code::Busy,
+            Err(Stop::Failed(error)) => error.code == Code::Busy,
             Ok(_) => false,
         };
         if !busy || session.clock.ticks_ms() >= until || session.clock.interrupted() {
             break applied;
         }
-        match waits(session, world, fresh, ask, &mut told) {
+        match waits(session, ports, fetched, ask, &mut told) {
             Ok(()) => {}
             Err(stop) => break Err(stop),
         }
         session.clock.sleep_ms(WAIT_MS);
-        match session.refresh(world, &ask.request) {
-            Ok(newer) => *fresh = newer,
+        match session.refresh(ports, &ask.request) {
+            Ok(newer) => *fetched = newer,
             Err(stop) => break Err(stop),
         }
     };
-    if let Ok(checked) = refresh::newest_record(world) {
-        fresh.checked = checked;
+    if let Ok(checked) = fetch::newest_record(ports) {
+        fetched.checked = checked;
     }
-    let began = fresh.is_baseline() && matches!(applied, Ok(Applied::Run(_)));
+    let began = fetched.is_baseline() && matches!(applied, Ok(Applied::Run(_)));
     let mut report = match applied {
         Ok(Applied::Noop(noop)) => nothing(&noop, ask),
         Ok(Applied::Run(run)) => ran(&run, ask, session.clock.ticks_ms().saturating_sub(begun)).lines(held::told(
@@ -151,15 +150,21 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, args:
     if began {
         report.warn("this policy was recorded as the first one, the baseline: no review of it is proven");
     }
-    warn(&mut report, fresh);
-    notices(session, &mut report, fresh);
+    warn(&mut report, fetched);
+    notices(session, &mut report, fetched);
     report
 }
 
 /// Says once whom it waits for. A holder whose time is over is looked after: what became of its run is asked of the host and recorded,
 /// and where only a person can end it, the wait ends.
-fn waits(session: &Session, world: &World<'_>, fresh: &Fresh, ask: &Ask, told: &mut Option<RunId>) -> Result<(), Stop> {
-    let Some(open) = apply::holder(world, fresh, &ask.module, ask.host.as_ref())? else { return Ok(()) };
+fn waits(
+    session: &Session,
+    ports: &Ports<'_>,
+    fetched: &Fetched,
+    ask: &Ask,
+    told: &mut Option<RunId>,
+) -> Result<(), Stop> {
+    let Some(open) = busy::holder(ports, fetched, &ask.module, ask.host.as_ref())? else { return Ok(()) };
     let now = session.clock.now();
     if told.as_ref() != Some(&open.run) {
         let (owner, since) = (shown(&open.owner), open.opened.age(now));
@@ -171,7 +176,7 @@ fn waits(session: &Session, world: &World<'_>, fresh: &Fresh, ask: &Ask, told: &
         return Ok(());
     }
     let run = open.run.clone();
-    match resume::resume(world, fresh, open) {
+    match resume::resume(ports, fetched, open) {
         Ok(_) => {
             session.printer.say(&format!("run {run} had ended on its host: recorded"));
             Ok(())
@@ -211,32 +216,23 @@ fn nothing(noop: &Noop, ask: &Ask) -> Report {
 fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
     let module = &ask.module;
     let lost = run.carried.lost.as_ref();
-    let recorded = lost.is_none() && run.carried.record.as_ref().is_none_or(|record| record.on_remote);
+    let recorded = run.carried.is_recorded();
     let resume = format!("platformctl resume {}", run.run);
-    let report = match &run.carried.ending {
-        Ending::Ok(_) if recorded => {
-            Report::done("apply", "applied", Last::Next(format!("platformctl status {module}")))
+    let class = Class::of_run(&run.carried.ended, recorded);
+    let outcome = outcome(ending(&run.carried.ended), recorded);
+    let report = match &run.carried.ended {
+        Ok(_) if recorded => {
+            Report::done("apply", outcome.as_str(), Last::Next(format!("platformctl status {module}")))
                 .lines([format!("done {}", seconds(took_ms))])
         }
-        Ending::Ok(_) => {
+        Ok(_) => {
             let fact = "applied and healthy, but the record is not on the remote yet";
-            stopped("unrecorded", Class::Unrecorded, Refusal::new(Code::Unrecorded, fact, resume.clone()))
+            stopped(outcome, class, Refusal::new(Code::Unrecorded, fact, resume.clone()))
         }
-        Ending::Failed(error) => {
-            let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
-            stopped("held", Class::Held, refusal)
-        }
-        Ending::Aborted(error) => {
-            let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
-            let class = Class::of(error.code);
-            // What aborted left everything as it was; a class that says otherwise would be a lie.
-            let told = class.world().starts_with("Untouched") || [Class::Interrupted, Class::Tampered].contains(&class);
-            let class = if told { class } else { Class::Refused };
-            stopped("error", class, refusal)
-        }
-        Ending::Unknown(error) => {
-            let refusal = Refusal::new(error.code, error.what.clone(), resume.clone());
-            stopped("unknown", Class::Unknown, refusal)
+        Err(not_done) => {
+            let error = not_done.error();
+            let fix = if outcome == Outcome::Unknown { &resume } else { &error.fix };
+            stopped(outcome, class, Refusal::new(error.code, error.what.clone(), fix.clone()))
         }
     };
     let durations: serde_json::Map<String, Value> =
@@ -260,20 +256,28 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
 }
 
 /// A run that did not end well, in the words of its class.
-fn stopped(outcome: &'static str, class: Class, refusal: Refusal) -> Report {
+fn stopped(outcome: Outcome, class: Class, refusal: Refusal) -> Report {
     let word = match outcome {
-        "held" => "HELD",
-        "unknown" => "UNKNOWN",
-        "unrecorded" => "UNRECORDED",
-        _ => "✗ aborted:",
+        Outcome::Held => "HELD",
+        Outcome::Unknown => "UNKNOWN",
+        Outcome::Unrecorded => "UNRECORDED",
+        Outcome::Applied
+        | Outcome::Noop
+        | Outcome::Refused
+        | Outcome::RolledBack
+        | Outcome::Aborted
+        | Outcome::Error
+        | Outcome::Ok => "✗ aborted:",
     };
     let code = refusal.code;
-    // A run that was given up never told the host to change anything.
-    let untouched = class.world().starts_with("Untouched") || word == "✗ aborted:";
+    let untouched = class.is_untouched() || outcome == Outcome::Aborted;
     let world = if untouched { "Nothing that runs was changed." } else { class.world() };
     let mut lines = vec![format!("{word} {} ({}). {world}", code.slug(), class.exit())];
     lines.extend(wrapped(&refusal.fact, ""));
-    Report::done("apply", outcome, Last::Fix(refusal.fix.clone())).lines(lines).refused(vec![refusal]).ends_in(class)
+    Report::done("apply", outcome.as_str(), Last::Fix(refusal.fix.clone()))
+        .lines(lines)
+        .refused(vec![refusal])
+        .ends_in(class)
 }
 
 /// Several modules: all the same, or partial.

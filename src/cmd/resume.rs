@@ -8,23 +8,24 @@ use super::{
 };
 use crate::{
     cli::Resume,
-    error::{Class, Failure},
-    flow::{
-        close::Ending,
-        request::Request,
-        resume::{self, Resumed},
+    error::{Class, Failure, outcome},
+    flow::approve::request::Request,
+    model::{
+        ending::Outcome,
+        refusal::{Code, Refusal},
     },
-    model::refusal::{Code, Refusal},
+    port::{NotDone, ending},
     ui::{Last, Report, plural, wrapped},
+    verb::resume::{self, Resumed},
 };
 
 pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &silent);
-    let fresh = session.refresh(&world, &Request::default())?;
+    let ports = session.ports(&host, &silent);
+    let fetched = session.refresh(&ports, &Request::default())?;
     let open = match &args.run {
-        Some(run) => vec![resume::find(&world, &fresh, run)?],
-        None => resume::open_runs(&world, &fresh)?,
+        Some(run) => vec![resume::find(&ports, &fetched, run)?],
+        None => resume::open_runs(&ports, &fetched)?,
     };
     let count = open.len();
     let mut report = Report::done("resume", "ok", Last::Next("platformctl status".to_owned()));
@@ -32,7 +33,7 @@ pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
     let mut worst: Option<(Class, Failure)> = None;
     for open in open {
         let (run, module) = (open.run.clone(), open.module.clone());
-        let failure = match resume::resume(&world, &fresh, open) {
+        let failure = match resume::resume(&ports, &fetched, open) {
             Ok(resumed) => {
                 let (line, result, failure) = told(&resumed);
                 report.line(line);
@@ -65,21 +66,32 @@ pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
         let fix = failure.refusals.first().map_or_else(String::new, |refusal| refusal.fix.clone());
         report = report.last(Last::Fix(fix)).outcome("error").refused(failure.refusals).ends_in(class);
     }
-    warn(&mut report, &fresh);
-    notices(session, &mut report, &fresh);
+    warn(&mut report, &fetched);
+    notices(session, &mut report, &fetched);
     Ok(report.with("runs", results))
 }
 
 fn told(resumed: &Resumed) -> (String, Value, Option<Failure>) {
     let open = &resumed.open;
     let recorded = resumed.record.as_ref().is_some_and(|record| record.on_remote);
-    let (mark, outcome, failure) = match &resumed.ending {
-        Ending::Ok(_) if recorded => ("✓", "applied", None),
-        Ending::Ok(_) => ("!", "unrecorded", Some((Class::Unrecorded, None))),
-        Ending::Failed(error) => ("✗", "held", Some((Class::Held, Some(error)))),
-        Ending::Aborted(_) => ("✓", "aborted", None),
-        Ending::Unknown(error) => ("✗", "unknown", Some((Class::Unknown, Some(error)))),
+    let ending = ending(&resumed.ended);
+    let outcome = outcome(ending, recorded);
+    let error = resumed.ended.as_ref().err().map(NotDone::error);
+    let mark = match outcome {
+        Outcome::Applied | Outcome::Aborted => "✓",
+        Outcome::Unrecorded => "!",
+        Outcome::Noop
+        | Outcome::Refused
+        | Outcome::Held
+        | Outcome::RolledBack
+        | Outcome::Unknown
+        | Outcome::Error
+        | Outcome::Ok => "✗",
     };
+    // A run that was aborted is ended now, which is all that was asked for.
+    let failure = (!matches!(outcome, Outcome::Applied | Outcome::Aborted))
+        .then(|| (Class::of_run(&resumed.ended, recorded), error));
+    let outcome = outcome.as_str();
     let line = format!("{mark} {}  run {} {outcome}", open.module, open.run);
     let record = resumed
         .record

@@ -2,37 +2,22 @@
 
 use crate::{
     flow::{
-        append::Appended,
         observe::Running,
         open::Intent,
-        record::Record,
-        run::{self, NotRan},
-        ship,
-        verify::{self, Expected, NotVerified, What},
+        run, ship,
+        verify::{self, Expected, What},
     },
-    ledger::event::{Event, Evidence, Kind, Outcome},
-    model::{approval::Approval, ids::Oid, plan::Change, refusal::Code},
-    port::{Host, PortError},
+    ledger::event::{Event, Kind},
+    model::{ending::Ending, evidence::Evidence, ids::Oid, refusal::Code},
+    port::{Ended, Host, NotDone, PortError, Step, Tell, ending},
+    record::{Appended, Record},
 };
-
-/// How a run ended.
-#[derive(Debug)]
-pub enum Ending {
-    /// As planned and verified.
-    Ok(Evidence),
-    /// Changed and failed: left as it is.
-    Failed(PortError),
-    /// Certainly nothing that runs was touched.
-    Aborted(PortError),
-    /// Nobody knows yet: the run stays open, and so does its intent.
-    Unknown(PortError),
-}
 
 /// A run that was carried out.
 #[derive(Debug)]
 pub struct Carried {
     /// How it ended.
-    pub ending: Ending,
+    pub ended: Ended,
     /// Its outcome, unless it stays open.
     pub record: Option<Appended>,
     /// Why the outcome is neither recorded nor kept here: the run stays open, and `resume` asks the host.
@@ -41,34 +26,17 @@ pub struct Carried {
     pub durations_ms: Vec<(&'static str, u64)>,
 }
 
-/// A step that is done, for a person who waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// The approval is proven.
-    Approved(Box<Approval>),
-    /// Images are brought to the host: how many.
-    Pulling(u64),
-    /// They are there.
-    Pulled(u64),
-    /// The intent is recorded: seq.
-    Intent(u64),
-    /// Delivered and verified on the host: files.
-    Shipped(u64),
-    /// Activated: the services that changed; `None` where the release was switched to.
-    Changed(Option<Vec<Change>>),
-    /// Verified: what was seen.
-    Healthy(Box<Evidence>),
-    /// The outcome is recorded: seq.
-    Recorded(u64),
+impl Carried {
+    /// Whether everything that can be recorded is on the remote.
+    pub fn is_recorded(&self) -> bool {
+        self.lost.is_none() && self.record.as_ref().is_none_or(|record| record.on_remote)
+    }
 }
-
-/// Somebody who is told of each step.
-pub type Tell<'a> = &'a dyn Fn(Step);
 
 /// Ships, runs and verifies an intent, and records what became of it. There is no way out of here but through the record.
 pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Carried {
     let mut durations_ms = Vec::new();
-    let ending = attempt(intent, record, host, tell, &mut durations_ms);
+    let ended = attempt(intent, record, host, tell, &mut durations_ms);
     let begun = record.clock.ticks_ms();
     // Made of what is at hand: after a change nothing is asked that could fail before the outcome is kept.
     let draft = Event::draft(
@@ -76,7 +44,7 @@ pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Te
         record.clock.now(),
         intent.event.actor.clone(),
     );
-    let closed = match outcome(draft, intent.commit, &intent.event, &ending) {
+    let closed = match outcome(draft, intent.commit, &intent.event, &ended) {
         Some(event) => record.append_or_spool(&event).map(Some),
         None => Ok(None),
     };
@@ -88,7 +56,7 @@ pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Te
         tell(Step::Recorded(done.seq));
     }
     durations_ms.push(("close", record.clock.ticks_ms().saturating_sub(begun)));
-    Carried { ending, record: closed, lost, durations_ms }
+    Carried { ended, record: closed, lost, durations_ms }
 }
 
 fn attempt(
@@ -97,7 +65,7 @@ fn attempt(
     host: &dyn Host,
     tell: Tell<'_>,
     durations_ms: &mut Vec<(&'static str, u64)>,
-) -> Ending {
+) -> Ended {
     let clock = record.clock;
     let mut begun = clock.ticks_ms();
     let mut took = |step| {
@@ -111,28 +79,23 @@ fn attempt(
         PortError::new(Code::Interrupted, "you asked to stop, before the host was told to change", fix)
     };
     if clock.interrupted() {
-        return Ending::Aborted(stopped());
+        return Err(NotDone::aborted(stopped()));
     }
     let shipped = match ship::ship(intent, host, record.source) {
         Ok(shipped) => shipped,
         // Nothing live is touched by a delivery, however it ends.
-        Err(error) => return Ending::Aborted(error),
+        Err(error) => return Err(NotDone::aborted(error)),
     };
     took("ship");
     tell(Step::Shipped(shipped.files));
     if clock.interrupted() {
-        return Ending::Aborted(stopped());
+        return Err(NotDone::aborted(stopped()));
     }
     // From here on only the host can tell what became of the run.
     if let Err(error) = record.sending(intent.run()) {
-        return Ending::Aborted(error);
+        return Err(NotDone::aborted(error));
     }
-    let ran = match run::run(shipped, host) {
-        Ok(ran) => ran,
-        Err(NotRan::Untouched(error)) => return Ending::Aborted(error),
-        Err(NotRan::Failed(error)) => return Ending::Failed(error),
-        Err(NotRan::Unknown(error)) => return Ending::Unknown(error),
-    };
+    let ran = run::run(shipped, host)?;
     took("run");
     let plan = intent.permit.plan();
     let composed = matches!(plan.observed.running, Running::Compose(_));
@@ -142,35 +105,24 @@ fn attempt(
         Running::Compose(_) => What::Compose(&plan.expected),
     };
     let expected = Expected { target: plan.bound.target(), what };
-    let ending = settled(verify::after(ran, &expected, host, clock));
+    let ended = verify::after(ran, &expected, host, clock);
     took("verify");
-    if let Ending::Ok(evidence) = &ending {
+    if let Ok(evidence) = &ended {
         tell(Step::Healthy(Box::new(evidence.clone())));
     }
-    ending
-}
-
-/// What a verification means for the run.
-pub(super) fn settled(verified: Result<Evidence, NotVerified>) -> Ending {
-    match verified {
-        Ok(evidence) => Ending::Ok(evidence),
-        Err(NotVerified::Failed(error)) => Ending::Failed(error),
-        Err(NotVerified::Unknown(error)) => Ending::Unknown(error),
-    }
+    ended
 }
 
 /// The outcome of an intent; `None` while nobody knows.
-pub(super) fn outcome(draft: Event, intent: Oid, opened: &Event, ending: &Ending) -> Option<Event> {
-    let failed = |error: &PortError| Evidence {
-        failed: Some(error.code.slug().to_owned()),
-        why: Some(error.what.clone()),
-        ..Evidence::default()
+pub(crate) fn outcome(draft: Event, intent: Oid, opened: &Event, ended: &Ended) -> Option<Event> {
+    let evidence = match ended {
+        Ok(evidence) => evidence.clone(),
+        Err(not_done) if not_done.ending() == Ending::Unknown => return None,
+        Err(not_done) => Evidence {
+            failed: Some(not_done.error().code.slug().to_owned()),
+            why: Some(not_done.error().what.clone()),
+            ..Evidence::default()
+        },
     };
-    let (result, evidence) = match ending {
-        Ending::Ok(evidence) => (Outcome::Ok, evidence.clone()),
-        Ending::Failed(error) => (Outcome::Failed, failed(error)),
-        Ending::Aborted(error) => (Outcome::Aborted, failed(error)),
-        Ending::Unknown(_) => return None,
-    };
-    Some(draft.answering(intent, opened, result, evidence))
+    Some(draft.answering(intent, opened, ending(ended), evidence))
 }

@@ -1,13 +1,13 @@
 //! An event: one commit of the record, as data. `event.json` is its canonical JSON.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 pub use super::kind::Kind;
 use crate::model::{
     approval::Approval,
     digest::Digest,
+    ending::Ending,
+    evidence::Evidence,
     ids::{Deployment, HostName, ModuleId, Oid, RunId},
     json::{self, CanonicalError},
     plan::Change,
@@ -17,20 +17,6 @@ use crate::model::{
 
 /// The schema of `event.json`.
 pub const SCHEMA: &str = "platform-event/1";
-
-/// How a run ended. *Unknown* is never an outcome: the intent stays open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// As planned and verified.
-    Ok,
-    /// Failed, left as it is.
-    Failed,
-    /// Failed and reverted.
-    RolledBack,
-    /// Ended before the host was touched.
-    Aborted,
-}
 
 /// Who acted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,52 +40,6 @@ pub struct Via {
     pub repository: String,
     /// The run there.
     pub run: String,
-}
-
-/// One container as it was verified.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerEvidence {
-    /// Its service.
-    pub service: String,
-    /// The image id it runs.
-    pub image: String,
-    /// How long it was watched healthy.
-    pub healthy_s: u64,
-    /// Restarts while it was watched.
-    pub restarts: u64,
-    /// `running`; `exited` for a job.
-    #[serde(default = "running")]
-    pub state: String,
-    /// `healthy`, or null without a healthcheck.
-    #[serde(default)]
-    pub health: Option<String>,
-}
-
-fn running() -> String {
-    "running".to_owned()
-}
-
-/// What was seen after the change. Allow-listed fields only: raw output of a host is never recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Evidence {
-    /// How many files were verified on the host.
-    #[serde(default)]
-    pub files: u64,
-    /// The containers.
-    #[serde(default)]
-    pub containers: Vec<ContainerEvidence>,
-    /// Probes that passed.
-    #[serde(default)]
-    pub probes: u64,
-    /// Secret files that it ran with: a hash of each, with a key that never leaves the host.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub secrets: BTreeMap<String, String>,
-    /// The stable code of what failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<String>,
-    /// What failed, in our own words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
 }
 
 /// One event. Fields that a kind does not use are absent.
@@ -133,7 +73,7 @@ pub struct Event {
     pub from: Option<Deployment>,
     /// Outcomes: how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub result: Option<Outcome>,
+    pub result: Option<Ending>,
     /// What approved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approval>,
@@ -244,7 +184,7 @@ impl Event {
 
     /// Makes a draft of an outcome the answer to an intent: of the same run, about the same thing.
     #[must_use]
-    pub fn answering(mut self, intent: Oid, opened: &Self, result: Outcome, evidence: Evidence) -> Self {
+    pub fn answering(mut self, intent: Oid, opened: &Self, result: Ending, evidence: Evidence) -> Self {
         self.result = Some(result);
         self.evidence = Some(evidence);
         self.intent = Some(intent);

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    event::{ContainerEvidence, Event, Evidence, Kind, Outcome},
+    event::{Event, Kind},
     tree::{self, file},
 };
 use crate::{
     model::{
         approval::Approval,
+        ending::Ending,
+        evidence::{ContainerEvidence, Evidence},
         ids::{Deployment, HostName, ModuleId},
         json::CanonicalError,
         status::{
@@ -174,7 +176,7 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
         entry.newest_run.clone_from(&event.run);
     }
     match (event.kind, event.result) {
-        (Kind::ApplyNoop | Kind::Adopt, _) | (Kind::ApplyOutcome, Some(Outcome::Ok)) => {
+        (Kind::ApplyNoop | Kind::Adopt, _) | (Kind::ApplyOutcome, Some(Ending::Ok)) => {
             let running = running(event)?;
             entry.newest = Some(Newest { merge: running.merge, pr: running.pr, seq: running.seq });
             if event.retry {
@@ -183,7 +185,7 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
             runs(event, entry, running);
             Ok(true)
         }
-        (Kind::RollbackOutcome, Some(Outcome::Ok)) => {
+        (Kind::RollbackOutcome, Some(Ending::Ok)) => {
             let running = running(event)?;
             // What is left behind was rolled back here. The bound against replay stays where it was.
             if let Some(old) = entry.running.take().filter(|old| old.effective != running.effective) {
@@ -192,7 +194,7 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
             runs(event, entry, running);
             Ok(false)
         }
-        (Kind::RemoveOutcome, Some(Outcome::Ok)) => {
+        (Kind::RemoveOutcome, Some(Ending::Ok)) => {
             let Approval { pr, merge, .. } = *approved(event)?;
             entry.removed = Some(Removed { at: event.time, seq: event.seq, pr, merge });
             entry.running = None;
@@ -201,10 +203,7 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
             Ok(false)
         }
         // A removal is of no release: its failure holds none.
-        (
-            Kind::ApplyOutcome | Kind::RollbackOutcome | Kind::LateOutcome,
-            Some(Outcome::Failed | Outcome::RolledBack),
-        ) => {
+        (Kind::ApplyOutcome | Kind::RollbackOutcome | Kind::LateOutcome, Some(Ending::Failed | Ending::RolledBack)) => {
             if let Some(effective) = event.effective {
                 let pr = approved(event)?.pr;
                 failed(entry, Failed { effective, pr, at: event.time, seq: event.seq });

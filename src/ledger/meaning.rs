@@ -6,13 +6,14 @@
 use serde::Serialize;
 
 use super::{
-    chain::{Checked, Wrong, back},
-    event::{Event, Kind, Outcome},
+    event::{Event, Kind},
+    fault::{Checked, Wrong, back},
     state::State,
     transition::{self, RunState},
 };
 use crate::{
     model::{
+        ending::Ending,
         ids::{Deployment, Oid},
         path::RepoPath,
         policy,
@@ -124,7 +125,7 @@ fn returns(source: &dyn Source, before: &Checked, event: &Event) -> Judged {
     let Some(applied) = on_chain(source, before, to)? else { return none(to.to_string()) };
     let good = match applied.result {
         None => [Kind::ApplyNoop, Kind::Adopt].contains(&applied.kind),
-        Some(result) => result == Outcome::Ok && [Kind::ApplyOutcome, Kind::RollbackOutcome].contains(&applied.kind),
+        Some(result) => result == Ending::Ok && [Kind::ApplyOutcome, Kind::RollbackOutcome].contains(&applied.kind),
     };
     if !good || applied.deployment() != event.deployment() {
         return none(format!("{to}, which is not one"));

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::event::{Event, Kind, Outcome};
-use crate::model::{digest::Digest, ids::Oid, text};
+use super::event::{Event, Kind};
+use crate::model::{digest::Digest, ending::Ending, ids::Oid, text};
 
 /// A field that a message cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,18 +17,6 @@ pub struct MessageError {
 const LINE_MAX: usize = 400;
 /// Width at which free text is wrapped.
 const WRAP: usize = 72;
-
-impl Outcome {
-    /// The result as it is written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-            Self::RolledBack => "rolled-back",
-            Self::Aborted => "aborted",
-        }
-    }
-}
 
 /// The message of `event`, whose `event.json` has the digest `event_digest`.
 ///
@@ -62,7 +50,7 @@ fn subject(event: &Event) -> String {
         1 => " (1 change)".to_owned(),
         n => format!(" ({n} changes)"),
     };
-    let result = event.result.map_or("?", Outcome::as_str);
+    let result = event.result.map_or("?", Ending::as_str);
     // What may be about a module, about a host or about neither.
     let about = match (&event.module, &event.host) {
         (Some(_), Some(_)) => format!(": {place}"),

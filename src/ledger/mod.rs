@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod event;
+pub mod fault;
 pub mod fold;
 mod form;
 pub mod kind;

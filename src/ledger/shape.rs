@@ -1,10 +1,10 @@
 //! What an event of each kind has, and what it means: one table, which docs/state-format.md prints.
 
 use super::{
-    chain::Wrong,
-    event::{Event, FINDINGS_MAX, Kind, Outcome},
+    event::{Event, FINDINGS_MAX, Kind},
+    fault::Wrong,
 };
-use crate::model::status::Finding;
+use crate::model::{ending::Ending, status::Finding};
 
 /// Declares the fields that a kind may need.
 macro_rules! fields {
@@ -283,12 +283,12 @@ impl Shape {
         }
         let failed = event.evidence.as_ref().is_some_and(|evidence| evidence.failed.is_some());
         match event.result {
-            Some(Outcome::RolledBack) if [Kind::RollbackOutcome, Kind::RemoveOutcome].contains(&self.kind) => {
+            Some(Ending::RolledBack) if [Kind::RollbackOutcome, Kind::RemoveOutcome].contains(&self.kind) => {
                 let expected = format!("ok, failed or aborted on an event of kind {}", self.kind.as_str());
                 Some(Wrong::new("result", expected, "rolled-back"))
             }
-            Some(Outcome::Ok) if failed => Some(Wrong::new("result", "no failure in the evidence of `ok`", "one")),
-            Some(result) if result != Outcome::Ok && !failed => {
+            Some(Ending::Ok) if failed => Some(Wrong::new("result", "no failure in the evidence of `ok`", "one")),
+            Some(result) if result != Ending::Ok && !failed => {
                 Some(Wrong::new("result", format!("the failure in the evidence of `{}`", result.as_str()), "none"))
             }
             None if failed => Some(Wrong::new("evidence", "no failure in the evidence", "one")),

@@ -20,7 +20,7 @@ pub struct Outcome<'a> {
     /// How it ended.
     #[cfg_attr(
         test,
-        schemars(extend("enum" = ["applied", "error", "held", "noop", "ok", "refused", "unknown", "unrecorded"]))
+        schemars(extend("enum" = ["aborted", "applied", "error", "held", "noop", "ok", "refused", "rolled-back", "unknown", "unrecorded"]))
     )]
     pub outcome: &'static str,
     /// The exit code, which says what became of the world.

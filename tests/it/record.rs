@@ -10,14 +10,11 @@ use std::{
 };
 
 use platformctl::{
-    flow::{
-        append::{Append, Appended},
-        record::Record,
-    },
     io::{clock::SystemClock, git::Git, remote::GitRemote},
     ledger::{
-        chain::{self, Checked},
-        event::{Actor, Event, Evidence, Kind, Lock, Outcome},
+        chain,
+        event::{Actor, Event, Kind, Lock},
+        fault::Checked,
         fold, message,
         state::State,
         tree,
@@ -25,10 +22,13 @@ use platformctl::{
     model::{
         approval::{Approval, Style},
         digest::Digest,
+        ending::Ending,
+        evidence::Evidence,
         ids::Oid,
         refusal::Code,
     },
     port::{Ledger as _, NewCommit, Remote as _, Sign, Source as _, TreeEdit, Want},
+    record::{Appended, Record, append::Append},
 };
 
 use crate::support::{repo::Repo, site::Site};
@@ -118,8 +118,8 @@ impl Bench {
         event
     }
 
-    fn outcome(&self, of: &Event, intent: Oid, result: Outcome) -> Event {
-        let failed = (result != Outcome::Ok).then(|| "probe_failed".to_owned());
+    fn outcome(&self, of: &Event, intent: Oid, result: Ending) -> Event {
+        let failed = (result != Ending::Ok).then(|| "probe_failed".to_owned());
         let evidence = Evidence { failed, ..Evidence::default() };
         self.draft(Kind::ApplyOutcome).answering(intent, of, result, evidence)
     }
@@ -170,7 +170,7 @@ fn an_outcome_is_about_the_same_as_its_intent() {
     let bench = Bench::new();
     let opening = bench.intent(RUN);
     let opened = bench.append(&opening);
-    let good = bench.outcome(&opening, opened, Outcome::Ok);
+    let good = bench.outcome(&opening, opened, Ending::Ok);
     assert_eq!(bench.fault(&good), "holds");
     let other = Oid::from_bytes([2; 20]);
     let cases: &[(&str, Change<'_>)] = &[
@@ -190,7 +190,7 @@ fn an_outcome_is_about_the_same_as_its_intent() {
         ("rule `intent`", &|event| event.intent = Some(other)),
         ("rule `run`", &|event| event.run = Some("20261122T101530Z-00000000".parse().unwrap())),
         ("rule `fields` expects evidence", &|event| event.evidence = None),
-        ("rule `result`", &|event| event.result = Some(Outcome::Failed)),
+        ("rule `result`", &|event| event.result = Some(Ending::Failed)),
         ("rule `result`", &|event| event.evidence.as_mut().unwrap().failed = Some("x".into())),
         ("rule `fields`", &|event| event.reason = Some("x".into())),
     ];
@@ -220,7 +220,7 @@ fn a_run_begins_alone_and_once() {
     assert!(said.starts_with("rule `scope` expects no open run of other@box or of its scope"), "{said}");
     let said = bench.fault(&bench.about(Kind::ApplyNoop, later));
     assert!(said.starts_with("rule `scope`"), "a no-op beside an open run: {said}");
-    bench.append(&bench.outcome(&opening, opened, Outcome::Ok));
+    bench.append(&bench.outcome(&opening, opened, Ending::Ok));
     assert_eq!(bench.fault(&bench.intent(later)), "holds");
     for used in [RUN, "20261122T101529Z-ffffffff"] {
         for event in [bench.intent(used), bench.about(Kind::ApplyNoop, used)] {
@@ -496,13 +496,13 @@ fn costs_one_command(kinds: &[&str]) {
         let good = site.repo.git(&["rev-parse", "refs/platform/state"]);
         let junk = junk(&site, kind).to_string();
         site.repo.git(&["push", "-q", "--no-verify", "origin", &format!("{junk}:refs/platform/state")]);
-        let fresh = clone(&site, "fresh");
+        let fetched = clone(&site, "fresh");
         // And one whose own ref was moved to it by hand.
         let moved = clone(&site, "moved");
         site.repo.git_in("moved", &["fetch", "-q", "origin", "refs/platform/state:refs/platform/state"]);
         site.change(3, "three\n");
         let work = site.repo.work();
-        let dirs = [&work, &old, &fresh, &moved];
+        let dirs = [&work, &old, &fetched, &moved];
         let mut said: Vec<_> = dirs.iter().map(|dir| fact(&site, dir, &["apply", "site", "--pr", "3"])).collect();
         said.dedup();
         assert_eq!(said.len(), 1, "{kind}: the same in every clone: {said:#?}");
@@ -511,7 +511,7 @@ fn costs_one_command(kinds: &[&str]) {
         assert!(fact_.contains("does not hold: rule `") && fact_.contains(" expects "), "{kind}: {fact_}");
         assert_eq!(site.live(), "two\n");
         // One command, from any of them: here from one that never saw the record before.
-        let output = site.binary(&fresh, 6, &["state", "recover", "--reason", "a junk push"]).output().unwrap();
+        let output = site.binary(&fetched, 6, &["state", "recover", "--reason", "a junk push"]).output().unwrap();
         assert!(output.status.success(), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
         let tip = site.repo.git_in("remote.git", &["rev-parse", "refs/platform/state"]);
         let parents = site.repo.git_in("remote.git", &["log", "-1", "--format=%P", &tip]);
@@ -607,8 +607,8 @@ fn recover_is_refused_where_it_is_no_cure() {
     let said = recover("x");
     assert!(said.starts_with("exit 20\n") && said.contains("state_forked"), "{said}");
     // Where nobody has a record there is nothing to go back to.
-    let fresh = clone(&site, "fresh");
-    let output = site.binary(&fresh, 1, &["state", "recover", "--reason", "x"]).output().unwrap();
+    let fetched = clone(&site, "fresh");
+    let output = site.binary(&fetched, 1, &["state", "recover", "--reason", "x"]).output().unwrap();
     let said = site.told(&output);
     assert!(said.starts_with("exit 20\n") && said.contains("nothing below"), "{said}");
     put(&tip);
@@ -647,8 +647,8 @@ fn a_tag_in_the_place_of_the_record_stops_nobody() {
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     site.repo.git(&["tag", "-a", "-m", "x", "mark", "refs/platform/state"]);
     site.repo.git(&["push", "-q", "--no-verify", "origin", "mark:refs/platform/state"]);
-    let fresh = clone(&site, "fresh");
-    let output = site.binary(&fresh, 1, &["verify"]).output().unwrap();
+    let fetched = clone(&site, "fresh");
+    let output = site.binary(&fetched, 1, &["verify"]).output().unwrap();
     assert!(output.status.success(), "{}", site.told(&output));
     site.change(2, "two\n");
     let said = site.run(1, "apply site --pr 2");
@@ -701,7 +701,7 @@ fn a_late_result_is_recorded_and_never_dropped() {
         let record = record(&bench.git, &remote, &bench.clock);
         let opening = bench.intent(RUN);
         let opened = bench.append(&opening);
-        let late = bench.outcome(&opening, opened, Outcome::Ok);
+        let late = bench.outcome(&opening, opened, Ending::Ok);
         if spooled {
             fs::rename(bench.repo.path("remote.git"), bench.repo.path("gone.git")).unwrap();
             assert!(!record.append_or_spool(&late).unwrap().on_remote);
@@ -727,14 +727,14 @@ fn a_late_result_is_recorded_and_never_dropped() {
             assert!(record.append_or_spool(&late).unwrap().on_remote);
         }
         let event = bench.tip().event;
-        assert_eq!((event.kind, event.result), (Kind::LateOutcome, Some(Outcome::Ok)));
+        assert_eq!((event.kind, event.result), (Kind::LateOutcome, Some(Ending::Ok)));
         assert!(bench.git.notes("spool").unwrap().is_empty());
         // The same once more says what the record has.
         let tip = bench.tip().id;
         assert_eq!(record.append_or_spool(&late).unwrap().commit, tip);
         assert!(bench.fault(&as_late).starts_with("rule `run` expects a result that the record does not have yet"));
         // Another result of the same run is another fact.
-        let failed = bench.outcome(&opening, opened, Outcome::Failed);
+        let failed = bench.outcome(&opening, opened, Ending::Failed);
         assert!(record.append_or_spool(&failed).unwrap().on_remote);
         assert_eq!(bench.tip().event.kind, Kind::LateOutcome);
         assert!(record.verify_all(bench.tip().id).is_ok());
@@ -749,7 +749,7 @@ fn garbage_in_the_spool_is_put_aside() {
     let record = record(&bench.git, &remote, &bench.clock);
     bench.git.set_note("spool/x.json", Some(b"garbage")).unwrap();
     let opening = bench.intent(RUN);
-    let stray = bench.outcome(&opening, Oid::from_bytes([3; 20]), Outcome::Ok);
+    let stray = bench.outcome(&opening, Oid::from_bytes([3; 20]), Ending::Ok);
     bench.git.set_note("spool/y.json", Some(&tree::file(&stray).unwrap())).unwrap();
     assert_eq!(record.deliver().unwrap(), 0);
     assert_eq!(bench.git.notes("undelivered").unwrap(), ["x.json", "y.json"]);
@@ -810,17 +810,17 @@ fn a_rewound_record_is_noticed_where_nothing_is_pending() {
     let tip = site.repo.git(&["rev-parse", "refs/platform/state"]);
     let put = |id: &str| site.repo.git_in("remote.git", &["update-ref", "refs/platform/state", id]);
     put(&site.repo.git(&["rev-parse", "refs/platform/state~2"]));
-    let fresh = clone(&site, "fresh");
+    let fetched = clone(&site, "fresh");
     for command in ["plan site --pr 1", "apply site --pr 1", "doctor"] {
         let args: Vec<&str> = command.split(' ').collect();
-        let said = site.told(&site.binary(&fresh, 2, &args).output().unwrap());
+        let said = site.told(&site.binary(&fetched, 2, &args).output().unwrap());
         assert!(said.starts_with("exit 20\n"), "{command}: {said}");
         assert!(said.contains("which the record here does not contain") || said.contains("was shown record"), "{said}");
     }
     put(&tip);
     for command in ["plan site --pr 1", "apply site --pr 1", "doctor"] {
         let args: Vec<&str> = command.split(' ').collect();
-        let said = site.told(&site.binary(&fresh, 3, &args).output().unwrap());
+        let said = site.told(&site.binary(&fetched, 3, &args).output().unwrap());
         assert!(said.starts_with("exit 0\n"), "{command}: {said}");
     }
     // Doctor says of a record that does not hold what everybody says.
@@ -831,7 +831,7 @@ fn a_rewound_record_is_noticed_where_nothing_is_pending() {
         "origin",
         &format!("{}:refs/platform/state", junk(&site, "no event")),
     ]);
-    let said = site.told(&site.binary(&fresh, 3, &["doctor"]).output().unwrap());
+    let said = site.told(&site.binary(&fetched, 3, &["doctor"]).output().unwrap());
     let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.starts_with("exit 20\n") && words.contains("does not hold: rule `event`"), "{said}");
 }
