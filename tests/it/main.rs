@@ -22,6 +22,7 @@ mod generated;
 mod git;
 mod held;
 mod host;
+mod kinds;
 mod layers;
 mod ledger;
 mod modules;
