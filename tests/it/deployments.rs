@@ -3,9 +3,19 @@
 use std::fs;
 
 use platformctl::{
-    ledger::state::State,
-    model::{ids::Oid, status::HostStatus},
-    port::Ledger as _,
+    io::clock::SystemClock,
+    ledger::{
+        event::{Event, Kind, Lock},
+        state::State,
+    },
+    model::{
+        ending::Ending,
+        evidence::Evidence,
+        ids::{Oid, RunId},
+        status::HostStatus,
+    },
+    port::{Ledger as _, Sign},
+    record::{Record, append::Append},
 };
 
 use crate::support::{repo::Repo, site::Site};
@@ -212,6 +222,100 @@ fn a_replay_is_judged_by_what_was_newest_on_that_host() {
     // The other host never had the newer one.
     let said = site.run(3, "apply web --host b --pr 1 --allow-older --no-checkout-binding");
     assert!(said.starts_with("exit 0\n") && said.contains("nothing to change"), "{said}");
+}
+
+/// Records a run as if another program had carried it out: of the kind and about what the newest good apply on the host was about.
+fn recorded(site: &Site, kind: Kind, of: &Event, returns_to: Option<Oid>, end: bool) -> Oid {
+    let (git, remote, clock) = (site.repo.open(), site.repo.remote(), SystemClock::new(&site.repo.env()));
+    let sign = Sign::IfConfigured;
+    let record = Record { source: &git, ledger: &git, remote: Some(&remote), clock: &clock, pinned: None, sign };
+    let draft = record.draft(kind).unwrap();
+    let newest = entry(site, &of.deployment().unwrap().to_string()).unwrap().newest_run;
+    let run = RunId::newer(draft.time, [9; 4], newest.as_ref());
+    let (host, module) = (of.host.clone().unwrap(), of.module.clone().unwrap());
+    let lock =
+        Lock { project: None, scope: format!("{host}/{module}"), expires: draft.time.plus_s(60), nonce: "n".into() };
+    let mut opening = Event { run: Some(run), lock: Some(lock), returns_to, ..of.clone() };
+    opening =
+        Event { kind, time: draft.time, actor: draft.actor, result: None, evidence: None, intent: None, ..opening };
+    (opening.changes, opening.retry) = (Vec::new(), false);
+    if kind != Kind::ApplyIntent {
+        opening.checkout = None;
+    }
+    if kind == Kind::RemoveIntent {
+        (opening.closure, opening.effective) = (None, None);
+    }
+    let done = |append| match append {
+        Append::Done(done) => done.commit,
+        Append::Moved(why) => panic!("{why}"),
+    };
+    let intent = done(record.append(&opening, None).unwrap());
+    if end {
+        let draft = record.draft(kind.outcome().unwrap()).unwrap();
+        let outcome = draft.answering(intent, &opening, Ending::Ok, Evidence::default());
+        done(record.append(&outcome, None).unwrap());
+    }
+    intent
+}
+
+/// The record of the newest apply that ended well on a host, and its event.
+fn applied(site: &Site, deployment: &str) -> (Oid, Event) {
+    let seq = entry(site, deployment).unwrap().running.unwrap().seq;
+    let shown = site.json(0, &format!("show {seq}"));
+    let record = &shown["records"][0];
+    let event: Event = serde_json::from_value(record["event"].clone()).unwrap();
+    (record["commit"].as_str().unwrap().parse().unwrap(), event)
+}
+
+/// Attack: after a rollback, or after the module was removed from a host, an older merge result is applied there as if it were new.
+/// Defence: what was newest, and the merge result that removed it, stay the bound; what runs decides what has to be reviewed.
+#[test]
+fn a_rollback_or_a_removal_opens_no_way_back() {
+    let site = fleet();
+    change(&site, 1, "host: a", "one\n", "");
+    assert!(site.run(0, "apply web --pr 1").starts_with("exit 0\n"));
+    let first = applied(&site, "web@a");
+    change(&site, 2, "host: a", "two\n", "");
+    assert!(site.run(1, "apply web --pr 2").starts_with("exit 0\n"));
+    recorded(&site, Kind::RollbackIntent, &first.1, Some(first.0), true);
+    let rolled = entry(&site, "web@a").unwrap();
+    assert_eq!((rolled.running.unwrap().pr, rolled.newest.unwrap().pr, rolled.failed[0].pr), (1, 2, 2));
+    let said = site.run(2, "apply web --pr 1 --allow-older --no-checkout-binding");
+    assert!(said.contains("replay"), "older than what was newest, though it runs: {said}");
+    let said = site.run(3, "pending");
+    assert!(said.contains("HELD: it failed there") && !said.contains("next: platformctl plan"), "{said}");
+    assert!(site.run(4, "apply web --pr 2").contains("held_release"), "what was rolled back stays so");
+    change(&site, 3, "host: a", "three\n", "");
+    let said = site.json(5, "apply web --pr 3");
+    assert_eq!(said["approved"]["covers"], serde_json::json!([2, 3]), "everything since what runs: {said}");
+    // Removed by a later merge result, whose content has no such module.
+    let third = applied(&site, "web@a").1;
+    let merge = change(&site, 4, "host: b", "three\n", "");
+    let mut gone = third.clone();
+    let approved = gone.approved.as_mut().unwrap();
+    (approved.pr, approved.merge) = (4, merge);
+    recorded(&site, Kind::RemoveIntent, &gone, None, true);
+    assert!(entry(&site, "web@a").unwrap().running.is_none());
+    let said = site.run(6, "apply web --host a --pr 3 --allow-older --no-checkout-binding");
+    assert!(said.contains("replay"), "older than its removal: {said}");
+    assert!(site.run(7, "status web").contains("#4 removed it"));
+    assert!(site.run(8, "verify").starts_with("exit 0\n"));
+}
+
+/// An open run on one host stops nobody on another one.
+#[test]
+fn an_open_run_is_in_the_way_on_its_own_host_only() {
+    let site = fleet();
+    change(&site, 1, BOTH, "one\n", "");
+    assert!(site.run(0, "apply --pr 1").starts_with("exit 0\n"));
+    recorded(&site, Kind::ApplyIntent, &applied(&site, "web@b").1, None, false);
+    change(&site, 2, BOTH, "two\n", "");
+    let said = site.run(1, "apply web --host a --pr 2");
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    let said = site.run(2, "apply web --host b --pr 2");
+    assert!(said.contains("REFUSED busy (8)"), "{said}");
+    let said = site.run(3, "status");
+    assert!(said.contains("! web@b  run open since"), "{said}");
 }
 
 /// A host that the base does not want any more is told so, and nothing is changed there.

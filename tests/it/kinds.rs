@@ -343,6 +343,9 @@ fn two_hosts_of_one_module_do_not_collide() {
     bench.append(&bench.outcome(&on_b, opened_b, Ending::Ok));
     assert_eq!(bench.entry("site@a"), before, "what happens on b changes nothing of a");
     assert_eq!((before.failed.len(), bench.entry("site@b").failed.len()), (1, 0));
+    // Of one's own deployment every change counts, also where no run is open any more.
+    let next = bench.about(Kind::ApplyIntent, "site@a", 1, 5);
+    assert!(matches!(bench.record().append(&next, Some(&wanted)).unwrap(), Append::Moved(_)));
     let reused = bench.about(Kind::ApplyNoop, "site@b", 2, 9);
     assert!(bench.fault(&reused).starts_with("rule `run` expects a run id greater than"));
 }
