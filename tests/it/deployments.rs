@@ -208,8 +208,7 @@ fn adding_a_host_reviews_no_direct_push() {
     assert_eq!(entry(&site, "web@a").unwrap().running.unwrap().pr, 1, "nothing changed for a");
 }
 
-/// Attack: an older merge result is applied on a host where a newer one ran, because the module is unknown there by now.
-/// Defence: each deployment keeps the newest merge result that was ever applied to it, and its approvals must contain it.
+/// What is a replay on one host may be new on another.
 #[test]
 fn a_replay_is_judged_by_what_was_newest_on_that_host() {
     let site = fleet();

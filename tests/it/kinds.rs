@@ -370,6 +370,10 @@ fn hostile_records_of_each_kind_are_refused() {
 
     let back = Event { returns_to: Some(applied), ..bench.about(Kind::RollbackIntent, site, 1, 3) };
     bench.refused(&back, begins);
+    let mut composed = back.clone();
+    let lock = composed.lock.as_mut().unwrap();
+    (lock.project, lock.scope) = (Some("shop".into()), "box/compose.shop".into());
+    assert_eq!(bench.fault(&composed), "valid");
     bench.refused(
         &back,
         &[
@@ -380,6 +384,11 @@ fn hostile_records_of_each_kind_are_refused() {
             ("rule `returns_to`", &|event| event.closure = Some(Digest::of(b"another release"))),
             ("rule `returns_to`", &|event| event.approved.as_mut().unwrap().merge = oid(9)),
             ("rule `scope`", &|event| event.lock.as_mut().unwrap().scope = "other/site".into()),
+            ("rule `scope`", &|event| event.lock.as_mut().unwrap().scope = "box/othersite".into()),
+            ("rule `scope`", &|event| {
+                let lock = event.lock.as_mut().unwrap();
+                (lock.project, lock.scope) = (Some("shop".into()), "box/compose.my-shop".into());
+            }),
             ("rule `fields` expects nothing", &|event| event.retry = true),
         ],
     );
