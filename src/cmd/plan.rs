@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::session::{Session, notices, silent, warn};
+use super::{
+    session::{Session, notices, warn},
+    steps::durations_ms,
+};
 use crate::{
     cli::{Approving, Plan, Waive},
     error::{Class, Failure},
@@ -12,13 +15,14 @@ use crate::{
         ids::{HostName, ModuleId},
         plan::{self, Action, Change, Data, Downtime, PlanFile, PlanStatus},
     },
-    port::{Clock as _, Ports},
-    ui::{Last, Report, meanings, plural, table, wrapped},
+    port::{Clock as _, Ports, Step},
+    ui::{Last, Report, meanings, plural, table, timings, wrapped},
     verb::{
         apply::Ask,
         fetch::Fetched,
         plan::{Proposal, Which, propose},
         targets,
+        timings::Timings,
     },
 };
 
@@ -40,8 +44,14 @@ pub(super) fn ask(module: ModuleId, host: Option<HostName>, approving: &Approvin
 
 pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
     let ask = ask(args.module.clone(), args.host.clone(), &args.approving, &args.waive);
+    let clock = Timings::new(&session.clock);
     let host = |policy: &_| session.host(policy);
-    let ports = session.ports(&host, &silent);
+    let tell = |step| {
+        if let Step::Began(phase) = step {
+            clock.began(phase);
+        }
+    };
+    let ports = session.ports(&host, &tell);
     if args.at.is_none() {
         session.warm(&ask.module, ask.host.as_ref());
     }
@@ -49,10 +59,12 @@ pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
     if let Ok(fetched) = &fetched {
         let asks = targets::spread(ports.source, fetched.p, std::slice::from_ref(&ask))?;
         if asks.len() > 1 {
-            return each(session, &ports, fetched, args, &asks);
+            let report = each(session, &ports, fetched, args, &asks)?;
+            return Ok(timed(report, &durations_ms(&clock), args));
         }
     }
     let planned = fetched.and_then(|fetched| planned(session, &ports, &fetched, args, &ask));
+    let durations_ms = durations_ms(&clock);
     if let Some(path) = &args.output {
         let now = session.clock.now();
         let file = plan_file(&planned, now);
@@ -65,7 +77,7 @@ pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
         Err(failure) => {
             let mut report = Report::failed("plan", &failure);
             report.set("module", &ask.module);
-            return Ok(report);
+            return Ok(timed(report, &durations_ms, args));
         }
     };
     for warning in &proposal.warnings {
@@ -82,8 +94,15 @@ pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
             report = report.last(Last::Next(format!("platformctl apply {named} --pr {pr}")));
         }
     }
+    let report = timed(report, &durations_ms, args);
     let pending = !proposal.done && report.exit() == 0;
     Ok(if args.exit_code && pending { report.ends_in(Class::Differs) } else { report })
+}
+
+/// A report with what each phase took.
+fn timed(report: Report, durations_ms: &[(&'static str, u64)], args: &Plan) -> Report {
+    let table = if args.timings { timings(durations_ms) } else { Vec::new() };
+    report.lines(table).durations(durations_ms)
 }
 
 /// Plans a module on each of its hosts, as `apply` without `--host` treats them. The first reason on any host decides the exit code.
