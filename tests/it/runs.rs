@@ -57,7 +57,7 @@ fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00
 exit 0
 box · seen 0 s ago · 1 module
 ! site  never applied; the last try ended: not yet
-! site  run open since 1 min ago
+! site@box  run open since 1 min ago
   20260921T141320Z-00000001 by Ola <ola@example.org>
 pending 1 · held 0 · open runs 1
 warning: the record is not pinned; in platform.yaml set
@@ -135,8 +135,6 @@ exit 8
 ✗ site  the host says that run 20260921T141320Z-00000001
 began and was killed: only a person can end it
 1 run looked at
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 fix: platformctl abandon 20260921T141320Z-00000001 --reason "…"
 
 "#]]
@@ -149,8 +147,6 @@ fix: platformctl abandon 20260921T141320Z-00000001 --reason "…"
         str![[r#"
 exit 0
 ✓ run 20260921T141320Z-00000001 of site is ended
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl status site
 
 "#]]
