@@ -6,22 +6,22 @@ use crate::{
     error::Failure,
     io::file,
     ui::{Render as _, Report, plan_file},
-    verb::planned::{self, Planned},
+    verb::planned::{How, plan},
 };
 
 pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
-    let ask = asked(&args.approving, &args.waive, false).of(args.module.clone());
+    let ask = asked(args.host.as_ref(), &args.approving, &args.waive).of(args.module.clone());
     let at = args.at.as_ref().map(|rev| session.git.resolve(rev)).transpose();
     if args.at.is_none() {
-        session.warm(&ask.module);
+        session.warm(&ask.module, ask.host.as_ref());
     }
-    let planned = session.with(|ports| planned::plan(ports, &ask, at));
     let file = args.output.as_ref().map(|path| path.display().to_string());
-    let planned = Planned { file, exit_code: args.exit_code, timings: args.timings, ..planned };
-    if let Some(path) = &args.output {
-        let mut text = serde_json::to_vec_pretty(&plan_file(&planned)).unwrap_or_default();
+    let how = How { file, exit_code: args.exit_code, timings: args.timings };
+    let plans = session.with(|ports| plan(ports, &ask, at, how));
+    if let (Some(path), [only]) = (&args.output, plans.targets.as_slice()) {
+        let mut text = serde_json::to_vec_pretty(&plan_file(only)).unwrap_or_default();
         text.push(b'\n');
         file::write(&session.env.cwd().join(path), &text)?;
     }
-    Ok(planned.report())
+    Ok(plans.report())
 }

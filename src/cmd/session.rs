@@ -6,7 +6,10 @@ use crate::{
     cli::Globals,
     config::Config,
     io::{clock::SystemClock, env::Env, git::Git, hosts::Hosts, logged::Logged, remote::GitRemote},
-    model::{ids::ModuleId, policy::HostPolicy},
+    model::{
+        ids::{HostName, ModuleId},
+        policy::HostPolicy,
+    },
     port::{Answer, Host, Ports, Step},
     ui::{Printer, Steps},
     verb::host::last_known,
@@ -70,9 +73,10 @@ impl Session {
         })
     }
 
-    /// Begins to connect to the host that a module had when the base was fetched last, while the remote is asked for a newer one.
-    pub(super) fn warm(&self, module: &ModuleId) {
-        if let Some(policy) = self.with(|ports| last_known(ports, module)).ok().flatten() {
+    /// Begins to connect to the host that a module had when the base was fetched last, or to its first, while the remote is asked for a
+    /// newer one.
+    pub(super) fn warm(&self, module: &ModuleId, host: Option<&HostName>) {
+        if let Some(policy) = self.with(|ports| last_known(ports, module, host)).ok().flatten() {
             self.hosts.warm(policy);
         }
     }

@@ -36,7 +36,11 @@ pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Te
     let ended = attempt(intent, record, host, tell);
     tell(Step::Began(Phase::Close));
     // Made of what is at hand: after a change nothing is asked that could fail before the outcome is kept.
-    let draft = Event::draft(Kind::ApplyOutcome, record.clock.now(), intent.event.actor.clone());
+    let draft = Event::draft(
+        intent.event.kind.outcome().unwrap_or(Kind::ApplyOutcome),
+        record.clock.now(),
+        intent.event.actor.clone(),
+    );
     let closed = match outcome(draft, intent.commit, &intent.event, &ended) {
         Some(event) => record.append_or_spool(&event).map(Some),
         None => Ok(None),

@@ -3,6 +3,7 @@
 use crate::{
     flow::{
         approve::policy::{InForce, Why},
+        bind::bound::Present,
         gate::Permit,
         plan::Plan,
     },
@@ -13,7 +14,7 @@ use crate::{
     },
     model::{
         gate::CheckResult,
-        ids::{Oid, RunId},
+        ids::{HostName, Oid, RunId},
         module::Manifest,
         status::OpenRun,
         text::hex,
@@ -81,9 +82,9 @@ pub fn lock(manifest: &Manifest) -> String {
     }
 }
 
-/// What a module's run locks.
-pub fn scope(manifest: &Manifest) -> String {
-    format!("{}/{}", manifest.host, lock(manifest))
+/// What a module's run on one of its hosts locks.
+pub fn scope(host: &HostName, manifest: &Manifest) -> String {
+    format!("{host}/{}", lock(manifest))
 }
 
 /// The name of the lock on the host that an open run holds.
@@ -161,39 +162,42 @@ impl Record<'_> {
         Ok((event, run))
     }
 
-    /// What an intent or a no-op for a module rests on, as the record stands now.
+    /// What an intent or a no-op for a deployment rests on: what the record said of it when the plan was made, and the policy in force.
     ///
     /// # Errors
     /// The record cannot be read.
-    pub fn preconditions(&self, manifest: &Manifest, status: Option<Oid>) -> Answer<Preconditions> {
+    pub fn preconditions(&self, bound: &Present) -> Answer<Preconditions> {
         let policy = match self.ledger.tip()? {
             Some(tip) => State::at(self.source, tip)?.blob_id(tree::POLICY)?,
             None => None,
         };
-        Ok(Preconditions { module: manifest.id.clone(), status, scope: scope(manifest), policy })
+        let deployment = bound.deployment().clone();
+        let scope = scope(&deployment.host, bound.manifest());
+        Ok(Preconditions { deployment, status: bound.last().cloned(), scope, policy })
     }
 }
 
-/// Records the intent to carry out a permitted plan. `status` is the blob of the module's status that the plan rests on.
+/// Records the intent to carry out a permitted plan.
 ///
 /// # Errors
 /// The record cannot be written; nothing was touched.
-pub fn open(record: &Record<'_>, permit: Permit, status: Option<Oid>) -> Answer<Opened> {
+pub fn open(record: &Record<'_>, permit: Permit) -> Answer<Opened> {
     let plan = permit.plan();
     let intention = plan.intention();
     let (mut event, run) = record.about(Kind::ApplyIntent, plan)?;
     let nonce = hex(&record.clock.chance());
     event.tell_changes(&intention.changes).map_err(|error| bug("the list of changes").because(error))?;
+    event.retry = permit.checks.iter().any(|check| check.id == "held" && check.result == CheckResult::Waived);
     event.waived.extend(
         permit.checks.iter().filter(|check| check.result == CheckResult::Waived).map(|check| check.id.to_owned()),
     );
     event.lock = Some(Lock {
         project: plan.bound().manifest().runtime.project.as_ref().map(ToString::to_string),
-        scope: scope(plan.bound().manifest()),
+        scope: scope(&intention.host, plan.bound().manifest()),
         expires: event.time.plus_s(EXPIRES_S),
         nonce: nonce.clone(),
     });
-    let preconditions = record.preconditions(plan.bound().manifest(), status)?;
+    let preconditions = record.preconditions(plan.bound())?;
     let alive = record.begin(&event)?;
     match record.append(&event, Some(&preconditions)) {
         Ok(Append::Done(done)) => {

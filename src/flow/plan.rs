@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     flow::{
-        bind::bound::{self, Bound},
+        bind::bound::{self, Present},
         observe::{Compose, Observed, Running},
     },
     model::{
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use]
 pub struct Plan {
-    pub(crate) bound: Bound,
+    pub(crate) bound: Present,
     pub(crate) observed: Observed,
     /// Driver files: what must be live in the end.
     pub(crate) wanted: Listing,
@@ -62,23 +62,24 @@ impl Plan {
         &self.intention.changes
     }
 
-    /// Whether nothing is left to do: nothing differs on the host, and the record says that this content was applied and ended
-    /// well. Files that merely lie there are not enough: their activation may have failed, or never begun. What could not be
+    /// Whether nothing is left to do: nothing differs on the host, and the record says that this content runs there and never failed
+    /// there. Files that merely lie there are not enough: their activation may have failed, or never begun. What could not be
     /// rendered is never done.
     pub fn is_done(&self) -> bool {
-        let effective = Some(self.intention.effective);
+        let effective = self.intention.effective;
         let last = self.bound.last.as_ref();
+        let running = last.and_then(|last| last.running.as_ref());
         let seen = match &self.observed.running {
             Running::Files(_) => true,
             Running::Compose(compose) => compose.seen.as_ref().is_some_and(|(_, looked)| looked.failed.is_none()),
         };
         seen && self.intention.changes.is_empty()
-            && last.is_some_and(|last| last.effective == effective)
-            && last.is_none_or(|last| last.held.as_ref().map(|held| held.effective) != effective)
+            && running.is_some_and(|running| running.effective == effective)
+            && last.is_none_or(|last| last.failure_of(effective).is_none())
     }
 
     /// What it was bound to.
-    pub fn bound(&self) -> &Bound {
+    pub fn bound(&self) -> &Present {
         &self.bound
     }
 
@@ -100,7 +101,7 @@ impl Plan {
 ///
 /// # Errors
 /// Only if the plan cannot be written as canonical JSON, which its types rule out.
-pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, CanonicalError> {
+pub fn plan(bound: Present, observed: Observed, again: bool) -> Result<Plan, CanonicalError> {
     let mut wanted = Listing::new();
     let mut expected = Vec::new();
     let mut changes = Changes::default();
@@ -123,8 +124,8 @@ pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, Canon
         }
     }
     let intention = Intention {
-        module: bound.module.manifest.id.clone(),
-        host: bound.module.manifest.host.clone(),
+        module: bound.deployment.module.clone(),
+        host: bound.deployment.host.clone(),
         pr: Some(bound.approval.pr),
         head: Some(bound.approval.head),
         merge: Some(bound.approval.merge),
@@ -133,7 +134,7 @@ pub fn plan(bound: Bound, observed: Observed, again: bool) -> Result<Plan, Canon
         effective: bound.module.closure.effective,
         override_,
         model,
-        last_applied: bound.last.as_ref().and_then(|last| last.last_apply_sha),
+        last_applied: bound.last.as_ref().and_then(|last| Some(last.running.as_ref()?.merge)),
         changes: changes.changes,
         exceptions,
     };
@@ -157,7 +158,7 @@ fn unhashed(expected: &mut [Expected], compose: &Compose, changes: &[Change]) {
     expected.iter_mut().filter(|one| shares(&one.service)).for_each(|one| one.hash = None);
 }
 
-fn of_services(bound: &Bound, compose: &Compose, again: bool) -> Changes {
+fn of_services(bound: &Present, compose: &Compose, again: bool) -> Changes {
     let (Some((overlay, looked)), Some(rendered)) = (&compose.seen, &compose.rendered.model) else {
         return Changes::default();
     };
@@ -185,7 +186,7 @@ fn of_services(bound: &Bound, compose: &Compose, again: bool) -> Changes {
 }
 
 /// What must run in the end; of services whose image is not there yet nothing can be said.
-pub(crate) fn expected_of(bound: &Bound, compose: &Compose) -> Vec<Expected> {
+pub(crate) fn expected_of(bound: &Present, compose: &Compose) -> Vec<Expected> {
     expected(&bound.module.manifest.jobs, compose)
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ending::Outcome,
-    ids::ModuleId,
+    ids::{HostName, ModuleId},
     refusal::{Code, Refusal},
 };
 
@@ -46,6 +46,9 @@ pub struct Failed {
     /// The module, where the command is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module: Option<ModuleId>,
+    /// Its host, where that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
     /// What lies beneath an error, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,

@@ -86,8 +86,8 @@ pub(super) struct Several {
 }
 
 fn since(noop: &Noop) -> Option<Since> {
-    let last = noop.since.as_ref()?;
-    Some(Since { at: last.last_apply_at?, pr: last.last_apply_pr?, seq: last.last_apply_seq? })
+    let running = noop.since.as_ref()?.running.as_ref()?;
+    Some(Since { at: running.at, pr: running.pr, seq: running.seq })
 }
 
 impl One {
@@ -153,6 +153,7 @@ impl Render for Target {
             Ok(Applied::Run(run)) => object(&One::run(self, run)),
             Err(stop) => object(&Failed {
                 module: Some(self.module.clone()),
+                host: None,
                 causes: Failure::from(stop).causes,
                 durations_ms: Some(durations_ms(&self.durations_ms)),
             }),
@@ -281,6 +282,11 @@ impl Batch {
         }
     }
 
+    /// What was not tried.
+    fn left(&self) -> impl Iterator<Item = String> {
+        self.asked.iter().skip(self.targets.len()).map(|name| format!("! {name} not tried"))
+    }
+
     fn results(&self) -> Map<String, Value> {
         let durations_ms = self.targets.is_empty().then(|| durations_ms(&self.durations_ms));
         object(&Several { targets: self.targets.iter().map(|target| target.report().json()).collect(), durations_ms })
@@ -353,14 +359,14 @@ impl Render for Batch {
         match self.whole() {
             Whole::Stopped(failure) => failed(&failure),
             Whole::Nothing => vec!["✓ this pull request changed no module".to_owned()],
-            Whole::Done => self.asked.iter().map(|module| format!("✓ {module}")).collect(),
-            Whole::One(target) | Whole::Failed(target) => target.lines(),
+            Whole::Done => self.asked.iter().map(|name| format!("✓ {name}")).collect(),
+            Whole::One(target) => target.lines(),
+            Whole::Failed(target) => target.lines().into_iter().chain(self.left()).collect(),
             Whole::Partial(done, last) => {
                 let mut lines = last.lines();
-                lines.extend(done.iter().map(|target| format!("✓ {}", target.module)));
-                lines.push(format!("✗ {} (exit {})", last.module, last.class().exit()));
-                let left = self.asked.iter().skip(self.targets.len());
-                lines.extend(left.map(|module| format!("! {module} not tried")));
+                lines.extend(done.iter().map(|target| format!("✓ {}", target.name)));
+                lines.push(format!("✗ {} (exit {})", last.name, last.class().exit()));
+                lines.extend(self.left());
                 lines
             }
         }

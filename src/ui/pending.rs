@@ -107,7 +107,10 @@ impl Render for Unapplied {
         let rows: Vec<[String; 4]> = self.pending.iter().map(row).collect();
         let runs = self.open_runs.iter().flat_map(|open| {
             let since = open.opened.age(self.now);
-            [format!("! {}  run open since {since}", open.module), format!("  {} by {}", open.run, shown(&open.owner))]
+            [
+                format!("! {}  run open since {since}", open.deployment()),
+                format!("  {} by {}", open.run, shown(&open.owner)),
+            ]
         });
         [head].into_iter().chain(table(&rows)).chain(runs).collect()
     }
@@ -146,10 +149,11 @@ fn row((one, way): &(Pending, Option<Way>)) -> [String; 4] {
     [pr, one.module.to_string(), one.host.to_string(), what]
 }
 
-/// What to do next: for the first module that something can be done for.
+/// What to do next: for the first deployment that something can be done for. A release that failed there is not recommended again.
 fn last(rows: &[(Pending, Option<Way>)]) -> Last {
-    let plan = |one: &Pending, pr: u64| format!("platformctl plan {} --pr {pr}", one.module);
-    let apply = rows.iter().find_map(|(one, way)| match way {
+    let plan = |one: &Pending, pr: u64| format!("platformctl plan {} --pr {pr}", one.args());
+    let mut open = rows.iter().filter(|(one, _)| one.held != Some(true));
+    let apply = open.find_map(|(one, way)| match way {
         Some(Way::Apply { pr, .. }) => Some(plan(one, *pr)),
         Some(Way::Open(_) | Way::Refused(_)) => None,
         None => one.pr.filter(|_| one.valid).map(|pr| plan(one, pr)),
@@ -162,6 +166,7 @@ fn last(rows: &[(Pending, Option<Way>)]) -> Last {
         Some((one, _)) if !one.valid => Last::Next(format!("platformctl validate {}", one.module)),
         Some((_, Some(Way::Open(open)))) => Last::Next(format!("platformctl resume {}", open.run)),
         Some((_, Some(Way::Refused(refusals)))) if !refusals.is_empty() => Last::Fix(refusals[0].fix.clone()),
+        Some((one, _)) if one.held == Some(true) => Last::Next(format!("platformctl show {}", one.module)),
         Some(_) => Last::Next("platformctl pending".to_owned()),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Last, Render, meanings, notice, plural,
@@ -24,10 +24,9 @@ use crate::{
         refusal::Refusal,
         result::Failed,
     },
-    port::Phase,
     verb::{
         plan::Proposal,
-        planned::{GOOD_FOR_S, Planned},
+        planned::{GOOD_FOR_S, Planned, Plans},
     },
 };
 
@@ -49,8 +48,9 @@ pub(super) struct Shown {
     plan: Promise,
     /// Of a pull request that is not merged: the ways of merging it that will be accepted.
     styles: Vec<Style>,
-    /// How long each phase took, in milliseconds.
-    durations_ms: BTreeMap<&'static str, u64>,
+    /// How long each phase took, in milliseconds; of several hosts that is told of all together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durations_ms: Option<BTreeMap<&'static str, u64>>,
 }
 
 /// What a plan promises.
@@ -64,7 +64,7 @@ struct Promise {
 }
 
 impl Shown {
-    fn of(proposal: &Proposal, spent: &[(Phase, u64)]) -> Self {
+    fn of(proposal: &Proposal) -> Self {
         let intent = &proposal.intention;
         Self {
             module: intent.module.clone(),
@@ -74,7 +74,7 @@ impl Shown {
             gate: proposal.checks.clone(),
             plan: Promise { intent: intent.clone(), digest: proposal.digest },
             styles: proposal.styles.clone(),
-            durations_ms: durations_ms(spent),
+            durations_ms: None,
         }
     }
 }
@@ -143,25 +143,37 @@ pub fn plan_file(planned: &Planned) -> PlanFile {
     }
 }
 
+/// The object of `plan` for a module on several hosts.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Several {
+    /// A result for each host.
+    targets: Vec<Value>,
+    /// How long each phase took, in milliseconds.
+    durations_ms: BTreeMap<&'static str, u64>,
+}
+
+/// Of one host.
 impl Render for Planned {
     const COMMAND: &'static str = "plan";
 
     fn object(&self) -> impl Serialize {
         match &self.proposal {
-            Ok(proposal) => object(&Shown::of(proposal, &self.durations_ms)),
+            Ok(proposal) => object(&Shown::of(proposal)),
             Err(stop) => object(&Failed {
                 module: Some(self.module.clone()),
+                host: self.host.clone(),
                 causes: Failure::from(stop).causes,
-                durations_ms: Some(durations_ms(&self.durations_ms)),
+                durations_ms: None,
             }),
         }
     }
 
     fn outcome(&self) -> Outcome {
-        match (failure(self), &self.proposal) {
+        match (failure(self), self.changes()) {
             (Some(failure), _) => outcome_of(&failure),
-            (None, Ok(proposal)) if proposal.done => Outcome::Noop,
-            (None, _) => Outcome::Ok,
+            (None, false) => Outcome::Noop,
+            (None, true) => Outcome::Ok,
         }
     }
 
@@ -170,11 +182,7 @@ impl Render for Planned {
     }
 
     fn class(&self) -> Class {
-        match (failure(self), &self.proposal) {
-            (Some(failure), _) => failure.class,
-            (None, Ok(proposal)) if self.exit_code && !proposal.done => Class::Differs,
-            (None, _) => Class::Done,
-        }
+        failure(self).map_or(Class::Done, |failure| failure.class)
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -184,22 +192,106 @@ impl Render for Planned {
 
     fn lines(&self) -> Vec<String> {
         let mut lines = failure(self).map_or_else(Vec::new, |failure| failed(&failure));
-        if let Ok(proposal) = &self.proposal {
-            lines.extend(of(proposal));
-            let written = self.file.as_ref();
-            lines.extend(written.map(|file| format!("written to {file}, good for {} h", GOOD_FOR_S / 3_600)));
-        }
-        if self.timings {
-            lines.extend(timings(&self.durations_ms));
-        }
+        lines.extend(self.proposal.iter().flat_map(of));
         lines
     }
 
     fn last(&self) -> Last {
         match (failure(self), &self.proposal) {
             (Some(failure), _) => cure(&failure),
-            (None, Ok(proposal)) => Last::Next(next(proposal, self.file.as_deref())),
+            (None, Ok(proposal)) => Last::Next(next(proposal, self.host.as_ref(), None)),
             (None, Err(_)) => Last::Next("platformctl status".to_owned()),
+        }
+    }
+}
+
+impl Planned {
+    fn changes(&self) -> bool {
+        self.proposal.as_ref().is_ok_and(|proposal| !proposal.done)
+    }
+}
+
+impl Plans {
+    fn only(&self) -> Option<&Planned> {
+        if let [only] = self.targets.as_slice() { Some(only) } else { None }
+    }
+
+    /// The one whose reasons the command ends with: the only one, or the first that may not be applied.
+    fn decisive(&self) -> Option<&Planned> {
+        self.only().or_else(|| self.targets.iter().find(|planned| planned.class() != Class::Done))
+    }
+
+    fn changes(&self) -> bool {
+        self.targets.iter().any(Planned::changes)
+    }
+}
+
+impl Render for Plans {
+    const COMMAND: &'static str = "plan";
+
+    fn object(&self) -> impl Serialize {
+        let durations_ms = durations_ms(&self.durations_ms);
+        let mut fields = self.decisive().map_or_else(Map::new, |planned| object(&planned.object()));
+        if self.only().is_some() {
+            fields.extend(object(&BTreeMap::from([("durations_ms", durations_ms)])));
+        } else {
+            let targets = self.targets.iter().map(|planned| planned.report().json()).collect();
+            fields.extend(object(&Several { targets, durations_ms }));
+        }
+        fields
+    }
+
+    fn outcome(&self) -> Outcome {
+        match (self.decisive(), self.changes()) {
+            (Some(planned), _) => planned.outcome(),
+            (None, true) => Outcome::Ok,
+            (None, false) => Outcome::Noop,
+        }
+    }
+
+    fn refusals(&self) -> Vec<Refusal> {
+        self.decisive().map_or_else(Vec::new, Render::refusals)
+    }
+
+    fn class(&self) -> Class {
+        match self.decisive().map_or(Class::Done, Render::class) {
+            Class::Done if self.how.exit_code && self.changes() => Class::Differs,
+            class => class,
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        if let Some(only) = self.only() {
+            return only.warnings();
+        }
+        let mut warnings: Vec<String> = Vec::new();
+        for warning in self.targets.iter().flat_map(|planned| &planned.proposal).flat_map(|one| &one.warnings) {
+            if !warnings.contains(warning) {
+                warnings.push(warning.clone());
+            }
+        }
+        warnings.into_iter().chain(notice::warnings(&self.notices)).collect()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.targets.iter().flat_map(Render::lines).collect();
+        let planned = self.only().is_some_and(|only| only.proposal.is_ok());
+        let written = self.how.file.as_ref().filter(|_| planned);
+        lines.extend(written.map(|file| format!("written to {file}, good for {} h", GOOD_FOR_S / 3_600)));
+        if self.how.timings {
+            lines.extend(timings(&self.durations_ms));
+        }
+        lines
+    }
+
+    fn last(&self) -> Last {
+        match (self.decisive(), self.how.file.as_deref()) {
+            (Some(Planned { proposal: Ok(proposal), host, .. }), Some(file)) if proposal.refusals.is_empty() => {
+                Last::Next(next(proposal, host.as_ref(), Some(file)))
+            }
+            (Some(planned), _) => planned.last(),
+            (None, _) if self.changes() => Last::Next("platformctl pending".to_owned()),
+            (None, _) => Last::Next("platformctl status".to_owned()),
         }
     }
 }
@@ -227,8 +319,8 @@ fn of(proposal: &Proposal) -> Vec<String> {
     lines
 }
 
-/// The command that follows. `file`: where the plan was written to.
-fn next(proposal: &Proposal, file: Option<&str>) -> String {
+/// The command that follows. `host`: as it was named; `file`: where the plan was written to.
+fn next(proposal: &Proposal, host: Option<&HostName>, file: Option<&str>) -> String {
     let intent = &proposal.intention;
     match (proposal.done, intent.merge, intent.pr, file) {
         (false, Some(_), Some(pr), Some(file)) => {
@@ -237,7 +329,8 @@ fn next(proposal: &Proposal, file: Option<&str>) -> String {
             format!("platformctl apply {}{file} --pr {pr}", if plain { "./" } else { "" })
         }
         (false, Some(merge), Some(pr), None) => {
-            format!("platformctl apply {} --approved {merge} --pr {pr}", intent.module)
+            let host = host.map(|host| format!(" --host {host}")).unwrap_or_default();
+            format!("platformctl apply {}{host} --approved {merge} --pr {pr}", intent.module)
         }
         (false, None, Some(pr), _) => {
             let styles: Vec<&str> = proposal.styles.iter().map(|style| style.as_str()).collect();

@@ -42,7 +42,7 @@ mod tests {
             ("init", vec![of::<Init>(schemas)]),
             ("log", vec![of::<Log>(schemas)]),
             ("pending", vec![of::<pending::Listing>(schemas)]),
-            ("plan", vec![of::<plan::Shown>(schemas)]),
+            ("plan", vec![of::<plan::Shown>(schemas), of::<plan::Several>(schemas)]),
             ("resume", vec![of::<resume::Runs>(schemas)]),
             ("schema", vec![of::<Schemas>(schemas)]),
             ("show", vec![of::<InFull>(schemas)]),

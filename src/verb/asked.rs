@@ -2,7 +2,13 @@
 
 use crate::{
     flow::{Stage, approve::request::Request, bind::Waivers, refuse},
-    model::{claim::Claim, ids::ModuleId, refusal::Code, text::shown, time::Timestamp},
+    model::{
+        claim::Claim,
+        ids::{HostName, ModuleId},
+        refusal::Code,
+        text::shown,
+        time::Timestamp,
+    },
     port::Answer,
     verb::apply::Ask,
 };
@@ -10,6 +16,8 @@ use crate::{
 /// What a person asks for, whichever modules it is about.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// On which host; `None`: on each host of the module.
+    pub host: Option<HostName>,
     /// By which approval.
     pub request: Request,
     /// `--again`: what is applied, once more.
@@ -21,10 +29,16 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The same of one module.
+    /// The same of one module, on the host that was asked for.
     pub fn of(&self, module: ModuleId) -> Ask {
+        self.on(module, self.host.clone())
+    }
+
+    /// The same of one module on a host.
+    pub fn on(&self, module: ModuleId, host: Option<HostName>) -> Ask {
         Ask {
             module,
+            host,
             request: self.request.clone(),
             again: self.again,
             waivers: self.waivers,
@@ -57,10 +71,13 @@ impl Asked {
                     return refuse(Code::Usage, fact, "give a module's id, or a plan file");
                 }
             };
-            if asks.iter().any(|ask| ask.module == module) {
+            // A plan file is for one host.
+            let host = self.host.clone().or_else(|| Some(claim.as_ref()?.intent().host.clone()));
+            let same = |ask: &Ask| ask.module == module && (ask.host.is_none() || host.is_none() || ask.host == host);
+            if asks.iter().any(same) {
                 return refuse(Code::Usage, format!("{module} is named twice"), "name it once");
             }
-            asks.push(Ask { claim: claim.map(Box::new), ..self.of(module) });
+            asks.push(Ask { claim: claim.map(Box::new), ..self.on(module, host) });
         }
         if self.request == Request::default() && !self.again {
             return refuse(

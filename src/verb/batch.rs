@@ -19,8 +19,8 @@ use crate::{
 /// What became of all that was asked for.
 #[derive(Debug)]
 pub struct Batch {
-    /// The modules, in order.
-    pub asked: Vec<ModuleId>,
+    /// What was asked for by name, in order: modules, or deployments where a module has several hosts.
+    pub asked: Vec<String>,
     /// What became of each that was tried.
     pub targets: Vec<Target>,
     /// Why it is not known which modules are asked for.
@@ -29,9 +29,11 @@ pub struct Batch {
     pub durations_ms: Vec<(Phase, u64)>,
 }
 
-/// One module that was asked for, and what became of it.
+/// One module on one host, and what became of it.
 #[derive(Debug)]
 pub struct Target {
+    /// Its name: the module, or the deployment where the module has several hosts.
+    pub name: String,
     /// The module.
     pub module: ModuleId,
     /// What became of it.
@@ -89,22 +91,23 @@ fn each(
     let begun = ports.clock.ticks_ms();
     let mut fetched = refresh(ports, &asked.request)?;
     if asks.is_empty() {
-        let changed = targets::changed(&candidates(ports, &fetched), &asked.request)?;
-        asks.extend(changed.into_iter().map(|module| asked.of(module)));
+        let changed = targets::changed(&candidates(ports, &fetched), &asked.request, asked.host.as_ref())?;
+        let each =
+            changed.into_iter().flat_map(|(module, hosts)| hosts.into_iter().map(move |host| (module.clone(), host)));
+        asks.extend(each.map(|(module, host)| asked.on(module, host)));
     }
-    let names: Vec<ModuleId> = asks.iter().map(|ask| ask.module.clone()).collect();
-    let order = targets::named(ports.source, fetched.p, &names)?;
-    asks.sort_by_key(|ask| order.iter().position(|module| *module == ask.module));
-    batch.asked = asks.iter().map(|ask| ask.module.clone()).collect();
+    let asks = targets::spread(ports.source, fetched.p, &asks)?;
+    batch.asked = asks.iter().map(Ask::name).collect();
     for (at, ask) in (1..).zip(&asks) {
         if asks.len() > 1 {
-            (ports.tell)(Step::Target { name: ask.module.to_string(), at, of: asks.len() });
+            (ports.tell)(Step::Target { name: ask.name(), at, of: asks.len() });
         }
         let (applied, told, notices) = one(ports, &mut fetched, ask, how);
         let done = matches!(&applied, Ok(applied) if applied.is_done());
         let took_ms = ports.clock.ticks_ms().saturating_sub(begun);
         let durations_ms = spent(ports, timings, how);
-        batch.targets.push(Target { module: ask.module.clone(), applied, told, notices, took_ms, durations_ms });
+        let (name, module) = (ask.name(), ask.module.clone());
+        batch.targets.push(Target { name, module, applied, told, notices, took_ms, durations_ms });
         if !done {
             break;
         }

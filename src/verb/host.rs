@@ -7,7 +7,7 @@ use crate::{
     },
     ledger::{fault::Checked, recover},
     model::{
-        ids::ModuleId,
+        ids::{HostName, ModuleId},
         policy::HostPolicy,
         refusal::{Code, Refusal},
     },
@@ -56,14 +56,15 @@ pub fn look(ports: &Ports<'_>, checked: Option<&Checked>, which: Which<'_>, host
     Ok(found.into_iter().flatten().collect())
 }
 
-/// The entry of the host that a module had when the base was fetched last.
+/// The entry of a host, or without one of the first that a module had, when the base was fetched last.
 ///
 /// # Errors
 /// The base cannot be read.
-pub fn last_known(ports: &Ports<'_>, module: &ModuleId) -> Answer<Option<HostPolicy>> {
+pub fn last_known(ports: &Ports<'_>, module: &ModuleId, host: Option<&HostName>) -> Answer<Option<HostPolicy>> {
     let Some((base, _)) = ports.ledger.base()? else { return Ok(None) };
     let snapshot = Snapshot::lazy(ports.source, ports.source.commit(base)?.tree);
     let manifest = manifests::manifest(&snapshot, module)?.and_then(Result::ok);
+    let host = host.cloned().or_else(|| manifest?.hosts().first().cloned());
     let policy = manifests::policy(&snapshot)?.ok();
-    Ok(manifest.zip(policy).and_then(|(manifest, at)| at.policy.hosts.get(&manifest.host).cloned()))
+    Ok(host.zip(policy).and_then(|(host, at)| at.policy.hosts.get(&host).cloned()))
 }

@@ -4,6 +4,7 @@ pub mod abandon;
 pub mod apply;
 pub mod asked;
 pub mod batch;
+pub mod busy;
 pub mod demo;
 pub mod doctor;
 pub mod fetch;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    flow::{Stage, Stop, bind::bound},
+    flow::{Stage, Stop, bind::bound, refuse},
     ledger::state::State,
     model::{
         digest::Digest,
-        ids::{ModuleId, Oid},
+        ids::{Deployment, HostName, ModuleId, Oid},
         json,
         module::Driver,
         plan::{Action, Change, Data, Downtime, Intention},
@@ -46,7 +46,7 @@ pub fn preview(
     state: Option<&State<'_>>,
     policy: &PolicyAt,
     version: &Version,
-    id: &ModuleId,
+    (id, host): (&ModuleId, Option<&HostName>),
 ) -> Stage<(Intention, Vec<Refusal>, Vec<String>)> {
     let snapshot = Snapshot::lazy(source, version.tree);
     let module = match manifests::module(&snapshot, id)? {
@@ -57,8 +57,13 @@ pub fn preview(
             return Err(manifests::unknown(&snapshot, id, format!("there is no module `{id}` in it"), &fix)?.into());
         }
     };
-    let last = state.map(|state| state.module(id)).transpose()?.flatten();
-    let applied = match last.as_ref().and_then(|last| last.last_apply_sha) {
+    let Some(host) = host.or(module.manifest.hosts().first()) else {
+        return refuse(Code::UnknownHost, format!("{id} names no host"), "merge a pull request that names one");
+    };
+    let deployment = Deployment::new(id, host);
+    let last = state.map(|state| state.deployment(&deployment)).transpose()?.flatten();
+    let last = last.and_then(|last| Some(last.running?.merge));
+    let applied = match last {
         Some(merge) if source.has(merge)? => {
             let snapshot = Snapshot::lazy(source, source.commit(merge)?.tree);
             manifests::module(&snapshot, id)?.and_then(Result::ok)
@@ -69,10 +74,10 @@ pub fn preview(
         Driver::Files => of_files(&module, applied.as_ref()),
         Driver::Compose => of_services(&module, applied.as_ref())?,
     };
-    let refusals = doors::reaches(&module, policy).into_iter().map(Problem::into_refusal).collect();
+    let refusals = doors::reaches(&module, policy, host).into_iter().map(Problem::into_refusal).collect();
     let intention = Intention {
         module: id.clone(),
-        host: module.manifest.host.clone(),
+        host: host.clone(),
         pr: version.pr,
         head: version.head,
         merge: version.merge,
@@ -81,11 +86,11 @@ pub fn preview(
         effective: module.closure.effective,
         override_: None,
         model: None,
-        last_applied: last.and_then(|last| last.last_apply_sha),
+        last_applied: last,
         changes,
         exceptions: Vec::new(),
     };
-    let root = policy.policy.hosts.get(&module.manifest.host).map_or("ROOT", |host| host.root.as_str());
+    let root = policy.policy.hosts.get(host).map_or("ROOT", |host| host.root.as_str());
     let warnings = leaks::warnings(&snapshot, &module, root)?;
     Ok((intention, refusals, warnings))
 }

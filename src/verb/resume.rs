@@ -207,7 +207,7 @@ pub fn resume(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun) -> Stage<Resu
             Err(not_done) => Err(not_done),
         },
     };
-    let record = match outcome(record.draft(Kind::ApplyOutcome)?, id, &event, &ended) {
+    let record = match outcome(record.draft(event.kind.outcome().unwrap_or(Kind::ApplyOutcome))?, id, &event, &ended) {
         Some(event) => Some(record.append_or_spool(&event)?),
         None => None,
     };
@@ -226,14 +226,15 @@ fn left(
 ) -> Option<Left> {
     let (module, approval) = event.module.as_ref().zip(event.approved.as_ref())?;
     let found = manifests::module(&Snapshot::lazy(ports.source, approval.tree), module).ok()??.ok()?;
-    let target = Target { module: &found, before: None, host: policy, sacred: &fetched.policy.policy.sacred };
+    let name = event.host.as_ref()?;
+    let target = Target { module: &found, before: None, name, host: policy, sacred: &fetched.policy.policy.sacred };
     Left::of(ending, target, host)
 }
 
 /// Looks at what an ended run left, against the content that its intent names.
 fn verified(ports: &Ports<'_>, fetched: &Fetched, policy: &HostPolicy, host: &dyn Host, event: &Event) -> Stage<Ended> {
-    let (Some(module), Some(approval)) = (&event.module, &event.approved) else {
-        return refuse(Code::StateInvalid, "the intent names no module or approval", "platformctl verify");
+    let (Some(module), Some(name), Some(approval)) = (&event.module, &event.host, &event.approved) else {
+        return refuse(Code::StateInvalid, "the intent names no module, host or approval", "platformctl verify");
     };
     let snapshot = Snapshot::lazy(ports.source, approval.tree);
     let Some(Ok(found)) = manifests::module(&snapshot, module)? else {
@@ -243,7 +244,7 @@ fn verified(ports: &Ports<'_>, fetched: &Fetched, policy: &HostPolicy, host: &dy
             "git fetch, then resume again",
         );
     };
-    let target = Target { module: &found, before: None, host: policy, sacred: &fetched.policy.policy.sacred };
+    let target = Target { module: &found, before: None, name, host: policy, sacred: &fetched.policy.policy.sacred };
     let expected = match found.manifest.runtime.driver {
         Driver::Files => {
             let files = bound::release_listing(&found.manifest, &found.closure);

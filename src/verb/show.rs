@@ -96,9 +96,9 @@ pub fn show(ports: &Ports<'_>, text: Option<&str>) -> Stage<InFull> {
         },
         What::Module(module) => {
             let Some(found) = state.module(&module)? else { return Err(absent(ports, &state, &module)) };
-            let newest = found.last.seq;
+            let newest = found.last().map(|last| last.seq);
             status = Some(found);
-            walk(ports, state.tip(), |event| event.seq == newest, 1)?
+            walk(ports, state.tip(), |event| Some(event.seq) == newest, 1)?
         }
     };
     Ok(InFull { records, status })

@@ -83,8 +83,7 @@ pub fn status(ports: &Ports<'_>, module: Option<&ModuleId>) -> Stage<Status> {
     let (record, now, base) = (Tip { commit: state.tip() }, ports.clock.now(), ports.ledger.base()?);
     let seen = base.map(|(_, at)| at);
     let Some(module) = module else {
-        let mut modules = state.modules()?;
-        modules.sort_by(|a, b| (&a.host, a.held.is_none(), &a.module).cmp(&(&b.host, b.held.is_none(), &b.module)));
+        let modules = state.modules()?;
         let waiting = match base {
             Some((base, _)) => Some(pending(ports.source, Some(&state), base)?.len()),
             None => None,

@@ -293,8 +293,8 @@ exit 3
 INVALID (3): 1 problem. Nothing was changed.
 ✗ modules/site/module.yaml:5:1  manifest_invalid
   unknown field `hots`, expected one of schema, id, title,
-  owner, host, after, runtime, inputs, secrets, health,
-  jobs, acknowledge, on_failure
+  owner, host, hosts, after, runtime, inputs, secrets,
+  health, jobs, acknowledge, on_failure
 fix: correct the file; platformctl schema prints its JSON Schema
 
 "#]]
@@ -717,7 +717,7 @@ fn a_release_that_failed_stays_in_sight_until_another_is_applied() {
 exit 0
 1 module merged, not applied (main as of 0 s ago)
  #2  site  box  HELD: it failed there; merge a fix, or apply --retry
-next: platformctl plan site --pr 2
+next: platformctl show site
 
 "#]]
     );

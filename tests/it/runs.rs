@@ -57,7 +57,7 @@ fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00
 exit 0
 box · seen 0 s ago · 1 module
 ! site  never applied; the last try ended: not yet
-! site  run open since 1 min ago
+! site@box  run open since 1 min ago
   20260921T141320Z-00000001 by Ola <ola@example.org>
 pending 1 · held 0 · open runs 1
 warning: the record is not pinned; in platform.yaml set

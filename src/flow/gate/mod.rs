@@ -93,7 +93,7 @@ pub enum Nothing {
 /// # Errors
 /// Every reason at once.
 pub fn nothing(plan: Plan, facts: &Facts) -> Result<Nothing, Box<Closed>> {
-    let last = plan.bound.last.as_ref().and_then(|last| last.last_apply_sha);
+    let last = plan.bound.last.as_ref().and_then(|last| Some(last.running.as_ref()?.merge));
     let mut list = List::default();
     if last == Some(plan.bound.approval.merge) {
         identity(&plan, facts, &mut list);
@@ -169,18 +169,17 @@ fn mutations(plan: &Plan, list: &mut List) {
 
 /// A module that moves leaves what runs where it was.
 fn moved(plan: &Plan, list: &mut List) {
-    let last = plan.bound.last.as_ref().and_then(|last| last.last_apply_host.as_ref());
     let module = &plan.intention.module;
-    let left = last.filter(|last| **last != plan.intention.host);
+    let left = &plan.bound.left;
     let acknowledged = compose::acknowledged(plan, module.as_str(), DataAction::Leave);
-    let refusal = left.filter(|_| !acknowledged).map(|left| {
+    let refusal = left.first().filter(|_| !acknowledged).map(|left| {
         Refusal::new(
             Code::DataAtRisk,
             format!("{module} was applied on {left} and would now run on {}: what runs on {left} stays there, with its data", plan.intention.host),
             format!("take care of {left} yourself, and add to its module.yaml by a pull request: acknowledge: [{{data: {module}, action: leave, reason: …}}]"),
         )
     });
-    list.ask("host", json!({"before": last, "acknowledged": acknowledged}), refusal);
+    list.ask("host", json!({"left": left, "acknowledged": acknowledged}), refusal);
 }
 
 fn tools(plan: &Plan, list: &mut List) {
@@ -239,9 +238,9 @@ fn space(plan: &Plan, list: &mut List) {
 }
 
 fn held(plan: &Plan, facts: &Facts, list: &mut List) {
-    let held = plan.bound.last.as_ref().and_then(|last| last.held.as_ref());
-    let same = held.is_some_and(|held| held.effective == plan.intention.effective);
-    let result = held.filter(|_| same && !facts.retry).map(|held| {
+    let held = plan.bound.last.as_ref().and_then(|last| last.failure_of(plan.intention.effective));
+    let same = held.is_some();
+    let result = held.filter(|_| !facts.retry).map(|held| {
         Refusal::new(
             Code::HeldRelease,
             format!("this release failed here at {} (PR #{}, seq {})", held.at, held.pr, held.seq),

@@ -191,7 +191,7 @@ pub(crate) fn orders(target: Target<'_>) -> Vec<Member> {
     let rendering = &target.module.rendering;
     let stand_ins: Vec<RepoPath> = rendering.stand_ins.iter().cloned().collect();
     let manifest = &target.module.manifest;
-    let mut members = compose::how(manifest, &rendering.services, &stand_ins, manifest.host.as_str());
+    let mut members = compose::how(manifest, &rendering.services, &stand_ins, target.name.as_str());
     members.push(compose::lines("p/env_secrets", &rendering.env_secrets));
     members
 }

@@ -88,7 +88,11 @@ pub fn base(ports: &Ports<'_>) -> Stage<Base> {
     let (mut modules, mut broken) = (BTreeMap::<HostName, Vec<Manifest>>::new(), Vec::new());
     for id in ids {
         match manifests::manifest(&snapshot, &id)? {
-            Some(Ok(manifest)) => modules.entry(manifest.host.clone()).or_default().push(manifest),
+            Some(Ok(manifest)) => {
+                for host in manifest.hosts() {
+                    modules.entry(host.clone()).or_default().push(manifest.clone());
+                }
+            }
             Some(Err(_)) => broken.push(id),
             None => {}
         }
