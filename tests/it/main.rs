@@ -30,6 +30,7 @@ mod record;
 mod repository;
 mod reviews;
 mod runs;
+mod sealed;
 mod ssh;
 mod support;
 mod sweep;
