@@ -9,6 +9,7 @@ use crate::{
     runtime::{
         compose::render::SecretTrouble,
         ground::{self, Ground, LookError},
+        shell::scripts,
     },
 };
 
@@ -18,13 +19,7 @@ pub const HELLO: Script = Script { name: "hello", text: "printf 'hello\\n'", mut
 /// Asks for everything that an apply needs.
 pub const LOOK: Script = Script {
     name: "doctor",
-    text: concat!(
-        "root=$1\n",
-        include_str!("scripts/ground.sh"),
-        include_str!("scripts/compose-lib.sh"),
-        include_str!("scripts/secrets.sh"),
-        include_str!("scripts/doctor.sh")
-    ),
+    text: scripts!("root", "protocol", "ground", "compose-lib", "secrets", "doctor"),
     mutates: false,
     deadline_s: 120,
 };

@@ -5,15 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     model::{ids::Oid, text::shown},
     port::Script,
+    runtime::shell::scripts,
 };
 
 /// Looks at nothing else.
-pub const LOOK: Script = Script {
-    name: "ground",
-    text: concat!("root=$1\n", include_str!("scripts/ground.sh")),
-    mutates: false,
-    deadline_s: 60,
-};
+pub const LOOK: Script = Script { name: "ground", text: scripts!("root", "ground"), mutates: false, deadline_s: 60 };
 
 /// What a host showed of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,4 +1,28 @@
-//! Command lines for a host's shell, quoted so that every argument arrives as it is.
+//! Everything that a host's shell is given: the texts of the scripts, put together from the files in `scripts/`, and command lines,
+//! quoted so that every argument arrives as it is.
+
+/// The text of a script: files of `scripts/`, by name, one behind the other.
+macro_rules! scripts {
+    ($($file:literal),+) => {
+        concat!($(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/runtime/scripts/", $file, ".sh"))),+)
+    };
+}
+
+/// The text of a script that changes something: it carries out a driver's step, which stands in files that define `check` and
+/// `change`. Around these two the protocol (`protocol.sh`) takes the lock, compares the fence, leaves the witness and writes the result.
+macro_rules! run_script {
+    ($($step:literal),+) => {
+        concat!(
+            $crate::runtime::shell::scripts!("protocol"),
+            "step() {\ncat <<'STEP'\n",
+            $crate::runtime::shell::scripts!("protocol", $($step),+),
+            "carry_out \"$@\"\nSTEP\n}\n",
+            $crate::runtime::shell::scripts!("run")
+        )
+    };
+}
+
+pub(super) use {run_script, scripts};
 
 /// `argv` as one line for sh.
 pub fn quoted(argv: &[String]) -> String {

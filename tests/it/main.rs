@@ -26,6 +26,7 @@ mod ledger;
 mod modules;
 mod output;
 mod policy;
+mod protocol;
 mod record;
 mod repository;
 mod reviews;
