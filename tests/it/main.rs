@@ -21,6 +21,7 @@ mod generated;
 mod git;
 mod held;
 mod host;
+mod lab;
 mod layers;
 mod ledger;
 mod modules;
