@@ -19,7 +19,6 @@ use std::{
 };
 
 use platformctl::{
-    flow::{append::Append, content::Content, record::Record, validate::validate},
     io::clock::SystemClock,
     ledger::event::{Event, Kind},
     model::{
@@ -28,6 +27,9 @@ use platformctl::{
         ids::Oid,
     },
     port::{Ledger as _, Sign, Source as _},
+    record::{Record, append::Append},
+    tree::snapshot::Snapshot,
+    verb::validate::validate,
 };
 use repo::Repo;
 
@@ -272,8 +274,8 @@ fn validates() {
     let cost = |at: Oid| {
         each(20, |_| {
             let git = repo.open();
-            let content = Content::whole(&git, git.commit(at).unwrap().tree).unwrap();
-            let report = validate(&content, &[]).unwrap();
+            let snapshot = Snapshot::whole(&git, git.commit(at).unwrap().tree).unwrap();
+            let report = validate(&snapshot, &[]).unwrap();
             assert!(report.problems.is_empty(), "{:?}", report.problems.first());
         })
     };

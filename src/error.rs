@@ -1,7 +1,7 @@
 //! Blame: which world the operator is in. This file alone chooses the exit code.
 
 use crate::{
-    flow::stage::Stop,
+    flow::Stop,
     model::refusal::{Code, Refusal},
     port::PortError,
 };
@@ -205,7 +205,7 @@ impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Refused(refusals) => Self::refused(refusals),
-            Stop::World(error) => error.into(),
+            Stop::Failed(error) => error.into(),
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Reads never write. Every write names what it replaces. An answer that did not come is never taken for a no.
 
+mod ports;
+
 use std::fmt;
 
 use crate::model::{
@@ -10,6 +12,8 @@ use crate::model::{
     refusal::{Code, Refusal},
     time::Timestamp,
 };
+
+pub use ports::{Ports, Step, Tell};
 
 /// A failure of the world: one level of text, its stable code, what helps, and the cause.
 #[derive(Debug, thiserror::Error)]

@@ -6,19 +6,20 @@ use super::session::{Session, notices, reason, silent, warn};
 use crate::{
     cli::Abandon,
     error::{Class, Failure},
-    flow::{request::Request, resume},
+    flow::approve::request::Request,
     model::refusal::{Code, Refusal},
     ui::{Last, Report},
+    verb::resume,
 };
 
 pub(super) fn run(session: &Session, args: &Abandon) -> Result<Report, Failure> {
     reason(&args.reason)?;
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &silent);
-    let fresh = session.refresh(&world, &Request::default())?;
-    let open = resume::find(&world, &fresh, &args.run)?;
+    let ports = session.ports(&host, &silent);
+    let fetched = session.refresh(&ports, &Request::default())?;
+    let open = resume::find(&ports, &fetched, &args.run)?;
     let module = open.module.clone();
-    let done = resume::abandon(&world, &fresh, open, &args.reason)?;
+    let done = resume::abandon(&ports, &fetched, open, &args.reason)?;
     let mut report = Report::done("abandon", "ok", Last::Next(format!("platformctl status {module}")))
         .lines([format!("✓ run {} of {module} is ended", args.run)])
         .with("run", &args.run)
@@ -32,7 +33,7 @@ pub(super) fn run(session: &Session, args: &Abandon) -> Result<Report, Failure> 
             .refused(vec![Refusal::new(Code::Unrecorded, fact, "platformctl state fetch delivers it")])
             .ends_in(Class::Unrecorded);
     }
-    warn(&mut report, &fresh);
-    notices(session, &mut report, &fresh);
+    warn(&mut report, &fetched);
+    notices(session, &mut report, &fetched);
     Ok(report)
 }

@@ -12,27 +12,24 @@ use super::{
 use crate::{
     cli::Apply,
     error::{Class, Failure},
-    flow::{
-        append::Appended,
-        apply::{self, Applied, Ask, Noop, Run},
-        close::{Ending, Step},
-        refresh::{self, Fresh, World},
-        request::Request,
-        resume,
-        stage::Stop,
-        targets,
-    },
+    flow::{Stop, approve::request::Request, close::Ending},
     io::{file, git::interrupt},
-    ledger::event::Evidence,
     model::{
         claim::{self, Claim},
+        evidence::Evidence,
         ids::{ModuleId, RunId},
         plan::{Action, Change},
         refusal::{Code, Refusal},
         text::shown,
     },
-    port::Clock as _,
+    port::{Clock as _, Ports, Step},
+    record::Appended,
     ui::{Last, Report, list, meanings, plural, seconds, wrapped},
+    verb::{
+        apply::{self, Applied, Ask, Noop, Run},
+        fetch::{self, Fetched},
+        resume, targets,
+    },
 };
 
 /// How often a busy module is asked for again, in milliseconds.
@@ -44,7 +41,7 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
     let steps = Steps { session, last_ms: RefCell::new(begun), approved: RefCell::default() };
     let tell = |step: Step| steps.tell(&step);
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &tell);
+    let ports = session.ports(&host, &tell);
     let mut asks = asked(session, args)?;
     let request = asks.first().map_or_else(|| requested(args), |ask| ask.request.clone());
     if request == Request::default() && !args.again {
@@ -56,13 +53,13 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
     if let [only] = asks.as_slice() {
         session.warm(&only.module);
     }
-    let mut fresh = session.refresh(&world, &request)?;
+    let mut fetched = session.refresh(&ports, &request)?;
     if asks.is_empty() {
-        let changed = targets::changed(&apply::forge(&world, &fresh), &request)?;
+        let changed = targets::changed(&apply::candidates(&ports, &fetched), &request)?;
         asks.extend(changed.into_iter().map(|module| ask(module, &args.approving, &args.waive)));
     }
     let names: Vec<ModuleId> = asks.iter().map(|ask| ask.module.clone()).collect();
-    let order = targets::named(world.source, fresh.p, &names)?;
+    let order = targets::named(ports.source, fetched.p, &names)?;
     asks.sort_by_key(|ask| order.iter().position(|module| *module == ask.module));
     let mut reports = Vec::new();
     for ask in &asks {
@@ -70,7 +67,7 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
             session.printer.say(&format!("{} ({} of {})", ask.module, reports.len() + 1, asks.len()));
         }
         steps.approved.take();
-        let report = one(session, &world, &mut fresh, ask, args, begun);
+        let report = one(session, &ports, &mut fetched, ask, args, begun);
         let failed = report.exit() != 0;
         reports.push((ask.module.clone(), report));
         if failed {
@@ -109,34 +106,34 @@ fn asked(session: &Session, args: &Apply) -> Result<Vec<Ask>, Failure> {
     Ok(asks)
 }
 
-fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, args: &Apply, begun: u64) -> Report {
+fn one(session: &Session, ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, args: &Apply, begun: u64) -> Report {
     let until = session.clock.ticks_ms() + args.wait.saturating_mul(1_000);
     let mut told: Option<RunId> = None;
     let applied = loop {
-        let applied = apply::apply(world, fresh, ask);
+        let applied = apply::apply(ports, fetched, ask);
         // By the record, or by another process of this clone.
         let busy = match &applied {
             Err(Stop::Refused(refusals)) => refusals.iter().any(|refusal| refusal.code == Code::Busy),
-            Err(Stop::World(error)) => error.code == Code::Busy,
+            Err(Stop::Failed(error)) => error.code == Code::Busy,
             Ok(_) => false,
         };
         if !busy || session.clock.ticks_ms() >= until || session.clock.interrupted() {
             break applied;
         }
-        match waits(session, world, fresh, ask, &mut told) {
+        match waits(session, ports, fetched, ask, &mut told) {
             Ok(()) => {}
             Err(stop) => break Err(stop),
         }
         session.clock.sleep_ms(WAIT_MS);
-        match session.refresh(world, &ask.request) {
-            Ok(newer) => *fresh = newer,
+        match session.refresh(ports, &ask.request) {
+            Ok(newer) => *fetched = newer,
             Err(stop) => break Err(stop),
         }
     };
-    if let Ok(checked) = refresh::newest_record(world) {
-        fresh.checked = checked;
+    if let Ok(checked) = fetch::newest_record(ports) {
+        fetched.checked = checked;
     }
-    let began = fresh.is_baseline() && matches!(applied, Ok(Applied::Run(_)));
+    let began = fetched.is_baseline() && matches!(applied, Ok(Applied::Run(_)));
     let mut report = match applied {
         Ok(Applied::Noop(noop)) => nothing(&noop, ask),
         Ok(Applied::Run(run)) => ran(&run, ask, session.clock.ticks_ms().saturating_sub(begun)).lines(held::told(
@@ -149,15 +146,21 @@ fn one(session: &Session, world: &World<'_>, fresh: &mut Fresh, ask: &Ask, args:
     if began {
         report.warn("this policy was recorded as the first one, the baseline: no review of it is proven");
     }
-    warn(&mut report, fresh);
-    notices(session, &mut report, fresh);
+    warn(&mut report, fetched);
+    notices(session, &mut report, fetched);
     report
 }
 
 /// Says once whom it waits for. A holder whose time is over is looked after: what became of its run is asked of the host and recorded,
 /// and where only a person can end it, the wait ends.
-fn waits(session: &Session, world: &World<'_>, fresh: &Fresh, ask: &Ask, told: &mut Option<RunId>) -> Result<(), Stop> {
-    let Some(open) = apply::holder(world, fresh, &ask.module)? else { return Ok(()) };
+fn waits(
+    session: &Session,
+    ports: &Ports<'_>,
+    fetched: &Fetched,
+    ask: &Ask,
+    told: &mut Option<RunId>,
+) -> Result<(), Stop> {
+    let Some(open) = apply::holder(ports, fetched, &ask.module)? else { return Ok(()) };
     let now = session.clock.now();
     if told.as_ref() != Some(&open.run) {
         let (owner, since) = (shown(&open.owner), open.opened.age(now));
@@ -169,7 +172,7 @@ fn waits(session: &Session, world: &World<'_>, fresh: &Fresh, ask: &Ask, told: &
         return Ok(());
     }
     let run = open.run.clone();
-    match resume::resume(world, fresh, open) {
+    match resume::resume(ports, fetched, open) {
         Ok(_) => {
             session.printer.say(&format!("run {run} had ended on its host: recorded"));
             Ok(())

@@ -6,8 +6,8 @@ use crate::{
     cli::Demo,
     error::{Class, Failure},
     io::{
+        demo::{self, Scratch},
         env::Env,
-        world::{self, World},
     },
     model::{
         policy,
@@ -36,8 +36,8 @@ services:
 const NEW_PAGE: &str = "<!doctype html><title>Edge</title><p>Pull request 1 was merged, so this is live.\n";
 
 pub(super) fn run(args: &Demo, env: &Env, printer: Printer) -> Result<Report, Failure> {
-    let world = World::make(args.keep.as_deref(), env)?;
-    let mut demo = Story { world: &world, printer, steps: Vec::new() };
+    let scratch = Scratch::make(args.keep.as_deref(), env)?;
+    let mut demo = Story { scratch: &scratch, printer, steps: Vec::new() };
     demo.tell()?;
     let wrong: Vec<&Shown> = demo.steps.iter().filter(|step| step.wrong.is_some()).collect();
     let steps: Vec<Value> = demo.steps.iter().map(Shown::json).collect();
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Demo, env: &Env, printer: Printer) -> Result<Report, Fa
             .with("steps", steps));
     }
     let next = match &args.keep {
-        Some(_) => format!("cd {} && platformctl status", world.dir().join("work").display()),
+        Some(_) => format!("cd {} && platformctl status", scratch.dir().join("work").display()),
         None => "platformctl demo --keep DIR keeps all of it, to try more".to_owned(),
     };
     let mut report = Report::done("demo", "ok", Last::Next(next))
@@ -86,7 +86,7 @@ impl Shown {
 }
 
 struct Story<'a> {
-    world: &'a World,
+    scratch: &'a Scratch,
     printer: Printer,
     steps: Vec<Shown>,
 }
@@ -96,7 +96,7 @@ impl Story<'_> {
         self.begin()?;
         self.merged()?;
         self.refused()?;
-        if self.world.engine().is_some() {
+        if self.scratch.engine().is_some() {
             let told = self.composed();
             self.clear();
             told?;
@@ -109,21 +109,21 @@ impl Story<'_> {
 
     /// A remote, a clone, and this project's description in it.
     fn begin(&self) -> Answer<()> {
-        let world = self.world;
-        world.git(&["init", "-q", "--bare", "-b", "main", "../remote.git"])?;
-        world.git(&["clone", "-q", "../remote.git", "."])?;
-        world.git(&["checkout", "-q", "-b", "main"])?;
-        for (path, text) in world::FILES {
+        let scratch = self.scratch;
+        scratch.git(&["init", "-q", "--bare", "-b", "main", "../remote.git"])?;
+        scratch.git(&["clone", "-q", "../remote.git", "."])?;
+        scratch.git(&["checkout", "-q", "-b", "main"])?;
+        for (path, text) in demo::FILES {
             let text = if *path == policy::PATH {
-                here(text, &world.dir().join("host").display().to_string(), world.engine())
+                here(text, &scratch.dir().join("host").display().to_string(), scratch.engine())
             } else {
                 (*text).to_owned()
             };
-            world.write(path, &text)?;
+            scratch.write(path, &text)?;
         }
         self.commit("the description of what runs")?;
-        world.git(&["push", "-q", "origin", "main"])?;
-        self.printer.say(&format!("A git remote, a clone of it and a host, in {}", world.dir().display()));
+        scratch.git(&["push", "-q", "origin", "main"])?;
+        self.printer.say(&format!("A git remote, a clone of it and a host, in {}", scratch.dir().display()));
         self.printer.say("The clone holds platformctl's own modules/, compose/ and platform.yaml;");
         self.printer.say("only `hosts:` is replaced: host `box` is this machine, in that folder.");
         Ok(())
@@ -138,8 +138,8 @@ impl Story<'_> {
         self.title("What would change, and then only that");
         self.shows(&["plan", "edge-site"], 0, &merge)?;
         self.shows(&["apply", "edge-site", "--approved", &merge, "--pr", "1"], 0, "✓ recorded")?;
-        let live = self.world.read(LIVE)?;
-        let merged = self.world.git(&["show", &format!("{merge}:{PAGE}")])?;
+        let live = self.scratch.read(LIVE)?;
+        let merged = self.scratch.git(&["show", &format!("{merge}:{PAGE}")])?;
         self.printer.say(&format!("\n$ cat {LIVE}\n{}", live.trim_end()));
         let same = live.trim_end() == merged && live == NEW_PAGE;
         self.holds("what is live is what was merged", same, "the live file has other bytes");
@@ -153,10 +153,10 @@ impl Story<'_> {
         self.title("Pull request 2 is not merged: nothing of it reaches a host");
         let head = self.propose(2, PAGE, "<p>Nobody reviewed this.\n")?;
         self.shows(&["apply", "edge-site", "--approved", &head], 6, "head_not_merged")?;
-        let live = self.world.read(LIVE)?;
+        let live = self.scratch.read(LIVE)?;
         self.holds("the live page is untouched", live == NEW_PAGE, "the page changed");
         self.title("Pull request 3 mounts /etc: refused before anybody merges it");
-        let compose = world::FILES.iter().find(|(path, _)| *path == "compose/jobs/backup.yaml");
+        let compose = demo::FILES.iter().find(|(path, _)| *path == "compose/jobs/backup.yaml");
         let text = compose.map(|(_, text)| text.replace("/srv/honcho/data:/data:ro", "/etc:/data")).unwrap_or_default();
         self.propose(3, "compose/jobs/backup.yaml", &text)?;
         self.shows(&["plan", "nightly-backup", "--pr", "3"], 5, "sacred_path")
@@ -165,15 +165,15 @@ impl Story<'_> {
     /// Pull requests 4 to 6: a service, a change of its configuration, and one that ends again and again.
     fn composed(&mut self) -> Answer<()> {
         self.title("Pull request 4 brings two services, which the engine of this machine runs");
-        self.world.image(IMAGE)?;
+        self.scratch.image(IMAGE)?;
         self.printer.say(&format!("$ docker import … {IMAGE}    (this machine's own shell)"));
         let project = self.project();
         let manifest = format!(
             "schema: module/2\nid: greeter\ntitle: Two services\nowner: ola\nhost: box\nruntime:\n  driver: compose\n  \
              project: {project}\n  compose_files: [compose/greeter/compose.yaml]\nhealth: {{settle_s: 1, deadline_s: 30}}\n"
         );
-        self.world.write("compose/greeter/greeting", "Hello.\n")?;
-        self.world.write("compose/greeter/compose.yaml", SERVICES)?;
+        self.scratch.write("compose/greeter/greeting", "Hello.\n")?;
+        self.scratch.write("compose/greeter/compose.yaml", SERVICES)?;
         self.change(4, "modules/greeter/module.yaml", &manifest)?;
         self.shows(&["apply", "greeter", "--pr", "4"], 0, "✓ healthy")?;
         let before = [self.container("greeter")?, self.container("bystander")?];
@@ -183,7 +183,7 @@ impl Story<'_> {
         self.shows(&["plan", "greeter", "--pr", "5"], 0, "config:compose/greeter/greeting")?;
         self.shows(&["apply", "greeter", "--pr", "5"], 0, "✓ changed   greeter recreated")?;
         let after = [self.container("greeter")?, self.container("bystander")?];
-        let said = self.world.docker(&["exec", &after[0], "cat", "/greeting"])?;
+        let said = self.scratch.docker(&["exec", &after[0], "cat", "/greeting"])?;
         self.printer.say(&format!("\n$ docker exec greeter cat /greeting\n{said}"));
         self.holds(
             "the greeter was recreated with the merged file",
@@ -205,14 +205,14 @@ impl Story<'_> {
 
     /// A project of its own: nothing else on this machine has the name.
     fn project(&self) -> String {
-        let name = self.world.dir().file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let name = self.scratch.dir().file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         format!("demo-{}", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
     }
 
     fn container(&self, service: &str) -> Answer<String> {
         let labels = [("project", self.project()), ("service", service.to_owned())];
         let labels = labels.map(|(key, value)| format!("label=com.docker.compose.{key}={value}"));
-        self.world.docker(&["ps", "-aq", "--no-trunc", "--filter", &labels[0], "--filter", &labels[1]])
+        self.scratch.docker(&["ps", "-aq", "--no-trunc", "--filter", &labels[0], "--filter", &labels[1]])
     }
 
     /// What the engine was given goes away, also after a failure: as much of it as there is.
@@ -220,21 +220,21 @@ impl Story<'_> {
         let project = format!("label=com.docker.compose.project={}", self.project());
         let lists = [(["ps", "-a"], vec!["rm", "-fv"]), (["network", "ls"], vec!["network", "rm"])];
         for (list, remove) in lists {
-            let ids = self.world.docker(&[list[0], list[1], "-q", "--filter", &project]).unwrap_or_default();
+            let ids = self.scratch.docker(&[list[0], list[1], "-q", "--filter", &project]).unwrap_or_default();
             for id in ids.lines() {
                 let args: Vec<&str> = remove.iter().copied().chain([id]).collect();
-                drop(self.world.docker(&args));
+                drop(self.scratch.docker(&args));
             }
         }
-        drop(self.world.docker(&["rmi", IMAGE]));
+        drop(self.scratch.docker(&["rmi", IMAGE]));
     }
 
     fn rewritten(&mut self) -> Answer<()> {
         self.title("Somebody with write access rewinds the record on the remote");
-        let tip = self.world.git(&["rev-parse", "refs/platform/state"])?;
-        let older = self.world.git(&["rev-parse", "refs/platform/state~1"])?;
-        let world = self.world;
-        let put = |to: &str| world.git(&["push", "-q", "--force", "origin", &format!("{to}:refs/platform/state")]);
+        let tip = self.scratch.git(&["rev-parse", "refs/platform/state"])?;
+        let older = self.scratch.git(&["rev-parse", "refs/platform/state~1"])?;
+        let scratch = self.scratch;
+        let put = |to: &str| scratch.git(&["push", "-q", "--force", "origin", &format!("{to}:refs/platform/state")]);
         self.printer.say(&format!("\n$ git push --force origin {older}:refs/platform/state"));
         put(&older)?;
         self.shows(&["verify"], 20, "state_rewound")?;
@@ -248,35 +248,35 @@ impl Story<'_> {
     }
 
     fn commit(&self, message: &str) -> Answer<()> {
-        self.world.git(&["add", "-A"])?;
-        self.world.git(&["commit", "-q", "-m", message]).map(drop)
+        self.scratch.git(&["add", "-A"])?;
+        self.scratch.git(&["commit", "-q", "-m", message]).map(drop)
     }
 
     /// Opens a pull request as a forge does: its head becomes `refs/pull/<N>/head`.
     fn propose(&self, n: u64, path: &str, text: &str) -> Answer<String> {
-        self.world.git(&["checkout", "-q", "-b", &format!("pr{n}"), "main"])?;
-        self.world.write(path, text)?;
+        self.scratch.git(&["checkout", "-q", "-b", &format!("pr{n}"), "main"])?;
+        self.scratch.write(path, text)?;
         self.commit(&format!("change {path}"))?;
-        self.world.git(&["push", "-q", "origin", &format!("HEAD:refs/pull/{n}/head")])?;
-        let head = self.world.git(&["rev-parse", "HEAD"])?;
-        self.world.git(&["checkout", "-q", "main"])?;
+        self.scratch.git(&["push", "-q", "origin", &format!("HEAD:refs/pull/{n}/head")])?;
+        let head = self.scratch.git(&["rev-parse", "HEAD"])?;
+        self.scratch.git(&["checkout", "-q", "main"])?;
         self.printer.say(&format!("$ git push origin pr{n}:refs/pull/{n}/head"));
         Ok(head)
     }
 
     fn merge(&self, n: u64) -> Answer<String> {
         let message = format!("Merge pull request 'a change' (#{n}) from pr{n} into main");
-        self.world.git(&["merge", "-q", "--no-ff", "-m", &message, &format!("pr{n}")])?;
-        self.world.git(&["push", "-q", "origin", "main"])?;
+        self.scratch.git(&["merge", "-q", "--no-ff", "-m", &message, &format!("pr{n}")])?;
+        self.scratch.git(&["push", "-q", "origin", "main"])?;
         self.printer.say(&format!("$ git merge --no-ff pr{n} && git push origin main"));
-        self.world.git(&["rev-parse", "main"])
+        self.scratch.git(&["rev-parse", "main"])
     }
 
     /// Runs a command, shows it, and holds it to its exit code and to what it must say.
     fn shows(&mut self, args: &[&str], exit: i32, says: &str) -> Answer<()> {
         let what = format!("platformctl {}", args.join(" "));
         self.printer.say(&format!("\n$ {what}"));
-        let done = self.world.platformctl(args)?;
+        let done = self.scratch.platformctl(args)?;
         let output = String::from_utf8(done.stdout).map_err(|error| {
             PortError::new(Code::Bug, "a command printed what is no text", "please report this").because(error)
         })?;
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn only_the_hosts_are_replaced() {
-        let text = world::FILES.iter().find(|(path, _)| *path == policy::PATH).unwrap().1;
+        let text = demo::FILES.iter().find(|(path, _)| *path == policy::PATH).unwrap().1;
         let ours = Policy::parse(text.as_bytes()).unwrap();
         let mut demo = Policy::parse(here(text, "/tmp/x y", None).as_bytes()).unwrap();
         assert_eq!(demo.hosts.len(), 1);

@@ -6,7 +6,6 @@ use super::session::{Session, silent};
 use crate::{
     cli::Doctor,
     error::{Class, Failure},
-    flow::doctor::{self, Base, Check, Place, Standing},
     model::{
         ids::HostName,
         refusal::{Code, Refusal},
@@ -14,6 +13,7 @@ use crate::{
     },
     port::Clock as _,
     ui::{Last, Report, plural, wrapped},
+    verb::doctor::{self, Base, Check, Place, Standing},
 };
 
 /// A host, and what was found.
@@ -25,9 +25,9 @@ struct Examined {
 
 pub(super) fn run(session: &Session, args: &Doctor) -> Result<Report, Failure> {
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &silent);
+    let ports = session.ports(&host, &silent);
     session.printer.waiting(&format!("asking {}", session.config.remote));
-    let base = doctor::base(&world)?;
+    let base = doctor::base(&ports)?;
     let hosts = &base.policy.policy.hosts;
     let names: Vec<HostName> = args.host.clone().map_or_else(|| hosts.keys().cloned().collect(), |name| vec![name]);
     if names.is_empty() {
@@ -38,7 +38,7 @@ pub(super) fn run(session: &Session, args: &Doctor) -> Result<Report, Failure> {
     let mut found = Vec::new();
     for host in names {
         session.printer.waiting(&format!("looking at {host}"));
-        let checks = doctor::examine(&world, &base, &host)?;
+        let checks = doctor::examine(&ports, &base, &host)?;
         let destination = hosts.get(&host).and_then(|policy| policy.destination.as_deref());
         let destination = destination.unwrap_or("this machine").to_owned();
         found.push(Examined { host, destination, checks });

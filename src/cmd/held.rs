@@ -2,10 +2,10 @@
 
 use super::session::Session;
 use crate::{
-    flow::left::Left,
     model::text::shown,
     runtime::compose::logs::{Said, Words},
     ui::{plural, wrapped},
+    verb::left::Left,
 };
 
 /// Most lines of a container's own.

@@ -4,11 +4,11 @@ use super::session::Session;
 use crate::{
     cli::Hook,
     error::Failure,
-    flow::prepush::{judge, updates},
     io::{file, remote},
     model::text,
     port::Ledger as _,
     ui::{Last, Report},
+    verb::prepush::{judge, updates},
 };
 
 /// The hook, as the repository holds it.

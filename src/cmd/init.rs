@@ -4,10 +4,10 @@ use super::{hook::PRE_PUSH, session::Session};
 use crate::{
     cli::Init,
     error::Failure,
-    flow::content::Content,
     io::git::branch::NewFile,
     model::{ids::HostName, text::shown},
     port::{Clock as _, Source as _},
+    tree::snapshot::Snapshot,
     ui::{Last, Report},
 };
 
@@ -59,7 +59,7 @@ fn file(path: &'static str, text: String) -> NewFile {
 /// Whether HEAD has modules: an example beside them would only be in the way.
 fn has_modules(session: &Session) -> Result<bool, Failure> {
     let Some(head) = session.git.head_commit()? else { return Ok(false) };
-    let content = Content::lazy(&session.git, session.git.commit(head)?.tree);
-    let (ids, problems) = crate::flow::repository::module_ids(&content)?;
+    let snapshot = Snapshot::lazy(&session.git, session.git.commit(head)?.tree);
+    let (ids, problems) = crate::tree::manifests::module_ids(&snapshot)?;
     Ok(!ids.is_empty() || !problems.is_empty())
 }

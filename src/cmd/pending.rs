@@ -6,11 +6,7 @@ use super::session::{Session, silent, warn};
 use crate::{
     cli,
     error::{Class, Failure},
-    flow::{
-        pending::{self, Pending, Way},
-        request::Request,
-        stage::Stop,
-    },
+    flow::{Stop, approve::request::Request},
     ledger::state::State,
     model::{
         refusal::{Code, Refusal},
@@ -18,18 +14,19 @@ use crate::{
     },
     port::{Clock as _, Ledger as _},
     ui::{Last, Report, plural, table},
+    verb::pending::{self, Pending, Way},
 };
 
 pub(super) fn run(session: &Session, args: &cli::Pending) -> Result<Report, Failure> {
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &silent);
-    let asked = (!args.offline).then(|| session.refresh(&world, &Request::default()));
+    let ports = session.ports(&host, &silent);
+    let asked = (!args.offline).then(|| session.refresh(&ports, &Request::default()));
     let mut unasked = None;
-    let fresh = match asked {
+    let fetched = match asked {
         None => None,
-        Some(Ok(fresh)) => Some(fresh),
+        Some(Ok(fetched)) => Some(fetched),
         // Without an answer what was fetched last is shown, and said to be old.
-        Some(Err(Stop::World(error))) if Class::of(error.code) == Class::Unreachable => {
+        Some(Err(Stop::Failed(error))) if Class::of(error.code) == Class::Unreachable => {
             unasked = Some(error.what);
             None
         }
@@ -43,8 +40,8 @@ pub(super) fn run(session: &Session, args: &cli::Pending) -> Result<Report, Fail
     let found = pending::pending(&session.git, state.as_ref(), base)?;
     let mut ways = Vec::new();
     for one in &found {
-        ways.push(match &fresh {
-            Some(fresh) if one.valid => Some(pending::way(&world, fresh, one)?),
+        ways.push(match &fetched {
+            Some(fetched) if one.valid => Some(pending::way(&ports, fetched, one)?),
             Some(_) | None => None,
         });
     }
@@ -74,8 +71,8 @@ pub(super) fn run(session: &Session, args: &cli::Pending) -> Result<Report, Fail
     if let Some(why) = unasked {
         report.warn(format!("{why}; this is what was fetched last, and pull requests are not proven"));
     }
-    if let Some(fresh) = &fresh {
-        warn(&mut report, fresh);
+    if let Some(fetched) = &fetched {
+        warn(&mut report, fetched);
     }
     Ok(report)
 }

@@ -6,12 +6,7 @@ use super::session::{Session, notices, silent, warn};
 use crate::{
     cli::{Approving, Plan, Waive},
     error::{Class, Failure},
-    flow::{
-        apply::Ask,
-        bind::Waivers,
-        proposal::{Proposal, Which, propose},
-        request::Request,
-    },
+    flow::{approve::request::Request, bind::Waivers},
     io::file,
     model::{
         ids::ModuleId,
@@ -19,6 +14,10 @@ use crate::{
     },
     port::Clock as _,
     ui::{Last, Report, meanings, plural, table, wrapped},
+    verb::{
+        apply::Ask,
+        plan::{Proposal, Which, propose},
+    },
 };
 
 /// How long a plan file may be used.
@@ -74,7 +73,7 @@ pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
 
 fn planned(session: &Session, args: &Plan, ask: &Ask) -> Result<(Proposal, Report), Failure> {
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &silent);
+    let ports = session.ports(&host, &silent);
     let which = match &args.at {
         Some(rev) => Which::At(session.git.resolve(rev)?),
         None if ask.request == Request::default() => Which::Newest,
@@ -83,11 +82,11 @@ fn planned(session: &Session, args: &Plan, ask: &Ask) -> Result<(Proposal, Repor
     if args.at.is_none() {
         session.warm(&ask.module);
     }
-    let fresh = session.refresh(&world, &ask.request)?;
-    let proposal = propose(&world, &fresh, ask, &which)?;
+    let fetched = session.refresh(&ports, &ask.request)?;
+    let proposal = propose(&ports, &fetched, ask, &which)?;
     let mut report = report(&proposal);
-    warn(&mut report, &fresh);
-    notices(session, &mut report, &fresh);
+    warn(&mut report, &fetched);
+    notices(session, &mut report, &fetched);
     Ok((proposal, report))
 }
 

@@ -9,22 +9,19 @@ use super::{
 use crate::{
     cli::Resume,
     error::{Class, Failure},
-    flow::{
-        close::Ending,
-        request::Request,
-        resume::{self, Resumed},
-    },
+    flow::{approve::request::Request, close::Ending},
     model::refusal::{Code, Refusal},
     ui::{Last, Report, plural, wrapped},
+    verb::resume::{self, Resumed},
 };
 
 pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &silent);
-    let fresh = session.refresh(&world, &Request::default())?;
+    let ports = session.ports(&host, &silent);
+    let fetched = session.refresh(&ports, &Request::default())?;
     let open = match &args.run {
-        Some(run) => vec![resume::find(&world, &fresh, run)?],
-        None => resume::open_runs(&world, &fresh)?,
+        Some(run) => vec![resume::find(&ports, &fetched, run)?],
+        None => resume::open_runs(&ports, &fetched)?,
     };
     let count = open.len();
     let mut report = Report::done("resume", "ok", Last::Next("platformctl status".to_owned()));
@@ -32,7 +29,7 @@ pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
     let mut worst: Option<(Class, Failure)> = None;
     for open in open {
         let (run, module) = (open.run.clone(), open.module.clone());
-        let failure = match resume::resume(&world, &fresh, open) {
+        let failure = match resume::resume(&ports, &fetched, open) {
             Ok(resumed) => {
                 let (line, result, failure) = told(&resumed);
                 report.line(line);
@@ -65,8 +62,8 @@ pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
         let fix = failure.refusals.first().map_or_else(String::new, |refusal| refusal.fix.clone());
         report = report.last(Last::Fix(fix)).outcome("error").refused(failure.refusals).ends_in(class);
     }
-    warn(&mut report, &fresh);
-    notices(session, &mut report, &fresh);
+    warn(&mut report, &fetched);
+    notices(session, &mut report, &fetched);
     Ok(report.with("runs", results))
 }
 

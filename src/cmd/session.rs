@@ -6,23 +6,17 @@ use crate::{
     cli::Globals,
     config::Config,
     error::Failure,
-    flow::{
-        close::Step,
-        content::Content,
-        record::Record,
-        refresh::{Fresh, World, refresh},
-        repository,
-        request::Request,
-        stage::Stage,
-        standing::SKEW_MAX_S,
-    },
+    flow::{Stage, approve::request::Request, gate::host::SKEW_MAX_S},
     io::{clock::SystemClock, env::Env, git::Git, local::Local, remote::GitRemote, ssh::Ssh},
     model::{
         ids::ModuleId,
         policy::{HostPolicy, Transport},
     },
-    port::{Answer, Clock as _, Host, Ledger as _, Remote, Sign, Source as _},
+    port::{Answer, Clock as _, Host, Ledger as _, Ports, Remote, Sign, Source as _, Step},
+    record::Record,
+    tree::{manifests, snapshot::Snapshot},
     ui::{Printer, Report},
+    verb::fetch::{Fetched, refresh},
 };
 
 /// Longest reason that is recorded, in bytes.
@@ -99,19 +93,19 @@ impl Session {
 
     fn last_host(&self, module: &ModuleId) -> Answer<Option<HostPolicy>> {
         let Some((base, _)) = self.git.base()? else { return Ok(None) };
-        let content = Content::lazy(&self.git, self.git.commit(base)?.tree);
-        let manifest = repository::manifest(&content, module)?.and_then(Result::ok);
-        let policy = repository::policy(&content)?.ok();
+        let snapshot = Snapshot::lazy(&self.git, self.git.commit(base)?.tree);
+        let manifest = manifests::manifest(&snapshot, module)?.and_then(Result::ok);
+        let policy = manifests::policy(&snapshot)?.ok();
         Ok(manifest.zip(policy).and_then(|(manifest, at)| at.policy.hosts.get(&manifest.host).cloned()))
     }
 
     /// The world that the verbs ask.
-    pub(super) fn world<'a>(
+    pub(super) fn ports<'a>(
         &'a self,
         host: &'a dyn Fn(&HostPolicy) -> Answer<Box<dyn Host>>,
         tell: &'a dyn Fn(Step),
-    ) -> World<'a> {
-        World {
+    ) -> Ports<'a> {
+        Ports {
             source: &self.git,
             ledger: &self.git,
             checkout: &self.git,
@@ -134,9 +128,9 @@ impl Session {
     ///
     /// # Errors
     /// As [`refresh`].
-    pub(super) fn refresh(&self, world: &World<'_>, request: &Request) -> Stage<Fresh> {
+    pub(super) fn refresh(&self, ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
         self.printer.waiting(&format!("asking {}", self.config.remote));
-        refresh(world, request)
+        refresh(ports, request)
     }
 }
 
@@ -156,9 +150,9 @@ pub(super) fn reason(text: &str) -> Result<(), Failure> {
 }
 
 /// What somebody should look at: a record from the future, and results that can never be recorded.
-pub(super) fn notices(session: &Session, report: &mut Report, fresh: &Fresh) {
+pub(super) fn notices(session: &Session, report: &mut Report, fetched: &Fetched) {
     let now = session.clock.now();
-    let newest = fresh.checked.as_ref().map(|checked| checked.event.time);
+    let newest = fetched.checked.as_ref().map(|checked| checked.event.time);
     if let Some(time) = newest.filter(|time| *time > now.plus_s(SKEW_MAX_S)) {
         report.warn(format!(
             "the newest record is from the future: it says {time}, the clock here {now}; later records take its time"
@@ -174,18 +168,18 @@ pub(super) fn notices(session: &Session, report: &mut Report, fresh: &Fresh) {
 }
 
 /// What every result that rests on a record says, until its first record is pinned.
-pub(super) fn warn(report: &mut Report, fresh: &Fresh) {
-    if fresh.delivered > 0 {
-        report.warn(format!("{} delivered that had waited here", crate::ui::plural(fresh.delivered, "record")));
+pub(super) fn warn(report: &mut Report, fetched: &Fetched) {
+    if fetched.delivered > 0 {
+        report.warn(format!("{} delivered that had waited here", crate::ui::plural(fetched.delivered, "record")));
     }
-    fresh.notes().into_iter().for_each(|note| report.warn(note));
-    pin(report, fresh, fresh.checked.as_ref().map(|checked| checked.genesis));
+    fetched.notes().into_iter().for_each(|note| report.warn(note));
+    pin(report, fetched, fetched.checked.as_ref().map(|checked| checked.genesis));
 }
 
 /// Advises to pin the first record.
-pub(super) fn pin(report: &mut Report, fresh: &Fresh, genesis: Option<crate::model::ids::Oid>) {
-    let local = fresh.policy.policy.state.remote.as_deref() == Some("none");
-    if let Some(genesis) = genesis.filter(|_| fresh.policy.policy.state.genesis.is_empty() && !local) {
+pub(super) fn pin(report: &mut Report, fetched: &Fetched, genesis: Option<crate::model::ids::Oid>) {
+    let local = fetched.policy.policy.state.remote.as_deref() == Some("none");
+    if let Some(genesis) = genesis.filter(|_| fetched.policy.policy.state.genesis.is_empty() && !local) {
         report.warn(format!("the record is not pinned; in platform.yaml set state.genesis: {genesis}"));
     }
 }

@@ -10,11 +10,9 @@ use super::{
 use crate::{
     cli::Show,
     error::Failure,
-    ledger::{
-        event::{ContainerEvidence, Event},
-        state::State,
-    },
+    ledger::{event::Event, state::State},
     model::{
+        evidence::ContainerEvidence,
         ids::{ModuleId, Oid, RunId},
         refusal::{Code, Refusal},
         text::shown,

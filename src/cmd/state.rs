@@ -6,11 +6,12 @@ use super::session::{Session, notices, reason, silent, warn};
 use crate::{
     cli::State,
     error::Failure,
-    flow::{recover, refresh, request::Request},
+    flow::approve::request::Request,
     ledger::{event::VOIDS_MAX, recover as ledger_recover, state},
     model::refusal::{Code, Refusal},
     port::{Ledger as _, Pushed, Remote as _, Source as _},
     ui::{Last, Report, plural, wrapped},
+    verb::{fetch, recover},
 };
 
 pub(super) fn run(session: &Session, verb: &State) -> Result<Report, Failure> {
@@ -23,19 +24,19 @@ pub(super) fn run(session: &Session, verb: &State) -> Result<Report, Failure> {
 
 fn fetch(session: &Session) -> Result<Report, Failure> {
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &silent);
-    let fresh = session.refresh(&world, &Request::default())?;
-    let line = match &fresh.checked {
+    let ports = session.ports(&host, &silent);
+    let fetched = session.refresh(&ports, &Request::default())?;
+    let line = match &fetched.checked {
         Some(checked) => format!("✓ the record holds, newest is seq {}", checked.event.seq),
         None => "✓ there is no record yet".to_owned(),
     };
-    let record = fresh.checked.as_ref().map(|checked| json!({"commit": checked.id, "seq": checked.event.seq}));
+    let record = fetched.checked.as_ref().map(|checked| json!({"commit": checked.id, "seq": checked.event.seq}));
     let mut report = Report::done("state", "ok", Last::Next("platformctl status".to_owned()))
         .lines([line])
         .with("record", record)
-        .with("delivered", fresh.delivered);
-    warn(&mut report, &fresh);
-    notices(session, &mut report, &fresh);
+        .with("delivered", fetched.delivered);
+    warn(&mut report, &fetched);
+    notices(session, &mut report, &fetched);
     Ok(report)
 }
 
@@ -89,10 +90,10 @@ const SHOWN: usize = 5;
 fn recovered(session: &Session, why: &str) -> Result<Report, Failure> {
     reason(why)?;
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &silent);
+    let ports = session.ports(&host, &silent);
     session.printer.waiting(&format!("asking {}", session.config.remote));
-    let (policy, found) = recover::recovery(&world)?;
-    let record = refresh::record(&world, &policy.policy);
+    let (policy, found) = recover::recovery(&ports)?;
+    let record = fetch::record(&ports, &policy.policy);
     let Some(found) = found else {
         let fact = "the record holds: there is nothing to recover from";
         return Err(Failure::usage(fact, "platformctl state fetch"));

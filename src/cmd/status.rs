@@ -6,7 +6,6 @@ use super::session::Session;
 use crate::{
     cli::Status,
     error::Failure,
-    flow::{content::Content, pending, repository},
     ledger::state::State,
     model::{
         ids::ModuleId,
@@ -16,7 +15,9 @@ use crate::{
         time::Timestamp,
     },
     port::{Answer, Clock as _, Ledger as _, Source as _},
+    tree::{manifests, snapshot::Snapshot},
     ui::{Last, Report, plural, table},
+    verb::pending,
 };
 
 /// The record as this clone has it.
@@ -65,7 +66,7 @@ pub(super) fn absent(session: &Session, state: &State<'_>, module: &ModuleId) ->
 fn known(session: &Session, state: &State<'_>) -> Answer<(Vec<ModuleId>, Vec<ModuleId>)> {
     let recorded = state.modules()?.into_iter().map(|status| status.module).collect();
     let there = match session.git.base()? {
-        Some((base, _)) => repository::module_ids(&Content::lazy(&session.git, session.git.commit(base)?.tree))?.0,
+        Some((base, _)) => manifests::module_ids(&Snapshot::lazy(&session.git, session.git.commit(base)?.tree))?.0,
         None => Vec::new(),
     };
     Ok((recorded, there))

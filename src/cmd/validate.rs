@@ -4,10 +4,11 @@ use super::session::Session;
 use crate::{
     cli::Validate,
     error::Failure,
-    flow::{content::Content, repository, validate},
     model::{ids::ModuleId, problem::Problem, refusal::Refusal, text::shown},
     port::Source as _,
+    tree::{manifests, snapshot::Snapshot},
     ui::{Last, Report, plural, wrapped},
+    verb::validate,
 };
 
 pub(super) fn run(session: &Session, args: &Validate) -> Result<Report, Failure> {
@@ -16,12 +17,12 @@ pub(super) fn run(session: &Session, args: &Validate) -> Result<Report, Failure>
         Some(rev) => session.git.commit(session.git.resolve(rev)?)?.tree,
         None => session.git.snapshot()?,
     };
-    let content = Content::whole(&session.git, tree)?;
-    let found = validate::validate(&content, &only)?;
+    let snapshot = Snapshot::whole(&session.git, tree)?;
+    let found = validate::validate(&snapshot, &only)?;
     if let Some(missing) = only.iter().find(|id| !found.modules.contains(id)) {
         let fact = format!("there is no module `{missing}` (no modules/{missing}/module.yaml)");
         let fix = "the modules are the folders below modules/";
-        return Err(Failure::refused(vec![repository::unknown(&content, missing, fact, fix)?]));
+        return Err(Failure::refused(vec![manifests::unknown(&snapshot, missing, fact, fix)?]));
     }
     Ok(report(&found))
 }

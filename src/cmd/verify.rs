@@ -9,27 +9,28 @@ use super::{
 use crate::{
     cli::Verify,
     error::Failure,
-    flow::{refresh, request::Request},
+    flow::approve::request::Request,
     model::{
         policy::SignPolicy,
         refusal::{Code, Refusal},
     },
     port::Ledger as _,
     ui::{Last, Report, plural},
+    verb::fetch,
 };
 
 pub(super) fn run(session: &Session, args: &Verify) -> Result<Report, Failure> {
     let host = |policy: &_| session.host(policy);
-    let world = session.world(&host, &silent);
-    let fresh = if args.offline { None } else { Some(session.refresh(&world, &Request::default())?) };
-    if fresh.is_some() && session.git.tip()?.is_none() {
+    let ports = session.ports(&host, &silent);
+    let fetched = if args.offline { None } else { Some(session.refresh(&ports, &Request::default())?) };
+    if fetched.is_some() && session.git.tip()?.is_none() {
         return Ok(Report::done("verify", "ok", Last::Next("platformctl pending".to_owned()))
             .lines(["✓ there is no record yet, here or on the remote".to_owned()])
             .with("records", 0));
     }
     let tip = local(session)?.tip();
-    let record = match &fresh {
-        Some(fresh) => refresh::record(&world, &fresh.policy.policy),
+    let record = match &fetched {
+        Some(fetched) => fetch::record(&ports, &fetched.policy.policy),
         None => session.record(None),
     };
     let (count, checked, twice) = record.verify_all(tip)?;
@@ -41,19 +42,19 @@ pub(super) fn run(session: &Session, args: &Verify) -> Result<Report, Failure> {
         ])
         .with("records", count)
         .with("genesis", checked.genesis)
-        .with("record", json!({"commit": tip, "seq": checked.event.seq, "on_remote": fresh.is_some()}));
+        .with("record", json!({"commit": tip, "seq": checked.event.seq, "on_remote": fetched.is_some()}));
     for run in twice {
         report.warn(format!("more than one module used the run id {run}: platformctl never does that"));
     }
-    if let Some(fresh) = &fresh {
-        report.line(match fresh.policy.policy.state.remote.as_deref() {
+    if let Some(fetched) = &fetched {
+        report.line(match fetched.policy.policy.state.remote.as_deref() {
             Some("none") => "  kept on this machine alone, by policy".to_owned(),
             Some(_) | None => format!("✓ {} has the same", session.config.remote),
         });
-        if fresh.policy.policy.state.sign == SignPolicy::Required {
+        if fetched.policy.policy.state.sign == SignPolicy::Required {
             report.warn("signatures are not checked by this version");
         }
-        pin(&mut report, fresh, Some(checked.genesis));
+        pin(&mut report, fetched, Some(checked.genesis));
     }
     if !session.git.notes("spool")?.is_empty() {
         let waiting = "a record waits here that the remote does not have";

@@ -2,17 +2,16 @@
 
 use crate::{
     flow::{
-        append::Appended,
         observe::Running,
         open::Intent,
-        record::Record,
         run::{self, NotRan},
         ship,
-        verify::{self, Expected, NotVerified, What},
+        verify::{self, Expected, What, watch::NotVerified},
     },
-    ledger::event::{Event, Evidence, Kind, Outcome},
-    model::{approval::Approval, ids::Oid, plan::Change, refusal::Code},
-    port::{Host, PortError},
+    ledger::event::{Event, Kind, Outcome},
+    model::{evidence::Evidence, ids::Oid, refusal::Code},
+    port::{Host, PortError, Step, Tell},
+    record::{Appended, Record},
 };
 
 /// How a run ended.
@@ -40,30 +39,6 @@ pub struct Carried {
     /// Milliseconds that each step took.
     pub durations_ms: Vec<(&'static str, u64)>,
 }
-
-/// A step that is done, for a person who waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// The approval is proven.
-    Approved(Box<Approval>),
-    /// Images are brought to the host: how many.
-    Pulling(u64),
-    /// They are there.
-    Pulled(u64),
-    /// The intent is recorded: seq.
-    Intent(u64),
-    /// Delivered and verified on the host: files.
-    Shipped(u64),
-    /// Activated: the services that changed; `None` where the release was switched to.
-    Changed(Option<Vec<Change>>),
-    /// Verified: what was seen.
-    Healthy(Box<Evidence>),
-    /// The outcome is recorded: seq.
-    Recorded(u64),
-}
-
-/// Somebody who is told of each step.
-pub type Tell<'a> = &'a dyn Fn(Step);
 
 /// Ships, runs and verifies an intent, and records what became of it. There is no way out of here but through the record.
 pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Carried {
@@ -147,7 +122,7 @@ fn attempt(
 }
 
 /// What a verification means for the run.
-pub(super) fn settled(verified: Result<Evidence, NotVerified>) -> Ending {
+pub(crate) fn settled(verified: Result<Evidence, NotVerified>) -> Ending {
     match verified {
         Ok(evidence) => Ending::Ok(evidence),
         Err(NotVerified::Failed(error)) => Ending::Failed(error),
@@ -156,7 +131,7 @@ pub(super) fn settled(verified: Result<Evidence, NotVerified>) -> Ending {
 }
 
 /// The outcome of an intent; `None` while nobody knows.
-pub(super) fn outcome(draft: Event, intent: Oid, opened: &Event, ending: &Ending) -> Option<Event> {
+pub(crate) fn outcome(draft: Event, intent: Oid, opened: &Event, ending: &Ending) -> Option<Event> {
     let failed = |error: &PortError| Evidence {
         failed: Some(error.code.slug().to_owned()),
         why: Some(error.what.clone()),

@@ -1,43 +1,58 @@
-//! Verbs: the stages of the sentence, in the order of `apply`. They ask the world through `port` alone.
+//! The ten stages of the sentence, in order: approve, bind, observe, plan, gate, open, ship, run, verify, close. Each consumes the product
+//! of the one before it and has products of its own that nothing else can build.
 
-pub mod append;
-pub mod apply;
 pub mod approve;
 pub mod bind;
-pub mod bound;
-pub mod candidates;
 pub mod close;
-pub mod content;
-pub mod doctor;
-pub mod doubt;
 pub mod gate;
-pub mod gather;
-pub mod leaks;
-pub mod left;
 pub mod observe;
 pub mod open;
-pub mod pending;
 pub mod plan;
-pub mod policy;
-pub mod prepush;
-pub mod preview;
-pub mod proposal;
-pub mod pull;
-pub mod reach;
-pub mod record;
-pub mod recover;
-pub mod refresh;
-pub mod relation;
-pub mod repository;
-pub mod request;
-pub mod resume;
 pub mod run;
-pub mod scope;
 pub mod ship;
-pub mod spool;
-pub mod stage;
-pub mod standing;
-pub mod targets;
-pub mod validate;
 pub mod verify;
-pub mod watch;
+
+use crate::{
+    model::refusal::{Code, Refusal},
+    port::PortError,
+};
+
+/// Why a stage gave no product.
+#[derive(Debug)]
+pub enum Stop {
+    /// Every reason it has, at once.
+    Refused(Vec<Refusal>),
+    /// The world failed.
+    Failed(PortError),
+}
+
+/// A stage's product, or why there is none.
+pub type Stage<T> = Result<T, Stop>;
+
+impl From<PortError> for Stop {
+    fn from(error: PortError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(vec![refusal])
+    }
+}
+
+/// Stops with one reason.
+///
+/// # Errors
+/// Always.
+pub fn refuse<T>(code: Code, fact: impl Into<String>, fix: impl Into<String>) -> Stage<T> {
+    Err(Refusal::new(code, fact, fix).into())
+}
+
+/// Goes on only without reasons.
+///
+/// # Errors
+/// There are reasons.
+pub fn unless(refusals: Vec<Refusal>) -> Stage<()> {
+    if refusals.is_empty() { Ok(()) } else { Err(Stop::Refused(refusals)) }
+}

@@ -2,11 +2,9 @@
 
 use crate::{
     flow::{
-        append::{Append, Preconditions},
+        approve::policy::{InForce, Why},
         gate::Permit,
         plan::Plan,
-        policy::{InForce, Why},
-        record::{Record, bug},
     },
     ledger::{
         event::{Event, Kind, Lock},
@@ -14,13 +12,18 @@ use crate::{
         tree,
     },
     model::{
-        digest::hex,
         ids::{Oid, RunId},
         module::Manifest,
         status::OpenRun,
+        text::hex,
     },
     port::{Answer, Guard},
-    runtime::{compose, ground::Witness},
+    record::{
+        Record,
+        append::{Append, Preconditions},
+        bug,
+    },
+    runtime::{compose, machine::Witness},
 };
 
 /// How long an intent locks before others may ask the host what became of it, in seconds.
@@ -30,15 +33,15 @@ const EXPIRES_S: i64 = 3_600;
 #[derive(Debug)]
 #[must_use]
 pub struct Intent {
-    pub(super) permit: Permit,
-    pub(super) run: RunId,
-    pub(super) nonce: String,
-    pub(super) commit: Oid,
-    pub(super) seq: u64,
-    pub(super) witness: String,
-    pub(super) genesis: Oid,
+    pub(crate) permit: Permit,
+    pub(crate) run: RunId,
+    pub(crate) nonce: String,
+    pub(crate) commit: Oid,
+    pub(crate) seq: u64,
+    pub(crate) witness: String,
+    pub(crate) genesis: Oid,
     /// What was recorded: the outcome is made of it without asking anybody again.
-    pub(super) event: Event,
+    pub(crate) event: Event,
     /// Tells other processes of this clone that somebody is still at it.
     _alive: Box<dyn Guard>,
 }
@@ -138,7 +141,7 @@ impl Record<'_> {
     ///
     /// # Errors
     /// git does not know who you are.
-    pub(super) fn about(&self, kind: Kind, plan: &Plan) -> Answer<(Event, RunId)> {
+    pub(crate) fn about(&self, kind: Kind, plan: &Plan) -> Answer<(Event, RunId)> {
         let intention = plan.intention();
         let mut event = self.draft(kind)?;
         let chance = self.clock.chance();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     flow::{
-        bound::{self, Bound},
+        bind::bound::{self, Bound},
         observe::{Compose, Observed, Running},
     },
     model::{
@@ -21,28 +21,29 @@ use crate::{
         },
         files::{self, Listing},
     },
+    tree::module::Module,
 };
 
 /// The exact steps from what is recorded and observed to what M wants.
 #[derive(Debug)]
 #[must_use]
 pub struct Plan {
-    pub(super) bound: Bound,
-    pub(super) observed: Observed,
+    pub(crate) bound: Bound,
+    pub(crate) observed: Observed,
     /// Driver files: what must be live in the end.
-    pub(super) wanted: Listing,
+    pub(crate) wanted: Listing,
     /// Driver compose: what must run in the end.
-    pub(super) expected: Vec<Expected>,
+    pub(crate) expected: Vec<Expected>,
     /// Driver compose: what a change does to data.
-    pub(super) risks: Vec<Risk>,
+    pub(crate) risks: Vec<Risk>,
     /// Driver compose: containers that go away.
-    pub(super) remove: Vec<String>,
+    pub(crate) remove: Vec<String>,
     /// Driver compose: networks of the project that are made anew, by key.
-    pub(super) networks: BTreeSet<String>,
+    pub(crate) networks: BTreeSet<String>,
     /// Driver compose: services that must be made anew to start at all.
-    pub(super) anew: Vec<String>,
-    pub(super) intention: Intention,
-    pub(super) digest: Digest,
+    pub(crate) anew: Vec<String>,
+    pub(crate) intention: Intention,
+    pub(crate) digest: Digest,
 }
 
 impl Plan {
@@ -165,7 +166,7 @@ fn of_services(bound: &Bound, compose: &Compose, again: bool) -> Changes {
     let volumes = model.volumes.iter().map(|(key, volume)| (key.clone(), volume.name.clone())).collect();
     let named: BTreeMap<String, String> =
         rendered.services.iter().map(|(name, service)| (name.clone(), service.image.clone())).collect();
-    let (now, before) = (bound.module.written(), bound.before.as_ref().map(super::repository::Module::written));
+    let (now, before) = (bound.module.written(), bound.before.as_ref().map(Module::written));
     let wanted = Wanted {
         module: &manifest.id,
         project: manifest.runtime.project.as_deref().unwrap_or_default(),
@@ -184,12 +185,12 @@ fn of_services(bound: &Bound, compose: &Compose, again: bool) -> Changes {
 }
 
 /// What must run in the end; of services whose image is not there yet nothing can be said.
-pub(super) fn expected_of(bound: &Bound, compose: &Compose) -> Vec<Expected> {
+pub(crate) fn expected_of(bound: &Bound, compose: &Compose) -> Vec<Expected> {
     expected(&bound.module.manifest.jobs, compose)
 }
 
 /// The same for a run that is looked at later.
-pub(super) fn expected(jobs: &[ComposeName], compose: &Compose) -> Vec<Expected> {
+pub(crate) fn expected(jobs: &[ComposeName], compose: &Compose) -> Vec<Expected> {
     let Some((_, looked)) = &compose.seen else { return Vec::new() };
     let Some(model) = &looked.model else { return Vec::new() };
     let of = |(name, service): (&String, &crate::model::projection::Service)| {

@@ -6,13 +6,12 @@ use crate::{
         open::{self, Intent},
         ship::Shipped,
     },
-    model::{digest::Digest, ids::RunId, path::HostPath, plan::Action, refusal::Code},
+    model::{digest::Digest, ids::RunId, path::HostPath, plan::Action, refusal::Code, shell},
     port::{Host, Input, Member, PortError},
     runtime::{
         compose,
         files::{self, Live},
         result::{self, Fate},
-        shell,
     },
 };
 
@@ -20,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use]
 pub struct Ran<'a> {
-    pub(super) shipped: Shipped<'a>,
+    pub(crate) shipped: Shipped<'a>,
 }
 
 /// How an attempt to change the host ended, if not well.

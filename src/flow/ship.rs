@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     flow::{
-        bound,
+        bind::bound,
         observe::{self, Compose, Running},
         open::Intent,
         plan::Plan,
@@ -14,7 +14,7 @@ use crate::{
     runtime::{
         compose::{
             self,
-            content::{Content, Listing, mode},
+            content::{Listing, MountedContent, mode},
         },
         files::{self, FileState},
     },
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use]
 pub struct Shipped<'a> {
-    pub(super) intent: &'a Intent,
+    pub(crate) intent: &'a Intent,
     /// How many files were verified.
     pub files: u64,
 }
@@ -93,7 +93,7 @@ fn composed(plan: &Plan, compose: &Compose) -> Delivery {
         blobs.push((format!("r/{}", file.path), state.mode.clone(), file.blob));
         sent.add(format!("r/{}", file.path), state);
     }
-    let (contents, have): (&[Content], _) = match &compose.seen {
+    let (contents, have): (&[MountedContent], _) = match &compose.seen {
         Some((overlay, looked)) => (&overlay.contents, looked.have.clone()),
         None => (&[], BTreeSet::new()),
     };

@@ -2,16 +2,16 @@
 
 pub mod archive;
 pub mod clock;
+pub mod demo;
 pub mod env;
 mod faults;
 pub mod file;
 mod framed;
 pub mod git;
+mod git_messages;
 mod git_ssh;
-mod git_words;
 pub mod local;
 pub mod process;
 pub mod remote;
 mod socket;
 pub mod ssh;
-pub mod world;

@@ -6,8 +6,8 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     io::{
         env::Env,
+        git_messages::{self, Ended, Line, Secrets},
         git_ssh::GitSsh,
-        git_words::{self, Ended, Line, Secrets},
         process::{self, Done, Limits},
     },
     model::{ids::Oid, refusal::Code, text},
@@ -106,7 +106,7 @@ impl GitRemote {
         command.arg(format!("--git-dir={}", self.git_dir.display())).args(args);
         process::run(command, &Limits::default()).map_err(|error| {
             if error.code == Code::Deadline {
-                git_words::unreachable(&self.name, "it gave no answer in time").because(error)
+                git_messages::unreachable(&self.name, "it gave no answer in time").because(error)
             } else {
                 error
             }
@@ -114,7 +114,7 @@ impl GitRemote {
     }
 
     fn failed(&self, done: &Done) -> Ended {
-        git_words::ended(&self.name, &done.stderr, &self.secrets)
+        git_messages::ended(&self.name, &done.stderr, &self.secrets)
     }
 
     fn is_there(&self) -> Answer<()> {
@@ -194,7 +194,7 @@ impl Remote for GitRemote {
         if done.rc != Some(0) {
             return Err(self.failed(&done).error());
         }
-        parse_refs(&done.stdout, &self.base).ok_or_else(|| git_words::other_objects(&self.name))
+        parse_refs(&done.stdout, &self.base).ok_or_else(|| git_messages::other_objects(&self.name))
     }
 
     fn fetch(&self, wants: &[Want]) -> Answer<()> {
@@ -267,13 +267,13 @@ impl Remote for GitRemote {
             Err(error) if error.code == Code::RemoteUnreachable => return Ok(Pushed::Unknown(error.what)),
             Err(error) => return Err(error),
         };
-        match git_words::line(&done, &self.secrets) {
+        match git_messages::line(&done, &self.secrets) {
             Line::Accepted => self.arrived(id),
             Line::Rejected(why) => Ok(Pushed::Rejected(why)),
             Line::None => match self.failed(&done) {
                 Ended::Here(error) => Err(error),
                 Ended::Refused(error) => Ok(Pushed::Refused(error)),
-                Ended::Unanswered(_) => Ok(Pushed::Unknown(git_words::said(&done.stderr, &self.secrets))),
+                Ended::Unanswered(_) => Ok(Pushed::Unknown(git_messages::said(&done.stderr, &self.secrets))),
             },
         }
     }
@@ -281,7 +281,7 @@ impl Remote for GitRemote {
 
 /// A name or URL of a remote for a message, without who logs in.
 pub fn shown(remote: &str) -> String {
-    text::shown(&git_words::urls(remote))
+    text::shown(&git_messages::urls(remote))
 }
 
 /// Reads `ls-remote`: `<id> TAB <ref>` lines; what is not one is passed over. `None`: the ids are not sha1.
@@ -315,7 +315,7 @@ mod tests {
 
     fn push(rc: i32, stdout: &str) -> String {
         let done = Done { rc: Some(rc), stdout: stdout.into(), stderr: b"fatal: gone\n".to_vec() };
-        match git_words::line(&done, &Secrets::default()) {
+        match git_messages::line(&done, &Secrets::default()) {
             Line::Accepted => "accepted".to_owned(),
             Line::Rejected(why) => why,
             Line::None => "unknown".to_owned(),

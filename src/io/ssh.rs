@@ -6,8 +6,8 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "processes start in src/io/")]
 
 mod link;
+mod messages;
 mod shell;
-mod words;
 
 use std::{
     cell::RefCell,

@@ -3,11 +3,13 @@
 //! The verdict on a record is a function of the record and of what it follows: it never depends on the reader's clock, on how far the
 //! reader has read before, or on which other objects the reader has. So it is the same in every clone.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use super::{
     event::{self, Event, Kind},
-    form, meaning, message, recover,
+    fault::{Checked, Fault, Wrong},
+    form, meaning, message,
+    recover::{self, Rejudge},
     shape::shape,
     state::State,
     tree,
@@ -19,52 +21,6 @@ use crate::{
 
 /// How deeply recover records may be nested in what other recover records displace.
 const DEPTH_MAX: usize = 64;
-
-/// A record that was checked, with what the next one is checked against.
-#[derive(Debug, Clone)]
-pub struct Checked {
-    /// The record.
-    pub id: Oid,
-    /// Its tree.
-    pub tree: Oid,
-    /// Its event.
-    pub event: Event,
-    /// The first record of its chain.
-    pub genesis: Oid,
-}
-
-/// What is wrong with a record: the rule that it breaks, what the rule expects, and what the record has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The record.
-    pub commit: Oid,
-    /// The rule, as docs/state-format.md names it.
-    pub rule: &'static str,
-    /// What the rule expects; escaped.
-    pub expected: String,
-    /// What the record has; escaped and cut.
-    pub found: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rule `{}` expects {}, found {}", self.rule, self.expected, self.found)
-    }
-}
-
-/// A rule that is broken, before it is known of which record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
-    pub rule: &'static str,
-    pub expected: String,
-    pub found: String,
-}
-
-impl Wrong {
-    pub(super) fn new(rule: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { rule, expected: expected.into(), found: found.into() }
-    }
-}
 
 /// Takes a record for checked without looking: for a tip that this clone itself remembers as verified.
 ///
@@ -89,30 +45,34 @@ pub fn check(
     Judge { source, ledger, known: BTreeMap::new(), depth: 0 }.check(before, id)
 }
 
-/// The record that lies `steps` before `from`; `None` if the chain is shorter.
-///
-/// # Errors
-/// A commit on the way cannot be read.
-pub fn back(source: &dyn Source, from: Oid, steps: u64) -> Answer<Option<Oid>> {
-    let mut at = Some(from);
-    for _ in 0..steps {
-        let Some(id) = at else { break };
-        at = source.commit(id)?.parents.first().copied();
-    }
-    Ok(at)
+/// A check, and what it found out about records beside the chain.
+struct Judge<'a> {
+    source: &'a dyn Source,
+    ledger: &'a dyn Ledger,
+    /// Whether a record is valid after its own first parent.
+    known: BTreeMap<Oid, bool>,
+    depth: usize,
 }
 
-/// A check, and what it found out about records beside the chain.
-pub(super) struct Judge<'a> {
-    pub source: &'a dyn Source,
-    pub ledger: &'a dyn Ledger,
-    /// Whether a record holds after its own first parent.
-    pub known: BTreeMap<Oid, bool>,
-    pub depth: usize,
+impl Rejudge for Judge<'_> {
+    fn source(&self) -> &dyn Source {
+        self.source
+    }
+
+    fn is_valid(&mut self, before: Option<&Checked>, id: Oid) -> Answer<bool> {
+        if let Some(known) = self.known.get(&id) {
+            return Ok(*known);
+        }
+        self.depth += 1;
+        let valid = self.check(before, id)?.is_ok();
+        self.depth -= 1;
+        self.known.insert(id, valid);
+        Ok(valid)
+    }
 }
 
 impl Judge<'_> {
-    pub(super) fn check(&mut self, before: Option<&Checked>, id: Oid) -> Answer<Result<Checked, Fault>> {
+    fn check(&mut self, before: Option<&Checked>, id: Oid) -> Answer<Result<Checked, Fault>> {
         if self.depth > DEPTH_MAX {
             return Err(PortError::new(
                 Code::StateInvalid,

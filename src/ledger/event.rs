@@ -1,12 +1,11 @@
 //! An event: one commit of the record, as data. `event.json` is its canonical JSON.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
     approval::Approval,
     digest::Digest,
+    evidence::Evidence,
     ids::{HostName, ModuleId, Oid, RunId},
     json::{self, CanonicalError},
     plan::Change,
@@ -90,52 +89,6 @@ pub struct Actor {
     pub email: String,
     /// The fingerprint of the key that signed, if known when the event is made.
     pub key: Option<String>,
-}
-
-/// One container as it was verified.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerEvidence {
-    /// Its service.
-    pub service: String,
-    /// The image id it runs.
-    pub image: String,
-    /// How long it was watched healthy.
-    pub healthy_s: u64,
-    /// Restarts while it was watched.
-    pub restarts: u64,
-    /// `running`; `exited` for a job.
-    #[serde(default = "running")]
-    pub state: String,
-    /// `healthy`, or null without a healthcheck.
-    #[serde(default)]
-    pub health: Option<String>,
-}
-
-fn running() -> String {
-    "running".to_owned()
-}
-
-/// What was seen after the change. Allow-listed fields only: raw output of a host is never recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Evidence {
-    /// How many files were verified on the host.
-    #[serde(default)]
-    pub files: u64,
-    /// The containers.
-    #[serde(default)]
-    pub containers: Vec<ContainerEvidence>,
-    /// Probes that passed.
-    #[serde(default)]
-    pub probes: u64,
-    /// Secret files that it ran with: a hash of each, with a key that never leaves the host.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub secrets: BTreeMap<String, String>,
-    /// The stable code of what failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<String>,
-    /// What failed, in our own words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
 }
 
 /// One event. Fields that a kind does not use are absent.

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    chain::Wrong,
     event::{Event, Kind, SCHEMA},
+    fault::Wrong,
 };
 use crate::{
     model::{digest::Digest, text::shown},

@@ -6,8 +6,8 @@
 use serde::Serialize;
 
 use super::{
-    chain::{Checked, Wrong, back},
     event::{Event, Kind},
+    fault::{Checked, Wrong, back},
     state::State,
     transition::{self, RunState},
 };

@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod event;
+pub mod fault;
 mod form;
 mod meaning;
 pub mod message;

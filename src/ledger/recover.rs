@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    chain::{Checked, Judge, Wrong, back},
     event::{Event, Kind, VOIDS_MAX, Voided},
+    fault::{Checked, Wrong, back},
     state::State,
 };
 use crate::{
@@ -101,13 +101,26 @@ pub fn names(voids: &[Oid]) -> (Vec<Oid>, Voided) {
     (voids.iter().take(VOIDS_MAX).copied().collect(), voided)
 }
 
+/// Judges a record beside the chain, as the chain's own are judged.
+pub(super) trait Rejudge {
+    /// Where commits are read.
+    fn source(&self) -> &dyn Source;
+    /// Whether the record `id` is valid after `before` (`None`: as the first).
+    fn is_valid(&mut self, before: Option<&Checked>, id: Oid) -> Answer<bool>;
+}
+
 /// Judges what a recover record displaces.
-pub(super) fn judge(judge: &mut Judge<'_>, before: &Checked, commit: &Commit, event: &Event) -> Answer<Option<Wrong>> {
+pub(super) fn judge(
+    judge: &mut dyn Rejudge,
+    before: &Checked,
+    commit: &Commit,
+    event: &Event,
+) -> Answer<Option<Wrong>> {
     let [_, tip] = commit.parents.as_slice() else {
         let expected = format!("two parents, {} and the displaced tip", before.id);
         return Ok(Some(Wrong::new("parents", expected, format!("{} parents", commit.parents.len()))));
     };
-    let (voids, contains) = displaced(judge.source, before.id, *tip)?;
+    let (voids, contains) = displaced(judge.source(), before.id, *tip)?;
     if !contains || voids.is_empty() {
         return Ok(Some(Wrong::new(
             "recover",
@@ -125,33 +138,23 @@ pub(super) fn judge(judge: &mut Judge<'_>, before: &Checked, commit: &Commit, ev
 }
 
 /// The first of the displaced commits that holds as a record, after a record of the chain or as the first of another one.
-fn held(judge: &mut Judge<'_>, before: &Checked, voids: &[Oid]) -> Answer<Option<Oid>> {
+fn held(judge: &mut dyn Rejudge, before: &Checked, voids: &[Oid]) -> Answer<Option<Oid>> {
     let among: BTreeSet<Oid> = voids.iter().copied().collect();
     for id in voids {
-        let parent = judge.source.commit(*id)?.parents.first().copied();
+        let parent = judge.source().commit(*id)?.parents.first().copied();
         // What follows something that was displaced is displaced with it.
         if parent.is_some_and(|parent| among.contains(&parent)) {
-            continue;
-        }
-        if let Some(known) = judge.known.get(id) {
-            if *known {
-                return Ok(Some(*id));
-            }
             continue;
         }
         let after = match parent {
             None => None,
             Some(parent) if parent == before.id => Some(before.clone()),
-            Some(parent) => match on_chain(judge.source, before, parent)? {
+            Some(parent) => match on_chain(judge.source(), before, parent)? {
                 Some(record) => Some(record),
                 None => continue,
             },
         };
-        judge.depth += 1;
-        let holds = judge.check(after.as_ref(), *id)?.is_ok();
-        judge.depth -= 1;
-        judge.known.insert(*id, holds);
-        if holds {
+        if judge.is_valid(after.as_ref(), *id)? {
             return Ok(Some(*id));
         }
     }

@@ -1,8 +1,13 @@
 //! What an event of each kind has, and what it means: one table, which docs/state-format.md prints.
 
+use Field::{
+    Approved, Changed, Changes, Checkout, Closure, Effective, Evidence, Host, Intent, Lock, Module, Plan, Policy,
+    PolicyCommit, Reason, Result as Ended, Run, Signers, Voided, Voids, Waived,
+};
+
 use super::{
-    chain::Wrong,
     event::{Event, Kind, Outcome},
+    fault::Wrong,
 };
 
 /// Declares the fields that a kind may need.
@@ -70,11 +75,6 @@ pub struct Shape {
     /// What else is checked, in words.
     pub means: &'static str,
 }
-
-use Field::{
-    Approved, Changed, Changes, Checkout, Closure, Effective, Evidence, Host, Intent, Lock, Module, Plan, Policy,
-    PolicyCommit, Reason, Result as Ended, Run, Signers, Voided, Voids, Waived,
-};
 
 /// The table.
 pub const SHAPES: &[Shape] = &[

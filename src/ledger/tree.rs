@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::event::{Event, Kind, Outcome};
 use crate::{
     model::{
+        evidence::{ContainerEvidence, Evidence},
         ids::{ModuleId, RunId},
         json::{self, CanonicalError},
         status::{self, Held, LastEvent, ModuleStatus, OpenRun, ServiceStatus},
@@ -191,8 +192,8 @@ fn held(event: &Event) -> Result<Held, FoldError> {
     })
 }
 
-fn services(evidence: &super::event::Evidence) -> BTreeMap<String, ServiceStatus> {
-    let seen = |container: &super::event::ContainerEvidence| {
+fn services(evidence: &Evidence) -> BTreeMap<String, ServiceStatus> {
+    let seen = |container: &ContainerEvidence| {
         let status = ServiceStatus {
             image: container.image.clone(),
             state: container.state.clone(),

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use super::as_text::as_text;
 
 /// Why a text is not the id that it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +58,7 @@ impl FromStr for Oid {
 
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&super::digest::hex(&self.0))
+        f.write_str(&super::text::hex(&self.0))
     }
 }
 
@@ -67,35 +67,6 @@ impl fmt::Debug for Oid {
         write!(f, "{self}")
     }
 }
-
-/// Implements `Serialize` and `Deserialize` through `Display` and `FromStr`.
-macro_rules! as_text {
-    ($type:ty) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                to.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-        #[cfg(test)]
-        impl schemars::JsonSchema for $type {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                "String".into()
-            }
-            fn json_schema(from: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                String::json_schema(from)
-            }
-            fn inline_schema() -> bool {
-                true
-            }
-        }
-    };
-}
-pub(crate) use as_text;
 
 as_text!(Oid);
 

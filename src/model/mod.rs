@@ -1,6 +1,7 @@
 //! Nouns: what the sentence is about. Nothing here touches the world, and nothing here knows a verb.
 
 pub mod approval;
+mod as_text;
 pub mod check;
 pub mod check_policy;
 pub mod claim;
@@ -8,6 +9,7 @@ pub mod closure;
 pub mod compose;
 pub mod digest;
 pub mod doors;
+pub mod evidence;
 pub mod frame;
 pub mod ids;
 pub mod json;
@@ -24,6 +26,7 @@ pub mod refusal;
 pub mod result;
 pub mod sacred;
 pub mod schema;
+pub mod shell;
 pub mod status;
 pub mod text;
 pub mod time;

@@ -3,9 +3,7 @@
 
 use std::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::{ids::as_text, text::shown};
+use super::{as_text::as_text, text::shown};
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

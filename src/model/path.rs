@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::ids::as_text;
+use super::as_text::as_text;
 
 /// Why a text is not a path that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,9 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ids::as_text;
+use super::as_text::as_text;
 
 /// Seconds since 1970, written `2026-11-22T10:15:42Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

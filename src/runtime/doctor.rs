@@ -8,8 +8,8 @@ use crate::{
     port::Script,
     runtime::{
         compose::render::SecretTrouble,
-        ground::{self, Ground, LookError},
-        shell::scripts,
+        machine::{self, LookError, Machine},
+        script::scripts,
     },
 };
 
@@ -108,7 +108,7 @@ pub enum Socket {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
     /// What stands under everything.
-    pub ground: Ground,
+    pub machine: Machine,
     /// The account.
     pub account: Account,
     /// Of `sudo` and `systemctl`, what is there; `standard` if the standard socket of an engine is.
@@ -147,7 +147,7 @@ const PACKAGES: &[&str] = &["docker-ce", "docker.io", "docker-compose-plugin", "
 /// # Errors
 /// A line that the script cannot have printed to these questions, or one that is missing.
 pub fn parse(stdout: &[u8], asked: &Asked) -> Result<Seen, LookError> {
-    let mut ground = ground::Seen::default();
+    let mut machine = machine::Seen::default();
     let mut reading = Reading { asked, seen: Seen { docker: true, ..Seen::default() }, account: false, end: false };
     for line in stdout.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         let wrong = || LookError::Line(String::from_utf8_lossy(line).into_owned());
@@ -161,7 +161,7 @@ pub fn parse(stdout: &[u8], asked: &Asked) -> Result<Seen, LookError> {
         }
         let (key, value) = text.split_once(' ').ok_or_else(wrong)?;
         // `root ok` and `root absent` are the ground's; what this script says of the root is a `folder`.
-        match ground.line(key, value) {
+        match machine.line(key, value) {
             Some(true) => {}
             Some(false) => return Err(wrong()),
             None => reading.line(key, value).ok_or_else(wrong)?,
@@ -172,7 +172,7 @@ pub fn parse(stdout: &[u8], asked: &Asked) -> Result<Seen, LookError> {
             return Err(LookError::Absent(what));
         }
     }
-    Ok(Seen { ground: ground.finish()?, ..reading.seen })
+    Ok(Seen { machine: machine.finish()?, ..reading.seen })
 }
 
 struct Reading<'a> {

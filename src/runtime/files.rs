@@ -10,8 +10,8 @@ use crate::{
     },
     port::Script,
     runtime::{
-        ground::{self, Ground, LookError},
-        shell::{run_script, scripts},
+        machine::{self, LookError, Machine},
+        script::{run_script, scripts},
     },
 };
 
@@ -58,7 +58,7 @@ pub enum Live {
 ///
 /// # Errors
 /// A line that the script cannot have printed, or one that is missing.
-pub fn parse_look(stdout: &[u8]) -> Result<(Ground, Live), LookError> {
+pub fn parse_look(stdout: &[u8]) -> Result<(Machine, Live), LookError> {
     let mut seen = Seen::default();
     for line in stdout.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         let wrong = || LookError::Line(String::from_utf8_lossy(line).into_owned());
@@ -70,7 +70,7 @@ pub fn parse_look(stdout: &[u8]) -> Result<(Ground, Live), LookError> {
 
 #[derive(Default)]
 struct Seen {
-    ground: ground::Seen,
+    machine: machine::Seen,
     live: Option<Live>,
     modes: BTreeMap<RepoPath, String>,
     sums: BTreeMap<RepoPath, Digest>,
@@ -90,7 +90,7 @@ impl Seen {
             return Some(());
         }
         let (key, value) = text.split_once(' ')?;
-        if let Some(sense) = self.ground.line(key, value) {
+        if let Some(sense) = self.machine.line(key, value) {
             return sense.then_some(());
         }
         match (key, value) {
@@ -114,7 +114,7 @@ impl Seen {
         Some(())
     }
 
-    fn finish(mut self) -> Result<(Ground, Live), LookError> {
+    fn finish(mut self) -> Result<(Machine, Live), LookError> {
         let mut live = self.live.take().ok_or(LookError::Absent("live"))?;
         if let Live::Release { files, odd, .. } = &mut live {
             for (path, sha256) in self.sums {
@@ -123,7 +123,7 @@ impl Seen {
             }
             *odd = self.odd + self.modes.len();
         }
-        Ok((self.ground.finish()?, live))
+        Ok((self.machine.finish()?, live))
     }
 }
 
@@ -225,8 +225,8 @@ mod tests {
         let good = format!(
             "time 1790000000\nmachine \nroot ok\nfree_kb 7\nwritable yes\nlive {name}\nmode 644 ./a\n{sha}  ./a\n"
         );
-        let (ground, live) = parse_look(good.as_bytes()).unwrap();
-        assert_eq!(ground.free_bytes, 7168);
+        let (machine, live) = parse_look(good.as_bytes()).unwrap();
+        assert_eq!(machine.free_bytes, 7168);
         assert_eq!(live, Live::Release { name, files: listing(&[("a", "x")]), odd: 0 });
         for bad in [
             "",

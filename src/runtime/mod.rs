@@ -3,7 +3,7 @@
 pub mod compose;
 pub mod doctor;
 pub mod files;
-pub mod ground;
+pub mod machine;
 pub mod probe;
 pub mod result;
-pub mod shell;
+mod script;

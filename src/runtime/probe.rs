@@ -1,6 +1,6 @@
 //! Probes: questions asked on the host until they are answered as expected.
 
-use crate::{model::module::Probe, port::Script, runtime::shell::scripts};
+use crate::{model::module::Probe, port::Script, runtime::script::scripts};
 
 /// Asks one question once.
 pub const PROBE: Script =

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{model::ids::RunId, port::Script, runtime::shell::scripts};
+use crate::{model::ids::RunId, port::Script, runtime::script::scripts};
 
 /// Asks what became of a run.
 pub const RESULT: Script =

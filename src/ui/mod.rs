@@ -2,18 +2,18 @@
 
 mod report;
 mod table;
-mod words;
+mod text_format;
 
 use std::{
     io::{self, IsTerminal as _},
     sync::OnceLock,
 };
 
+use crate::{error::Class, model::text};
+
 pub use report::{Last, Report};
 pub use table::table;
-pub use words::{list, meanings, plural, seconds, short, wrapped};
-
-use crate::{error::Class, model::text};
+pub use text_format::{list, meanings, plural, seconds, short, wrapped};
 
 /// Where and how to print.
 #[derive(Debug, Clone, Copy)]

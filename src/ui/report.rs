@@ -3,7 +3,6 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::words::wrapped;
 use crate::{
     error::{Class, Failure},
     model::{
@@ -11,6 +10,7 @@ use crate::{
         result::{self, Outcome},
         text,
     },
+    ui::text_format::wrapped,
 };
 
 /// The one line that says what to do.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use platformctl::flow::{apply::Ask, bind::Waivers};
+use platformctl::{flow::bind::Waivers, verb::apply::Ask};
 
 use crate::support::site::{Site, ask};
 

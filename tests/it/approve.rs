@@ -4,9 +4,8 @@ use std::cell::Cell;
 
 use platformctl::{
     flow::{
-        approve::{Approved, Forge, approve},
-        request::Request,
-        stage::Stop,
+        Stop,
+        approve::{Approved, Candidates, approve, request::Request},
     },
     io::git::Git,
     model::{approval::Style, ids::Oid},
@@ -29,11 +28,11 @@ fn ask_with(repo: &Repo, styles: &[Style], approved: Option<&str>, pr: Option<u6
     let (git, refs) = look(repo);
     let remote = repo.remote();
     let base = refs.base.unwrap();
-    let forge = Forge { source: &git, remote: Some(&remote), refs: &refs, base, styles, adopt: &[] };
-    match approve(&forge, &Request { approved: approved.map(str::to_owned), pr }) {
+    let candidates = Candidates { source: &git, remote: Some(&remote), refs: &refs, base, styles, adopt: &[] };
+    match approve(&candidates, &Request { approved: approved.map(str::to_owned), pr }) {
         Ok(approved) => Ok(approved),
         Err(Stop::Refused(refusals)) => Err(refusals.iter().map(|r| r.code.slug()).collect::<Vec<_>>().join(" ")),
-        Err(Stop::World(error)) => Err(format!("world: {error}")),
+        Err(Stop::Failed(error)) => Err(format!("world: {error}")),
     }
 }
 
@@ -372,7 +371,7 @@ fn two_thousand_pull_requests_cost_one_question_and_one_fetch() {
     let refs = remote.refs(true).unwrap();
     remote.fetch(&[Want::Base]).unwrap();
     let git = repo.open();
-    let forge = Forge {
+    let candidates = Candidates {
         source: &git,
         remote: Some(&remote),
         refs: &refs,
@@ -381,7 +380,7 @@ fn two_thousand_pull_requests_cost_one_question_and_one_fetch() {
         adopt: &[],
     };
     let request = Request { approved: Some(repo.id("pr2001").to_string()), pr: None };
-    let found = approve(&forge, &request).unwrap();
+    let found = approve(&candidates, &request).unwrap();
     assert_eq!((found.pr(), found.relation().merge), (2001, merge));
     assert_eq!((remote.asked.get(), remote.fetched.get()), (1, 1));
     assert_eq!(refs.pulls.len(), 2001);

@@ -279,6 +279,6 @@ fn the_demo_embeds_all_of_the_description() {
         }
     }
     found.sort();
-    let embedded: Vec<&str> = platformctl::io::world::FILES.iter().map(|(path, _)| *path).collect();
+    let embedded: Vec<&str> = platformctl::io::demo::FILES.iter().map(|(path, _)| *path).collect();
     assert_eq!(embedded, found);
 }

@@ -4,13 +4,12 @@ use std::{cell::Cell, fs, rc::Rc};
 
 use platformctl::{
     error::Failure,
-    flow::{
-        apply::{Ask, apply},
-        close::Step,
-        refresh::{World, refresh},
-    },
     io::ssh::Ssh,
-    port::{Answer, Host, Input, Remote, Reply, Script},
+    port::{Answer, Host, Input, Ports, Remote, Reply, Script, Step},
+    verb::{
+        apply::{Ask, apply},
+        fetch::refresh,
+    },
 };
 use snapbox::{assert_data_eq, str};
 
@@ -526,19 +525,19 @@ fn an_apply_asks_little() {
     stack.change(1, |stack| stack.compose(&[("app", "")]));
     assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
     let counted = |pr: u64| {
-        let ports = stack.site.ports();
+        let real = stack.site.real();
         let env = stack.site.repo.env();
         let fuse = Rc::new(Fuse::new(usize::MAX, Fault::Before));
-        let remote: &dyn Remote = &ports.remote;
+        let remote: &dyn Remote = &real.remote;
         let remote = Faulty { port: remote, fuse: &fuse };
         let reach = |_: &_| -> Answer<Box<dyn Host>> {
             Ok(Box::new(FaultyHost { host: Box::new(Ssh::new("lab", &[], &env)), fuse: Rc::clone(&fuse) }))
         };
         let tell = |_: Step| {};
-        let world = World { remote: &remote, host: &reach, ..ports.world(&tell) };
+        let ports = Ports { remote: &remote, host: &reach, ..real.ports(&tell) };
         let ask = Ask { module: "app".parse().unwrap(), ..ask(pr) };
-        let mut fresh = refresh(&world, &ask.request).map_err(|stop| Failure::from(stop).refusals).unwrap();
-        let said = said(apply(&world, &mut fresh, &ask));
+        let mut fetched = refresh(&ports, &ask.request).map_err(|stop| Failure::from(stop).refusals).unwrap();
+        let said = said(apply(&ports, &mut fetched, &ask));
         let names = fuse.names.borrow();
         let count = |prefix: &str| names.iter().filter(|name| name.starts_with(prefix)).count();
         let counts = ["remote.refs", "remote.fetch", "remote.push", "compose-"].map(count);
@@ -616,17 +615,17 @@ fn what_the_host_has_is_not_sent_again() {
         (0..20).for_each(|n| stack.site.repo.write(&format!("compose/pages/{n}"), &page(n)));
     });
     let sent = |pr: u64| {
-        let ports = stack.site.ports();
+        let real = stack.site.real();
         let env = stack.site.repo.env();
         let bytes = Rc::new(Cell::new(0));
         let reach = |_: &_| -> Answer<Box<dyn Host>> {
             Ok(Box::new(Counting { host: Ssh::new("lab", &[], &env), bytes: Rc::clone(&bytes) }))
         };
         let tell = |_: Step| {};
-        let world = World { host: &reach, ..ports.world(&tell) };
+        let ports = Ports { host: &reach, ..real.ports(&tell) };
         let ask = Ask { module: "app".parse().unwrap(), ..ask(pr) };
-        let mut fresh = refresh(&world, &ask.request).map_err(|stop| Failure::from(stop).refusals).unwrap();
-        let said = said(apply(&world, &mut fresh, &ask));
+        let mut fetched = refresh(&ports, &ask.request).map_err(|stop| Failure::from(stop).refusals).unwrap();
+        let said = said(apply(&ports, &mut fetched, &ask));
         (said, bytes.get())
     };
     let (said, all) = sent(1);

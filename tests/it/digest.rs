@@ -11,9 +11,9 @@ use std::{
 };
 
 use platformctl::{
-    flow::{content::Content, repository, scope::Standings},
     model::{ids::Oid, refusal::Code},
     port::Source as _,
+    tree::{footprint::Footprints, manifests, snapshot::Snapshot},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -38,9 +38,9 @@ fn counted(repo: &Repo) -> (String, bool) {
     let git = repo.open();
     let tree = git.snapshot().unwrap();
     let id = "app".parse().unwrap();
-    let both = [Content::lazy(&git, tree), Content::whole(&git, tree).unwrap()].map(|content| {
-        let counted = repository::counted(&content, &id).unwrap().map(|counted| counted.effective.to_string());
-        (counted.unwrap_or_default(), repository::module(&content, &id).unwrap().is_some_and(|found| found.is_ok()))
+    let both = [Snapshot::lazy(&git, tree), Snapshot::whole(&git, tree).unwrap()].map(|snapshot| {
+        let counted = manifests::counted(&snapshot, &id).unwrap().map(|counted| counted.effective.to_string());
+        (counted.unwrap_or_default(), manifests::module(&snapshot, &id).unwrap().is_some_and(|found| found.is_ok()))
     });
     assert_eq!(both[0], both[1], "lazy and whole see the same");
     both[0].clone()
@@ -223,11 +223,11 @@ fn what_is_included_or_extended_counts_whole() {
     }
 }
 
-fn at(repo: &Repo) -> impl Fn(Oid) -> platformctl::flow::scope::Standing {
+fn at(repo: &Repo) -> impl Fn(Oid) -> platformctl::tree::footprint::Footprint {
     let git = repo.open();
     move |commit| {
         let module = "app".parse().unwrap();
-        Standings::new(&git, &module).at(commit).unwrap()
+        Footprints::new(&git, &module).at(commit).unwrap()
     }
 }
 
@@ -334,8 +334,8 @@ fn one_large_file_does_not_stop_the_validation_of_others() {
     drop(replace(&repo, "compose/one.yaml", "", &format!("# {}\n", "x".repeat(2 << 20))));
     repo.write("modules/wrong/module.yaml", "schema: module/2\n");
     let git = repo.open();
-    let content = Content::whole(&git, git.snapshot().unwrap()).unwrap();
-    let report = platformctl::flow::validate::validate(&content, &[]).unwrap();
+    let snapshot = Snapshot::whole(&git, git.snapshot().unwrap()).unwrap();
+    let report = platformctl::verb::validate::validate(&snapshot, &[]).unwrap();
     let files: BTreeSet<&str> = report.problems.iter().map(|problem| problem.file.as_str()).collect();
     assert_eq!(files.into_iter().collect::<Vec<_>>(), ["compose/one.yaml", "modules/wrong/module.yaml"]);
 }
@@ -571,8 +571,8 @@ fn generated(dice: &mut Dice, repo: &Repo) {
 /// What Compose makes of the module: its services, what they use, and the content of every file of the repository that they get.
 fn rendered(repo: &Repo) -> Option<Value> {
     let git = repo.open();
-    let content = Content::lazy(&git, git.snapshot().unwrap());
-    let manifest = repository::manifest(&content, &"app".parse().unwrap()).unwrap()?.ok()?;
+    let snapshot = Snapshot::lazy(&git, git.snapshot().unwrap());
+    let manifest = manifests::manifest(&snapshot, &"app".parse().unwrap()).unwrap()?.ok()?;
     let (work, runtime) = (repo.work(), manifest.runtime);
     let vars: String = runtime.vars.iter().map(|(key, value)| format!("{key}='{value}'\n")).collect();
     let generated = repo.path("vars");
@@ -652,8 +652,8 @@ fn a_byte_that_changes_what_runs_changes_the_digest() {
     let git = repo.open();
     let app = "app".parse().unwrap();
     let effective = || {
-        let content = Content::lazy(&git, git.snapshot().unwrap());
-        repository::counted(&content, &app).unwrap().map(|counted| counted.effective)
+        let snapshot = Snapshot::lazy(&git, git.snapshot().unwrap());
+        manifests::counted(&snapshot, &app).unwrap().map(|counted| counted.effective)
     };
     let ran = runner.run(&any::<u64>(), |seed| {
         let mut dice = Dice(seed);

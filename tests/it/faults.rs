@@ -10,22 +10,19 @@ use std::{
 
 use platformctl::{
     error::{Class, Failure},
-    flow::{
-        apply::{Applied, Ask, apply},
-        bind::Waivers,
-        close::{Ending, Step},
-        refresh::{World, record, refresh},
-        request::Request,
-        resume,
-        stage::{Stage, Stop},
-    },
+    flow::{Stage, Stop, approve::request::Request, bind::Waivers, close::Ending},
     io::ssh::Ssh,
-    port::{Answer, Host, Input, Reply, Script},
+    port::{Answer, Host, Input, Ports, Reply, Script, Step},
+    verb::{
+        apply::{Applied, Ask, apply},
+        fetch::{record, refresh},
+        resume,
+    },
 };
 
 use crate::support::{
     machine::Machine,
-    site::{Ports, said},
+    site::{Real, said},
     stack::Stack,
 };
 
@@ -139,17 +136,17 @@ impl Bench {
         }
     }
 
-    fn world<'a>(
+    fn ports<'a>(
         &'a self,
-        ports: &'a Ports,
+        real: &'a Real,
         reach: &'a dyn Fn(&platformctl::model::policy::HostPolicy) -> Answer<Box<dyn Host>>,
         tell: &'a dyn Fn(Step),
-    ) -> World<'a> {
-        World { host: reach, ..ports.world(tell) }
+    ) -> Ports<'a> {
+        Ports { host: reach, ..real.ports(tell) }
     }
 
     fn attempt(&self, step: &'static str, when: When, what: What) -> Stage<Applied> {
-        let ports = self.stack.site.ports();
+        let real = self.stack.site.real();
         let env = self.stack.site.repo.env();
         let act: Box<dyn Fn() + Send> = match what {
             What::Cut => Box::new(self.machine.cut()),
@@ -162,26 +159,26 @@ impl Bench {
             Ok(Box::new(Meddled { host, step, when, act: Rc::clone(&act) }))
         };
         let tell = |_: Step| {};
-        let world = self.world(&ports, &reach, &tell);
-        let mut fresh = refresh(&world, &self.ask().request)?;
-        let applied = apply(&world, &mut fresh, &self.ask());
+        let ports = self.ports(&real, &reach, &tell);
+        let mut fetched = refresh(&ports, &self.ask().request)?;
+        let applied = apply(&ports, &mut fetched, &self.ask());
         assert!(act.borrow().is_none(), "{step} was asked for");
         applied
     }
 
     /// What a person does when the host is back: resumes, abandons what nobody can resume, applies again.
     fn put_right(&self) -> String {
-        let ports = self.stack.site.ports();
+        let real = self.stack.site.real();
         let env = self.stack.site.repo.env();
         let reach = |_: &_| -> Answer<Box<dyn Host>> { Ok(Box::new(Ssh::new(&self.machine.name, &[], &env))) };
         let tell = |_: Step| {};
-        let world = self.world(&ports, &reach, &tell);
+        let ports = self.ports(&real, &reach, &tell);
         let mut did = Vec::new();
-        let fresh = refresh(&world, &Request::default()).map_err(|s| Failure::from(s).refusals).unwrap();
-        for open in resume::open_runs(&world, &fresh).unwrap() {
+        let fetched = refresh(&ports, &Request::default()).map_err(|s| Failure::from(s).refusals).unwrap();
+        for open in resume::open_runs(&ports, &fetched).unwrap() {
             let run = open.clone();
             // A run that goes on by itself is waited for.
-            let resumed = (0..100).find_map(|_| match resume::resume(&world, &fresh, open.clone()) {
+            let resumed = (0..100).find_map(|_| match resume::resume(&ports, &fetched, open.clone()) {
                 Err(Stop::Refused(refusals)) if refusals[0].fact.ends_with("is still running") => {
                     std::thread::sleep(Duration::from_millis(200));
                     None
@@ -196,18 +193,18 @@ impl Bench {
                     Ending::Unknown(error) => panic!("unknown after all: {error}"),
                 }),
                 Err(Stop::Refused(refusals)) if refusals[0].fix.starts_with("platformctl abandon") => {
-                    resume::abandon(&world, &fresh, run, "the test").map_err(|s| Failure::from(s).refusals).unwrap();
+                    resume::abandon(&ports, &fetched, run, "the test").map_err(|s| Failure::from(s).refusals).unwrap();
                     did.push("abandoned".to_owned());
                 }
                 Err(stop) => panic!("resume: {:?}", Failure::from(stop).refusals),
             }
         }
-        let mut fresh = refresh(&world, &self.ask().request).map_err(|s| Failure::from(s).refusals).unwrap();
-        did.push(said(apply(&world, &mut fresh, &self.ask())));
-        let checked = refresh(&world, &Request::default()).map_err(|s| Failure::from(s).refusals).unwrap();
+        let mut fetched = refresh(&ports, &self.ask().request).map_err(|s| Failure::from(s).refusals).unwrap();
+        did.push(said(apply(&ports, &mut fetched, &self.ask())));
+        let checked = refresh(&ports, &Request::default()).map_err(|s| Failure::from(s).refusals).unwrap();
         let tip = checked.checked.as_ref().unwrap().id;
-        record(&world, &checked.policy.policy).verify_all(tip).unwrap();
-        assert_eq!(resume::open_runs(&world, &checked).unwrap(), []);
+        record(&ports, &checked.policy.policy).verify_all(tip).unwrap();
+        assert_eq!(resume::open_runs(&ports, &checked).unwrap(), []);
         did.join(", ")
     }
 
@@ -239,7 +236,7 @@ fn each(what: What) {
                 },
                 Ok(Applied::Noop(_)) => panic!("{place}: nothing to do?"),
                 Err(Stop::Refused(refusals)) => (Class::of(refusals[0].code), refusals[0].fact.clone()),
-                Err(Stop::World(error)) => (Class::of(error.code), error.what.clone()),
+                Err(Stop::Failed(error)) => (Class::of(error.code), error.what.clone()),
             };
             bench.machine.mend();
             let untouched = class.world().starts_with("Untouched");

@@ -189,18 +189,18 @@ fn fence_and_witness_belong_to_a_record() {
 #[test]
 fn a_witness_that_cannot_be_read_is_told() {
     let world = World::new();
-    let ground = || platformctl::runtime::ground::parse(&world.run(&platformctl::runtime::ground::LOOK, &[]).stdout);
-    assert_eq!((ground().unwrap().witness, ground().unwrap().witness_is_garbage), (None, false));
+    let machine = || platformctl::runtime::machine::parse(&world.run(&platformctl::runtime::machine::LOOK, &[]).stdout);
+    assert_eq!((machine().unwrap().witness, machine().unwrap().witness_is_garbage), (None, false));
     fs::create_dir_all(world.root()).unwrap();
     let path = Path::new(&world.root()).join("witness.json");
     for text in ["", "garbage", "{}", "{\"seq\":1}\nwritable no\nfree_kb 0\n", "\u{1b}[2J\u{e4}"] {
         fs::write(&path, text).unwrap();
-        let seen = ground().unwrap();
+        let seen = machine().unwrap();
         assert!(seen.witness.is_none() && seen.witness_is_garbage && seen.writable && seen.free_bytes > 0, "{text:?}");
     }
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("nowhere", &path).unwrap();
-    assert!(ground().unwrap().witness_is_garbage);
+    assert!(machine().unwrap().witness_is_garbage);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Who may name whom, and where each outside crate lives. The table is the architecture (docs/architecture.md).
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -12,17 +13,22 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["model"]),
     ("port", &["model"]),
     ("ledger", &["model", "port"]),
+    ("tree", &["model", "port"]),
     ("runtime", &["model", "port"]),
-    ("flow", &["model", "port", "ledger", "runtime"]),
+    ("record", &["model", "port", "ledger"]),
+    ("flow", &["model", "port", "ledger", "tree", "runtime", "record"]),
+    ("verb", &["model", "port", "ledger", "tree", "runtime", "record", "flow"]),
     ("io", &["model", "config", "port"]),
-    ("error", &["model", "config", "cli", "port", "ledger", "runtime", "flow", "io"]),
+    ("error", &["model", "config", "cli", "port", "ledger", "tree", "runtime", "record", "flow", "verb", "io"]),
     ("ui", &["model", "ledger", "error"]),
-    ("cmd", &["model", "config", "cli", "port", "ledger", "runtime", "flow", "io", "error", "ui"]),
+    (
+        "cmd",
+        &["model", "config", "cli", "port", "ledger", "tree", "runtime", "record", "flow", "verb", "io", "error", "ui"],
+    ),
 ];
 
-/// Stages of the sentence, in order: each may name only those before it.
-const STAGES: &[&str] =
-    &["approve", "bind", "observe", "plan", "gate", "open", "ship", "run", "verify", "close", "apply"];
+/// Stages of the sentence, in order: each may name only those before it. `flow/` holds these and nothing else.
+const STAGES: &[&str] = &["approve", "bind", "observe", "plan", "gate", "open", "ship", "run", "verify", "close"];
 
 /// Crates with one home. Those that are not listed (serde, serde_json, thiserror, std) may be used anywhere.
 const HOMES: &[(&str, &[&str])] = &[
@@ -106,6 +112,103 @@ fn rooms_of(code: &str) -> Vec<String> {
     found.iter().map(first).filter(|room| !room.is_empty()).collect()
 }
 
+/// The module that a file is.
+fn module_of(file: &str) -> String {
+    file.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::")
+}
+
+/// The paths of this crate that a file names, from the crate's root: in `use` trees and in the code, with `super` resolved.
+fn uses(file: &str, code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for root in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(root) {
+            if code[..at].ends_with("::") {
+                continue;
+            }
+            let start = code[..at].rfind(['\n', '{', '(', ' ', '<', '&', ',', '!']).map_or(0, |space| space + 1);
+            if start == at || !code[start..at].chars().all(|c| c.is_alphanumeric() || c == '_') {
+                tree(&code[at..], &mut String::new(), &mut found);
+            }
+        }
+    }
+    let module = module_of(file);
+    let inside: Vec<&str> = module.split("::").collect();
+    let absolute = |path: &String| {
+        if let Some(rest) = path.strip_prefix("crate::") {
+            return rest.to_owned();
+        }
+        let ups = path.matches("super::").count();
+        let rest = path.trim_start_matches("super::");
+        let base = &inside[..inside.len().saturating_sub(ups)];
+        base.iter().copied().chain([rest]).collect::<Vec<_>>().join("::")
+    };
+    found.iter().map(absolute).collect()
+}
+
+/// Reads one path, or one tree of them in braces, from the beginning of `text`; returns how much of it that is.
+fn tree(text: &str, prefix: &mut String, found: &mut BTreeSet<String>) -> usize {
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
+    let before = prefix.len();
+    prefix.push_str(&text[..end]);
+    let mut at = end;
+    if text[end..].starts_with('{') && prefix.ends_with("::") {
+        at += 1;
+        while at < text.len() && !text[at..].starts_with('}') {
+            let rest = &text[at..];
+            if rest.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
+                at += tree(rest, prefix, found);
+            } else {
+                at += rest.chars().next().map_or(1, char::len_utf8);
+            }
+        }
+        at += 1;
+    } else {
+        found.insert(prefix.trim_end_matches("::self").trim_end_matches("::").to_owned());
+    }
+    prefix.truncate(before);
+    at
+}
+
+/// Files that name each other, directly or through others: each such ring once, as the sorted names of its files.
+fn circles(files: &[(String, String)]) -> BTreeSet<Vec<String>> {
+    let modules: BTreeSet<String> = files.iter().map(|(file, _)| module_of(file)).collect();
+    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, code) in files {
+        let module = module_of(file);
+        for path in uses(file, code) {
+            let mut at = path.as_str();
+            // The longest beginning that is a file of its own.
+            let found = loop {
+                if modules.contains(at) {
+                    break Some(at.to_owned());
+                }
+                match at.rsplit_once("::") {
+                    Some((shorter, _)) => at = shorter,
+                    None => break None,
+                }
+            };
+            named.entry(module.clone()).or_default().extend(found.filter(|found| *found != module));
+        }
+    }
+    let reach = |from: &String| {
+        let mut seen = BTreeSet::new();
+        let mut next: Vec<&String> = named.get(from).into_iter().flatten().collect();
+        while let Some(module) = next.pop() {
+            if seen.insert(module.clone()) {
+                next.extend(named.get(module).into_iter().flatten());
+            }
+        }
+        seen
+    };
+    let reached: BTreeMap<String, BTreeSet<String>> =
+        modules.iter().map(|module| (module.clone(), reach(module))).collect();
+    let ring = |module: &String| -> Vec<String> {
+        let ours = reached[module].iter().filter(|other| reached[*other].contains(module));
+        ours.cloned().collect()
+    };
+    modules.iter().map(ring).filter(|ring| ring.len() > 1).collect()
+}
+
 /// What is wrong with one file, by the tables.
 fn wrong(file: &str, code: &str) -> Vec<String> {
     let room = file.split('/').next().unwrap().trim_end_matches(".rs");
@@ -119,12 +222,18 @@ fn wrong(file: &str, code: &str) -> Vec<String> {
     } else if !["main", "lib"].contains(&room) {
         wrong.push(format!("{file} is in no room"));
     }
-    if let Some(stage) = file.strip_prefix("flow/").and_then(|name| name.strip_suffix(".rs"))
-        && let Some(at) = STAGES.iter().position(|name| *name == stage)
+    if let Some(stage) = file.strip_prefix("flow/").map(|name| name.split('/').next().unwrap().trim_end_matches(".rs"))
+        && stage != "mod"
     {
-        for later in &STAGES[at + 1..] {
-            if names(code, later) || code.contains(&format!("flow::{later}")) {
-                wrong.push(format!("{file} names the later stage {later}"));
+        match STAGES.iter().position(|name| *name == stage) {
+            None => wrong.push(format!("{file} is no stage")),
+            Some(at) => {
+                let named = uses(file, code);
+                let later = STAGES[at + 1..].iter().filter(|later| {
+                    let inside = format!("flow::{later}::");
+                    named.iter().any(|path| path.starts_with(&inside) || *path == inside[..inside.len() - 2])
+                });
+                wrong.extend(later.map(|later| format!("{file} names the later stage {later}")));
             }
         }
     }
@@ -154,18 +263,44 @@ fn the_source_obeys_the_tables() {
     assert_eq!(found, Vec::<String>::new());
 }
 
+#[test]
+fn no_files_name_each_other_in_a_circle() {
+    assert_eq!(circles(&source()), BTreeSet::new());
+}
+
+/// The checks can fail.
+#[test]
+fn a_planted_circle_is_found() {
+    let file = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+    let files = [
+        file("a/x.rs", "use crate::{\n    b::{self, y::{Other, Y}},\n    c,\n};"),
+        file("b/mod.rs", ""),
+        file("b/y.rs", "use super::super::c::Z;"),
+        file("c.rs", "fn f() -> crate::a::x::X { }"),
+        file("d.rs", "use crate::c;"),
+    ];
+    let ring = ["a::x", "b::y", "c"].map(str::to_owned).to_vec();
+    assert_eq!(circles(&files), BTreeSet::from([ring]));
+    assert_eq!(circles(&files[..3]), BTreeSet::new());
+}
+
 /// The checks can fail.
 #[test]
 fn planted_violations_are_found() {
     let found = |file, code: &str| wrong(file, code).join("; ");
     assert_eq!(found("model/x.rs", "use crate::port::Source;"), "model/x.rs names port");
-    assert_eq!(found("flow/x.rs", "use crate::{\n model::{ids::Oid, time},\n io::git,\n};"), "flow/x.rs names io");
-    assert_eq!(found("io/x.rs", "let x = crate::flow::approve::approve();"), "io/x.rs names flow");
-    assert_eq!(found("flow/x.rs", "gix::open(x)"), "flow/x.rs uses gix");
     assert_eq!(
-        found("flow/gate.rs", "use crate::flow::{ship};\nship::ship()"),
-        "flow/gate.rs names the later stage ship"
+        found("flow/plan.rs", "use crate::{\n model::{ids::Oid, time},\n io::git,\n};"),
+        "flow/plan.rs names io"
     );
+    assert_eq!(found("io/x.rs", "let x = crate::flow::approve::approve();"), "io/x.rs names flow");
+    assert_eq!(found("flow/plan.rs", "gix::open(x)"), "flow/plan.rs uses gix");
+    assert_eq!(found("flow/gate/x.rs", "use crate::flow::{ship};"), "flow/gate/x.rs names the later stage ship");
+    assert_eq!(
+        found("flow/plan.rs", "use crate::flow::{bind::X, run::{Y}};"),
+        "flow/plan.rs names the later stage run"
+    );
+    assert_eq!(found("flow/words.rs", ""), "flow/words.rs is no stage");
     assert_eq!(found("utils/x.rs", ""), "utils/x.rs is in no room");
     assert_eq!(found("io/x.rs", &"\n".repeat(401)), "io/x.rs has 401 lines before its tests");
     assert_eq!(found("io/git/x.rs", "use gix::x; use crate::model::x;"), "");

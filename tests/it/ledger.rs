@@ -3,22 +3,23 @@
 use std::cell::Cell;
 
 use platformctl::{
-    flow::{
-        append::{Append, Appended, Preconditions},
-        record::Record,
-    },
     io::{clock::SystemClock, git::Git},
     ledger::{
-        event::{Event, Evidence, Kind, Lock, Outcome},
+        event::{Event, Kind, Lock, Outcome},
         state::State,
     },
     model::{
         approval::{Approval, Style},
         digest::Digest,
+        evidence::Evidence,
         ids::Oid,
         refusal::Code,
     },
     port::{Answer, Ledger as _, PortError, Pushed, Remote, RemoteRefs, Sign, Want},
+    record::{
+        Appended, Record,
+        append::{Append, Preconditions},
+    },
 };
 
 use crate::support::{
@@ -259,13 +260,13 @@ fn a_forged_record_does_not_hold() {
         let parent = repo.git(&["rev-parse", &format!("{}^", good.commit)]);
         let forged = repo.git(&["commit-tree", &tree, "-p", &parent, "-m", &message]);
         repo.git(&["push", "-q", "--force", "origin", &format!("{forged}:refs/platform/state")]);
-        let fresh = Git::open(&clone(&repo), "origin", &repo.env()).unwrap();
+        let fetched = Git::open(&clone(&repo), "origin", &repo.env()).unwrap();
         let remote =
-            platformctl::io::remote::GitRemote::new(fresh.common_dir().to_owned(), "origin", "main", &repo.env())
+            platformctl::io::remote::GitRemote::new(fetched.common_dir().to_owned(), "origin", "main", &repo.env())
                 .unwrap();
         let record = Record {
-            source: &fresh,
-            ledger: &fresh,
+            source: &fetched,
+            ledger: &fetched,
             remote: Some(&remote),
             clock: &clock,
             pinned: None,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use platformctl::{flow::stage::Stop, model::ids::Oid};
+use platformctl::{flow::Stop, model::ids::Oid};
 
 use crate::support::site::{Site, ask, said};
 

@@ -10,14 +10,11 @@ use std::{
 };
 
 use platformctl::{
-    flow::{
-        append::{Append, Appended},
-        record::Record,
-    },
     io::{clock::SystemClock, git::Git, remote::GitRemote},
     ledger::{
-        chain::{self, Checked},
-        event::{Actor, Event, Evidence, Kind, Lock, Outcome},
+        chain,
+        event::{Actor, Event, Kind, Lock, Outcome},
+        fault::Checked,
         message,
         state::State,
         tree,
@@ -25,10 +22,12 @@ use platformctl::{
     model::{
         approval::{Approval, Style},
         digest::Digest,
+        evidence::Evidence,
         ids::Oid,
         refusal::Code,
     },
     port::{Ledger as _, NewCommit, Remote as _, Sign, Source as _, Want},
+    record::{Appended, Record, append::Append},
 };
 
 use crate::support::{repo::Repo, site::Site};
@@ -494,13 +493,13 @@ fn costs_one_command(kinds: &[&str]) {
         let good = site.repo.git(&["rev-parse", "refs/platform/state"]);
         let junk = junk(&site, kind).to_string();
         site.repo.git(&["push", "-q", "--no-verify", "origin", &format!("{junk}:refs/platform/state")]);
-        let fresh = clone(&site, "fresh");
+        let fetched = clone(&site, "fresh");
         // And one whose own ref was moved to it by hand.
         let moved = clone(&site, "moved");
         site.repo.git_in("moved", &["fetch", "-q", "origin", "refs/platform/state:refs/platform/state"]);
         site.change(3, "three\n");
         let work = site.repo.work();
-        let dirs = [&work, &old, &fresh, &moved];
+        let dirs = [&work, &old, &fetched, &moved];
         let mut said: Vec<_> = dirs.iter().map(|dir| fact(&site, dir, &["apply", "site", "--pr", "3"])).collect();
         said.dedup();
         assert_eq!(said.len(), 1, "{kind}: the same in every clone: {said:#?}");
@@ -509,7 +508,7 @@ fn costs_one_command(kinds: &[&str]) {
         assert!(fact_.contains("does not hold: rule `") && fact_.contains(" expects "), "{kind}: {fact_}");
         assert_eq!(site.live(), "two\n");
         // One command, from any of them: here from one that never saw the record before.
-        let output = site.binary(&fresh, 6, &["state", "recover", "--reason", "a junk push"]).output().unwrap();
+        let output = site.binary(&fetched, 6, &["state", "recover", "--reason", "a junk push"]).output().unwrap();
         assert!(output.status.success(), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
         let tip = site.repo.git_in("remote.git", &["rev-parse", "refs/platform/state"]);
         let parents = site.repo.git_in("remote.git", &["log", "-1", "--format=%P", &tip]);
@@ -605,8 +604,8 @@ fn recover_is_refused_where_it_is_no_cure() {
     let said = recover("x");
     assert!(said.starts_with("exit 20\n") && said.contains("state_forked"), "{said}");
     // Where nobody has a record there is nothing to go back to.
-    let fresh = clone(&site, "fresh");
-    let output = site.binary(&fresh, 1, &["state", "recover", "--reason", "x"]).output().unwrap();
+    let fetched = clone(&site, "fresh");
+    let output = site.binary(&fetched, 1, &["state", "recover", "--reason", "x"]).output().unwrap();
     let said = site.told(&output);
     assert!(said.starts_with("exit 20\n") && said.contains("nothing below"), "{said}");
     put(&tip);
@@ -645,8 +644,8 @@ fn a_tag_in_the_place_of_the_record_stops_nobody() {
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     site.repo.git(&["tag", "-a", "-m", "x", "mark", "refs/platform/state"]);
     site.repo.git(&["push", "-q", "--no-verify", "origin", "mark:refs/platform/state"]);
-    let fresh = clone(&site, "fresh");
-    let output = site.binary(&fresh, 1, &["verify"]).output().unwrap();
+    let fetched = clone(&site, "fresh");
+    let output = site.binary(&fetched, 1, &["verify"]).output().unwrap();
     assert!(output.status.success(), "{}", site.told(&output));
     site.change(2, "two\n");
     let said = site.run(1, "apply site --pr 2");
@@ -808,17 +807,17 @@ fn a_rewound_record_is_noticed_where_nothing_is_pending() {
     let tip = site.repo.git(&["rev-parse", "refs/platform/state"]);
     let put = |id: &str| site.repo.git_in("remote.git", &["update-ref", "refs/platform/state", id]);
     put(&site.repo.git(&["rev-parse", "refs/platform/state~2"]));
-    let fresh = clone(&site, "fresh");
+    let fetched = clone(&site, "fresh");
     for command in ["plan site --pr 1", "apply site --pr 1", "doctor"] {
         let args: Vec<&str> = command.split(' ').collect();
-        let said = site.told(&site.binary(&fresh, 2, &args).output().unwrap());
+        let said = site.told(&site.binary(&fetched, 2, &args).output().unwrap());
         assert!(said.starts_with("exit 20\n"), "{command}: {said}");
         assert!(said.contains("which the record here does not contain") || said.contains("was shown record"), "{said}");
     }
     put(&tip);
     for command in ["plan site --pr 1", "apply site --pr 1", "doctor"] {
         let args: Vec<&str> = command.split(' ').collect();
-        let said = site.told(&site.binary(&fresh, 3, &args).output().unwrap());
+        let said = site.told(&site.binary(&fetched, 3, &args).output().unwrap());
         assert!(said.starts_with("exit 0\n"), "{command}: {said}");
     }
     // Doctor says of a record that does not hold what everybody says.
@@ -829,7 +828,7 @@ fn a_rewound_record_is_noticed_where_nothing_is_pending() {
         "origin",
         &format!("{}:refs/platform/state", junk(&site, "no event")),
     ]);
-    let said = site.told(&site.binary(&fresh, 3, &["doctor"]).output().unwrap());
+    let said = site.told(&site.binary(&fetched, 3, &["doctor"]).output().unwrap());
     let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.starts_with("exit 20\n") && words.contains("does not hold: rule `event`"), "{said}");
 }

@@ -3,9 +3,10 @@
 use std::{fs, path::Path};
 
 use platformctl::{
-    flow::{content::Content, repository, validate::validate},
     model::{ids::ModuleId, refusal::Code},
     port::Source as _,
+    tree::{manifests, snapshot::Snapshot},
+    verb::validate::validate,
 };
 
 use crate::support::repo::Repo;
@@ -28,8 +29,8 @@ fn repo() -> Repo {
 
 fn problems(repo: &Repo) -> Vec<String> {
     let git = repo.open();
-    let content = Content::whole(&git, git.snapshot().unwrap()).unwrap();
-    let report = validate(&content, &[]).unwrap();
+    let snapshot = Snapshot::whole(&git, git.snapshot().unwrap()).unwrap();
+    let report = validate(&snapshot, &[]).unwrap();
     report.problems.iter().map(|p| format!("{} {} {}", p.place(), p.code.slug(), p.message)).collect()
 }
 
@@ -37,8 +38,8 @@ fn digests(repo: &Repo, id: &str) -> (String, String) {
     let git = repo.open();
     let tree = git.snapshot().unwrap();
     let id: ModuleId = id.parse().unwrap();
-    let both = [Content::lazy(&git, tree), Content::whole(&git, tree).unwrap()].map(|content| {
-        let closure = repository::module(&content, &id).unwrap().unwrap().unwrap().closure;
+    let both = [Snapshot::lazy(&git, tree), Snapshot::whole(&git, tree).unwrap()].map(|snapshot| {
+        let closure = manifests::module(&snapshot, &id).unwrap().unwrap().unwrap().closure;
         (closure.digest.to_string(), closure.effective.to_string())
     });
     assert_eq!(both[0], both[1], "lazy and whole see the same");

@@ -2,9 +2,8 @@
 
 use platformctl::{
     flow::{
-        approve::{Forge, approve},
-        request::Request,
-        stage::Stop,
+        Stop,
+        approve::{Candidates, approve, request::Request},
     },
     io::{git::Git, remote::GitRemote},
     model::{approval::Style, ids::Oid},
@@ -19,7 +18,7 @@ use crate::support::{
 const STYLES: &[Style] = &[Style::Merge, Style::Squash, Style::Rebase, Style::RebaseMerge];
 
 /// Asks in a clone of its own, which has nothing of the pull requests yet.
-fn fresh(repo: &Repo, approved: Option<Oid>, pr: Option<u64>, adopt: &[Oid]) -> Result<(u64, Style), String> {
+fn fetched(repo: &Repo, approved: Option<Oid>, pr: Option<u64>, adopt: &[Oid]) -> Result<(u64, Style), String> {
     let dir = repo.path("fresh");
     if dir.exists() {
         std::fs::remove_dir_all(&dir).unwrap();
@@ -30,15 +29,15 @@ fn fresh(repo: &Repo, approved: Option<Oid>, pr: Option<u64>, adopt: &[Oid]) -> 
     let refs = remote.refs(true).unwrap();
     remote.fetch(&[Want::Base]).unwrap();
     let base = refs.base.unwrap();
-    let forge = Forge { source: &git, remote: Some(&remote), refs: &refs, base, styles: STYLES, adopt };
-    match approve(&forge, &Request { approved: approved.map(|id| id.to_string()), pr }) {
+    let candidates = Candidates { source: &git, remote: Some(&remote), refs: &refs, base, styles: STYLES, adopt };
+    match approve(&candidates, &Request { approved: approved.map(|id| id.to_string()), pr }) {
         Ok(approved) => Ok((approved.pr(), approved.relation().style)),
         Err(Stop::Refused(refusals)) => Err(refusals
             .iter()
             .map(|refusal| format!("{}: {}", refusal.code.slug(), refusal.fact))
             .collect::<Vec<_>>()
             .join("; ")),
-        Err(Stop::World(error)) => Err(format!("world: {error}")),
+        Err(Stop::Failed(error)) => Err(format!("world: {error}")),
     }
 }
 
@@ -63,9 +62,9 @@ fn a_rebase_is_found_in_a_fresh_clone() {
     repo.merge(2, "pr2");
     let merge = rebase(&repo, "pr1");
     assert_ne!(head, merge, "replayed");
-    assert_eq!(fresh(&repo, Some(merge), None, &[]), Ok((1, Style::Rebase)));
-    assert_eq!(fresh(&repo, None, Some(1), &[]), Ok((1, Style::Rebase)));
-    assert_eq!(fresh(&repo, Some(head), None, &[]), Ok((1, Style::Rebase)));
+    assert_eq!(fetched(&repo, Some(merge), None, &[]), Ok((1, Style::Rebase)));
+    assert_eq!(fetched(&repo, None, Some(1), &[]), Ok((1, Style::Rebase)));
+    assert_eq!(fetched(&repo, Some(head), None, &[]), Ok((1, Style::Rebase)));
 }
 
 #[test]
@@ -84,8 +83,8 @@ fn a_rebase_from_which_git_dropped_a_duplicate_is_proven() {
         repo.merge(2, "pr2");
         let merge = rebase(&repo, "pr1");
         assert_eq!(repo.git(&["rev-list", "--count", "--first-parent", "main"]), "3", "one of two was left out");
-        assert_eq!(fresh(&repo, Some(merge), None, &[]), Ok((1, Style::Rebase)), "{last}");
-        assert_eq!(fresh(&repo, Some(head), None, &[]), Ok((1, Style::Rebase)), "{last}");
+        assert_eq!(fetched(&repo, Some(merge), None, &[]), Ok((1, Style::Rebase)), "{last}");
+        assert_eq!(fetched(&repo, Some(head), None, &[]), Ok((1, Style::Rebase)), "{last}");
     }
 }
 
@@ -104,7 +103,7 @@ fn a_rebase_that_leaves_out_a_change_is_refused() {
     repo.merge(2, "pr2");
     repo.git(&["cherry-pick", "pr1"]);
     let merge = repo.publish();
-    let why = refused(fresh(&repo, Some(merge), None, &[]));
+    let why = refused(fetched(&repo, Some(merge), None, &[]));
     assert!(why.starts_with("no_pull_ref") || why.starts_with("evil_merge"), "{why}");
 }
 
@@ -163,12 +162,12 @@ fn a_squash_that_was_reverted_is_not_proven_a_second_time() {
     site.repo.git(&["add", "-A"]);
     site.repo.git(&["commit", "-q", "-m", "bad page (#2)"]);
     let again = site.repo.publish();
-    let why = refused(fresh(&site.repo, Some(again), None, &[]));
+    let why = refused(fetched(&site.repo, Some(again), None, &[]));
     assert!(why.contains("unreviewed_change") || why.contains("evil_merge"), "{why}");
     site.change(4, "four\n");
     assert_eq!(site.says(&ask(4)), "unreviewed_change");
-    assert_eq!(fresh(&site.repo, None, Some(2), &[]), Ok((2, Style::Squash)));
-    assert_eq!(fresh(&site.repo, Some(first), None, &[]), Ok((2, Style::Squash)));
+    assert_eq!(fetched(&site.repo, None, Some(2), &[]), Ok((2, Style::Squash)));
+    assert_eq!(fetched(&site.repo, Some(first), None, &[]), Ok((2, Style::Squash)));
 }
 
 #[test]
@@ -180,12 +179,12 @@ fn what_has_nothing_to_apply_is_said_in_its_own_words() {
     let head = repo.propose(1);
     let merge = repo.merge(1, "pr1");
     for id in [head, merge] {
-        let why = refused(fresh(&repo, Some(id), None, &[]));
+        let why = refused(fetched(&repo, Some(id), None, &[]));
         assert!(why.starts_with("never_changed_by_pr: ") && why.contains("changes no file"), "{why}");
     }
     // A head that is the tip of the base.
     repo.git(&["push", "-q", "origin", "main:refs/pull/2/head"]);
-    let why = refused(fresh(&repo, None, Some(2), &[]));
+    let why = refused(fetched(&repo, None, Some(2), &[]));
     assert!(
         why.contains("head_not_merged") && why.contains("is the merge result of PR #1")
             || why.contains("had nothing to merge"),
@@ -196,8 +195,8 @@ fn what_has_nothing_to_apply_is_said_in_its_own_words() {
     repo.pull(4, "a", "1\n");
     let merge = repo.merge(4, "pr4");
     repo.git(&["push", "-q", "origin", "main:refs/pull/5/head"]);
-    assert_eq!(fresh(&repo, Some(merge), None, &[]), Ok((4, Style::Merge)));
-    let why = refused(fresh(&repo, None, Some(5), &[]));
+    assert_eq!(fetched(&repo, Some(merge), None, &[]), Ok((4, Style::Merge)));
+    let why = refused(fetched(&repo, None, Some(5), &[]));
     assert!(why.starts_with("head_not_merged: PR #5 has no commit of its own") && why.contains("PR #4"), "{why}");
 }
 
@@ -263,7 +262,7 @@ fn a_directory_rename_that_git_calls_a_conflict_is_refused() {
     repo.git(&["add", "-A"]);
     repo.git(&["commit", "-q", "-m", "Merge (#1)"]);
     let merge = repo.publish();
-    let why = refused(fresh(&repo, Some(merge), None, &[]));
+    let why = refused(fetched(&repo, Some(merge), None, &[]));
     assert!(why.starts_with("evil_merge"), "{why}");
 }
 

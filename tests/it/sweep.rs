@@ -5,15 +5,13 @@ use std::{cell::Cell, collections::BTreeSet, fs, process::Command, rc::Rc};
 
 use platformctl::{
     error::{Class, Failure},
-    flow::{
+    flow::{Stage, Stop, approve::request::Request, close::Ending},
+    port::{Answer, Host, Ports, Remote, Step},
+    verb::{
         apply::{Applied, Ask, apply},
-        close::{Ending, Step},
-        refresh::{World, record, refresh},
-        request::Request,
+        fetch::{record, refresh},
         resume,
-        stage::{Stage, Stop},
     },
-    port::{Answer, Host, Remote},
 };
 
 use crate::support::{
@@ -23,7 +21,7 @@ use crate::support::{
 
 /// Which ports are behind the fuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ports {
+enum Behind {
     /// All that have effects or reach other machines.
     Effects,
     /// The object database and the checkout.
@@ -83,44 +81,44 @@ impl Bench {
     }
 
     /// One apply with a fuse in it.
-    fn attempt(&self, which: Ports, fuse: &Rc<Fuse>) -> Stage<Applied> {
-        let ports = self.site.ports();
-        let remote: &dyn Remote = &ports.remote;
+    fn attempt(&self, which: Behind, fuse: &Rc<Fuse>) -> Stage<Applied> {
+        let real = self.site.real();
+        let remote: &dyn Remote = &real.remote;
         let faulty_remote = Faulty { port: remote, fuse };
-        let faulty_git = Faulty { port: &ports.git, fuse };
+        let faulty_git = Faulty { port: &real.git, fuse };
         let reach = |policy: &_| -> Answer<Box<dyn Host>> {
             Ok(Box::new(FaultyHost { host: host(policy)?, fuse: Rc::clone(fuse) }))
         };
         let tell = |_: Step| {};
-        let clock = FastClock { clock: &ports.clock, ticks: Cell::new(0), stop_after: Cell::new(u64::MAX) };
-        let sound = ports.world(&tell);
-        let world = match which {
-            Ports::Effects => {
-                World { ledger: &faulty_git, remote: &faulty_remote, host: &reach, clock: &clock, ..sound }
+        let clock = FastClock { clock: &real.clock, ticks: Cell::new(0), stop_after: Cell::new(u64::MAX) };
+        let sound = real.ports(&tell);
+        let ports = match which {
+            Behind::Effects => {
+                Ports { ledger: &faulty_git, remote: &faulty_remote, host: &reach, clock: &clock, ..sound }
             }
-            Ports::Reads => World { source: &faulty_git, checkout: &faulty_git, clock: &clock, ..sound },
+            Behind::Reads => Ports { source: &faulty_git, checkout: &faulty_git, clock: &clock, ..sound },
         };
         let request = Request { approved: None, pr: Some(2) };
-        let mut fresh = refresh(&world, &request)?;
-        apply(&world, &mut fresh, &ask(2))
+        let mut fetched = refresh(&ports, &request)?;
+        apply(&ports, &mut fetched, &ask(2))
     }
 
     /// What a person does afterwards: looks, resumes, abandons what nobody can resume, applies again.
     fn put_right(&self) -> String {
-        let ports = self.site.ports();
+        let real = self.site.real();
         let tell = |_: Step| {};
-        let world = ports.world(&tell);
+        let ports = real.ports(&tell);
         let mut did = Vec::new();
-        let fresh = refresh(&world, &Request::default()).map_err(|stop| Failure::from(stop).refusals).unwrap();
-        if fresh.delivered > 0 {
+        let fetched = refresh(&ports, &Request::default()).map_err(|stop| Failure::from(stop).refusals).unwrap();
+        if fetched.delivered > 0 {
             did.push("delivered".to_owned());
         }
-        for open in resume::open_runs(&world, &fresh).unwrap() {
+        for open in resume::open_runs(&ports, &fetched).unwrap() {
             let run = open.clone();
-            match resume::resume(&world, &fresh, open) {
+            match resume::resume(&ports, &fetched, open) {
                 Ok(resumed) => did.push(format!("resumed {}", word(&resumed.ending))),
                 Err(Stop::Refused(refusals)) if refusals[0].fix.starts_with("platformctl abandon") => {
-                    resume::abandon(&world, &fresh, run, "the sweep")
+                    resume::abandon(&ports, &fetched, run, "the sweep")
                         .map_err(|stop| Failure::from(stop).refusals)
                         .unwrap();
                     did.push("abandoned".to_owned());
@@ -128,13 +126,13 @@ impl Bench {
                 Err(stop) => panic!("resume: {:?}", Failure::from(stop).refusals),
             }
         }
-        let mut fresh =
-            refresh(&world, &Request { approved: None, pr: Some(2) }).map_err(|s| Failure::from(s).refusals).unwrap();
-        did.push(said(apply(&world, &mut fresh, &Ask { retry: true, ..ask(2) })));
-        let checked = refresh(&world, &Request::default()).map_err(|s| Failure::from(s).refusals).unwrap();
+        let mut fetched =
+            refresh(&ports, &Request { approved: None, pr: Some(2) }).map_err(|s| Failure::from(s).refusals).unwrap();
+        did.push(said(apply(&ports, &mut fetched, &Ask { retry: true, ..ask(2) })));
+        let checked = refresh(&ports, &Request::default()).map_err(|s| Failure::from(s).refusals).unwrap();
         let tip = checked.checked.as_ref().unwrap().id;
-        record(&world, &checked.policy.policy).verify_all(tip).unwrap();
-        assert_eq!(resume::open_runs(&world, &checked).unwrap(), []);
+        record(&ports, &checked.policy.policy).verify_all(tip).unwrap();
+        assert_eq!(resume::open_runs(&ports, &checked).unwrap(), []);
         did.join(", ")
     }
 }
@@ -163,12 +161,12 @@ fn class(result: Stage<Applied>) -> (Class, String) {
             (Ending::Unknown(_), _) => Class::Unknown,
         },
         Err(Stop::Refused(refusals)) => Class::of_all(refusals),
-        Err(Stop::World(error)) => Class::of(error.code),
+        Err(Stop::Failed(error)) => Class::of(error.code),
     };
     (class, said(result))
 }
 
-/// What an exit class promises of the world, right after the command.
+/// What an exit class promises of the ports, right after the command.
 fn promise(bench: &Bench, class: Class, fault: Fault, place: &str) {
     let live = bench.site.live();
     let log = bench.site.log();
@@ -201,7 +199,7 @@ fn promise(bench: &Bench, class: Class, fault: Fault, place: &str) {
 }
 
 /// Fails every call of an apply, and returns which classes and ways back were seen.
-fn sweep(bench: &Bench, which: Ports, fault: Fault) -> BTreeSet<String> {
+fn sweep(bench: &Bench, which: Behind, fault: Fault) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     let all = Rc::new(Fuse::new(usize::MAX, fault));
     drop(bench.attempt(which, &all));
@@ -252,38 +250,38 @@ const KILLED: &[&str] = &[
 
 #[test]
 fn each_effect_fails_before() {
-    all_of(&sweep(&Bench::second(), Ports::Effects, Fault::Before), ONCE);
+    all_of(&sweep(&Bench::second(), Behind::Effects, Fault::Before), ONCE);
 }
 
 #[test]
 fn each_effect_fails_after() {
-    all_of(&sweep(&Bench::second(), Ports::Effects, Fault::After), ONCE);
+    all_of(&sweep(&Bench::second(), Behind::Effects, Fault::After), ONCE);
 }
 
 #[test]
 fn the_process_is_killed_at_each_effect() {
-    all_of(&sweep(&Bench::second(), Ports::Effects, Fault::Killed), KILLED);
+    all_of(&sweep(&Bench::second(), Behind::Effects, Fault::Killed), KILLED);
 }
 
 #[test]
 fn the_first_apply_fails_before() {
-    all_of(&sweep(&Bench::first(), Ports::Effects, Fault::Before), ONCE);
+    all_of(&sweep(&Bench::first(), Behind::Effects, Fault::Before), ONCE);
 }
 
 #[test]
 fn the_first_apply_fails_after() {
-    all_of(&sweep(&Bench::first(), Ports::Effects, Fault::After), ONCE);
+    all_of(&sweep(&Bench::first(), Behind::Effects, Fault::After), ONCE);
 }
 
 #[test]
 fn the_first_apply_is_killed() {
-    all_of(&sweep(&Bench::first(), Ports::Effects, Fault::Killed), KILLED);
+    all_of(&sweep(&Bench::first(), Behind::Effects, Fault::Killed), KILLED);
 }
 
 #[test]
 fn each_read_fails() {
     let ways = ["Unreachable: delivered, ok", "Unreachable: ok", "Unrecorded: delivered, noop", "Unrecorded: noop"];
-    all_of(&sweep(&Bench::second(), Ports::Reads, Fault::Before), &ways);
+    all_of(&sweep(&Bench::second(), Behind::Reads, Fault::Before), &ways);
 }
 
 /// Asked to stop, an apply stops while nothing on the host is changed, and not in the middle of a change.
@@ -292,13 +290,13 @@ fn a_stop_is_obeyed_where_it_is_safe() {
     let bench = Bench::second();
     let attempt = |stop_after| {
         bench.restore();
-        let ports = bench.site.ports();
+        let real = bench.site.real();
         let tell = |_: Step| {};
-        let clock = FastClock { clock: &ports.clock, ticks: Cell::new(0), stop_after: Cell::new(stop_after) };
-        let world = World { clock: &clock, ..ports.world(&tell) };
-        let mut fresh =
-            refresh(&world, &Request { approved: None, pr: Some(2) }).map_err(|s| Failure::from(s).refusals).unwrap();
-        let said = said(apply(&world, &mut fresh, &ask(2)));
+        let clock = FastClock { clock: &real.clock, ticks: Cell::new(0), stop_after: Cell::new(stop_after) };
+        let ports = Ports { clock: &clock, ..real.ports(&tell) };
+        let mut fetched =
+            refresh(&ports, &Request { approved: None, pr: Some(2) }).map_err(|s| Failure::from(s).refusals).unwrap();
+        let said = said(apply(&ports, &mut fetched, &ask(2)));
         (said, bench.site.live(), bench.site.log()[0].clone())
     };
     let (said, live, log) = attempt(0);

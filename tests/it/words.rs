@@ -9,17 +9,16 @@ use std::{
 
 use platformctl::{
     error::Failure,
-    flow::{
-        apply::{Ask, apply},
-        close::Step,
-        content::Content,
-        refresh::{World, refresh},
-        validate::validate,
-    },
     io::{env::Env, local::Local, remote::GitRemote, ssh::Ssh},
     model::{digest::Digest, names::Destination},
-    port::{Answer, Host, Input, Member, Reply, Script},
+    port::{Answer, Host, Input, Member, Ports, Reply, Script, Step},
     runtime::{compose, doctor, files},
+    tree::snapshot::Snapshot,
+    verb::{
+        apply::{Ask, apply},
+        fetch::refresh,
+        validate::validate,
+    },
 };
 use proptest::prelude::*;
 
@@ -49,8 +48,8 @@ fn described(runtime: &str, more: &str, compose: &str) -> Repo {
 /// What `validate` says, one line a problem.
 fn problems(repo: &Repo) -> Vec<String> {
     let git = repo.open();
-    let content = Content::whole(&git, git.snapshot().unwrap()).unwrap();
-    let report = validate(&content, &[]).unwrap();
+    let snapshot = Snapshot::whole(&git, git.snapshot().unwrap()).unwrap();
+    let report = validate(&snapshot, &[]).unwrap();
     report.problems.iter().map(|p| format!("{} {} {}", p.place(), p.code.slug(), p.message)).collect()
 }
 
@@ -74,7 +73,7 @@ fn a_name_that_is_an_option_is_refused_at_its_place() {
         ("compose/app.yaml:3:33", "services:\n  web: {image: x}\nnetworks: {n: {external: {name: '--x'}}}\n"),
         ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nvolumes: {'-x': {}}\n"),
         ("compose/app.yaml:3:21", "services:\n  web: {image: x}\nvolumes: {v: {name: '$(id)', driver: local}}\n"),
-        ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nconfigs: {'-x': {content: a}}\n"),
+        ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nconfigs: {'-x': {snapshot: a}}\n"),
         ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nsecrets: {'-x': {file: a}}\n"),
     ] {
         let found = problems(&described(project, "", compose));
@@ -371,15 +370,15 @@ fn other_services_than_those_of_the_source_are_refused() {
         ("compose-render", renamed, "the service `idle` one time and not the other"),
     ];
     for (script, edit, says) in cases {
-        let ports = stack.site.ports();
+        let real = stack.site.real();
         let env = stack.site.repo.env();
         let reach =
             |_: &_| -> Answer<Box<dyn Host>> { Ok(Box::new(Lying { host: Ssh::new("lab", &[], &env), script, edit })) };
         let tell = |_: Step| {};
-        let world = World { host: &reach, ..ports.world(&tell) };
+        let ports = Ports { host: &reach, ..real.ports(&tell) };
         let ask = Ask { module: "app".parse().unwrap(), ..ask(1) };
-        let mut fresh = refresh(&world, &ask.request).map_err(|stop| Failure::from(stop).refusals).unwrap();
-        let told = match apply(&world, &mut fresh, &ask) {
+        let mut fetched = refresh(&ports, &ask.request).map_err(|stop| Failure::from(stop).refusals).unwrap();
+        let told = match apply(&ports, &mut fetched, &ask) {
             Ok(applied) => panic!("{script} {says}: {}", said(Ok(applied))),
             Err(stop) => Failure::from(stop).refusals,
         };
@@ -403,7 +402,7 @@ fn names_that_compose_accepts_go_on_working() {
         let path = stack.site.repo.work().join("compose/app.yaml");
         let text = fs::read_to_string(&path).unwrap().replace("PROJECT", &stack.project).replace("  1:", "  '1':");
         let more = format!(
-            "networks: {{n.1: {{name: {network}}}}}\nvolumes: {{V.1: {{}}}}\nconfigs: {{c.1: {{content: x}}}}\n"
+            "networks: {{n.1: {{name: {network}}}}}\nvolumes: {{V.1: {{}}}}\nconfigs: {{c.1: {{snapshot: x}}}}\n"
         );
         fs::write(&path, text + &more).unwrap();
         let manifest = stack.site.repo.work().join("modules/app/module.yaml");
@@ -529,7 +528,7 @@ fn a_door_is_named_before_the_merge_and_its_entry_is_accepted() {
         );
         let said = |repo: &Repo| {
             let git = repo.open();
-            validate(&Content::whole(&git, git.snapshot().unwrap()).unwrap(), &[]).unwrap().problems
+            validate(&Snapshot::whole(&git, git.snapshot().unwrap()).unwrap(), &[]).unwrap().problems
         };
         let found = said(&repo);
         let facts: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
@@ -641,7 +640,7 @@ fn what_is_rendered_opens_the_same_doors() {
 /// What `validate` warns of.
 fn warnings(repo: &Repo) -> Vec<String> {
     let git = repo.open();
-    let report = validate(&Content::whole(&git, git.snapshot().unwrap()).unwrap(), &[]).unwrap();
+    let report = validate(&Snapshot::whole(&git, git.snapshot().unwrap()).unwrap(), &[]).unwrap();
     assert_eq!(report.problems, [] as [platformctl::model::problem::Problem; 0]);
     report.warnings
 }
@@ -697,7 +696,7 @@ and give it a new value: git keeps the old one
             "pw",
             "compose/app.yaml:3:25",
             project,
-            "services:\n  app: {image: x, secrets: [pw]}\nsecrets: {pw: {content: canary}}\n",
+            "services:\n  app: {image: x, secrets: [pw]}\nsecrets: {pw: {snapshot: canary}}\n",
             "",
         ),
         (
@@ -737,7 +736,7 @@ and give it a new value: git keeps the old one
     ] {
         let repo = described(project, "", compose);
         let git = repo.open();
-        let found = validate(&Content::whole(&git, git.snapshot().unwrap()).unwrap(), &[]).unwrap().problems;
+        let found = validate(&Snapshot::whole(&git, git.snapshot().unwrap()).unwrap(), &[]).unwrap().problems;
         let fix = &found[0].fix;
         assert!(!fix.contains("commit") && fix.contains("${PLATFORM_SECRETS}/"), "{compose}: {found:?}");
     }

@@ -10,9 +10,9 @@ mod configured;
 mod diff;
 mod entries;
 pub mod interrupt;
-mod known;
 mod loose;
 mod merge;
+mod object_cache;
 mod person;
 mod refs;
 mod source;
@@ -26,8 +26,7 @@ use std::{
 };
 
 use gix::objs::Kind;
-
-use known::Known;
+use object_cache::ObjectCache;
 
 use crate::{
     io::{env::Env, faults},
@@ -43,7 +42,7 @@ pub struct Git {
     view: gix::Repository,
     /// Objects of a tree or commit that are not written yet.
     pending: RefCell<Vec<(Oid, Kind, Vec<u8>)>>,
-    known: Known,
+    known: ObjectCache,
     remote: String,
     base: Option<String>,
     env: Env,
@@ -113,7 +112,7 @@ impl Git {
             repo,
             view,
             pending: RefCell::default(),
-            known: Known::default(),
+            known: ObjectCache::default(),
             remote: remote.to_owned(),
             base: None,
             env: env.clone(),

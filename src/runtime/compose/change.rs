@@ -253,7 +253,7 @@ impl Wanted<'_> {
     /// The contents that differ from what is mounted now, by their path in the repository.
     fn contents(&self, name: &str, container: &Container) -> Vec<String> {
         let mounts = self.overlay.by_service.get(name).into_iter().flatten();
-        let differs = |(target, content): &(&String, &super::content::Content)| {
+        let differs = |(target, content): &(&String, &super::content::MountedContent)| {
             let now = container.mounted().iter().find(|mount| mount.destination == **target);
             // Configs and secrets are mounted under names of Compose's making: their place tells.
             let anywhere = container.mounted().iter().any(|mount| mount.source == content.place(self.root));

@@ -14,7 +14,7 @@ use crate::{
 
 /// A file or folder of the closure at `<root>/files/<key>/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
+pub struct MountedContent {
     /// Where it lies in the repository.
     pub path: RepoPath,
     /// 64 digits: of the bytes of a plain file, else of the listing.
@@ -28,7 +28,7 @@ pub fn mode(file: &ClosureFile) -> &'static str {
     if file.mode == "100755" { "755" } else { "644" }
 }
 
-impl Content {
+impl MountedContent {
     /// The content at `path`; `None` if nothing tracked is there.
     pub fn of(closure: &Closure, path: &RepoPath) -> Option<Self> {
         let name = path.name();
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_key_names_bytes_modes_and_names() {
         let key = |files: &[(&str, &str, &str)], path: &str| {
-            Content::of(&closure(files), &path.parse().unwrap()).map(|content| content.key)
+            MountedContent::of(&closure(files), &path.parse().unwrap()).map(|content| content.key)
         };
         let plain = key(&[("a/x", "100644", "1")], "a/x").unwrap();
         assert_eq!(plain, Digest::of(b"1").hex());

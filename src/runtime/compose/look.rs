@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::projection::{self, Network, Projection},
-    runtime::ground::LookError,
+    runtime::machine::LookError,
 };
 
 /// A volume that is there.

@@ -13,7 +13,7 @@ pub mod watch;
 use crate::{
     model::{module::Manifest, names::ComposeName, policy::HostPolicy},
     port::{Member, Script},
-    runtime::shell::{run_script, scripts},
+    runtime::script::{run_script, scripts},
 };
 
 /// Renders the model without a value of any secret.

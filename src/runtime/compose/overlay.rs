@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{LABEL_IMAGE, LABEL_INPUTS, LABEL_MODULE, LABEL_ROOT, content::Content};
+use super::{LABEL_IMAGE, LABEL_INPUTS, LABEL_MODULE, LABEL_ROOT, content::MountedContent};
 use crate::model::{
     closure::Closure,
     digest::Digest,
@@ -23,9 +23,9 @@ pub struct Overlay {
     /// Their digest.
     pub digest: Digest,
     /// The contents, each once, sorted by key.
-    pub contents: Vec<Content>,
+    pub contents: Vec<MountedContent>,
     /// The key of each content by the path of the repository that a service mounts.
-    pub by_service: BTreeMap<String, BTreeMap<String, Content>>,
+    pub by_service: BTreeMap<String, BTreeMap<String, MountedContent>>,
 }
 
 /// What an override is made of.
@@ -49,9 +49,9 @@ impl Overlaid<'_> {
     }
 
     /// The content of the repository that stands at a path of the rendered model.
-    fn content(&self, source: &str) -> Option<Content> {
+    fn content(&self, source: &str) -> Option<MountedContent> {
         let path: RepoPath = source.strip_prefix(&self.release())?.parse().ok()?;
-        Content::of(self.closure, &path)
+        MountedContent::of(self.closure, &path)
     }
 
     /// What a service's volumes and networks are on the host: Compose's own hash holds their keys in the model alone.
@@ -68,7 +68,7 @@ impl Overlaid<'_> {
     /// # Errors
     /// Never: it has a canonical form.
     pub fn make(&self) -> Result<Overlay, CanonicalError> {
-        let mut contents: BTreeMap<String, Content> = BTreeMap::new();
+        let mut contents: BTreeMap<String, MountedContent> = BTreeMap::new();
         let mut by_service = BTreeMap::new();
         let mut services = Map::new();
         for (name, service) in &self.model.services {

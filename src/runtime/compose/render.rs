@@ -8,7 +8,7 @@ use crate::{
         projection::{self, Projection},
         text::shown,
     },
-    runtime::ground::{Ground, LookError, Seen},
+    runtime::machine::{LookError, Machine, Seen},
 };
 
 /// Something about a secret that is not as it must be.
@@ -84,9 +84,9 @@ pub struct Rendered {
 ///
 /// # Errors
 /// A line that the script cannot have printed, or one that is missing.
-pub fn parse(stdout: &[u8], own: &BTreeSet<String>) -> Result<(Ground, Rendered), LookError> {
+pub fn parse(stdout: &[u8], own: &BTreeSet<String>) -> Result<(Machine, Rendered), LookError> {
     let (head, model) = split(stdout);
-    let mut ground = Seen::default();
+    let mut machine = Seen::default();
     let mut rendered = Rendered::default();
     for line in head.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         let wrong = || LookError::Line(String::from_utf8_lossy(line).into_owned());
@@ -95,7 +95,7 @@ pub fn parse(stdout: &[u8], own: &BTreeSet<String>) -> Result<(Ground, Rendered)
             break;
         }
         let (key, value) = text.split_once(' ').ok_or_else(wrong)?;
-        match ground.line(key, value) {
+        match machine.line(key, value) {
             Some(true) => {}
             Some(false) => return Err(wrong()),
             None => rendered.line(key, value).ok_or_else(wrong)?,
@@ -108,7 +108,7 @@ pub fn parse(stdout: &[u8], own: &BTreeSet<String>) -> Result<(Ground, Rendered)
     if rendered.engine.is_some() && !rendered.engine_root.starts_with('/') {
         return Err(LookError::Absent("data_root"));
     }
-    Ok((ground.finish()?, rendered))
+    Ok((machine.finish()?, rendered))
 }
 
 /// The lines before the line `model`, and what follows it.

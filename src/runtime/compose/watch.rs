@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::container::Container;
 use crate::{
     model::projection::Bind,
-    runtime::{compose::render::hex64, ground::LookError, probe},
+    runtime::{compose::render::hex64, machine::LookError, probe},
 };
 
 /// What a service must be like.

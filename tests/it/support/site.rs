@@ -3,17 +3,14 @@
 use std::{cell::RefCell, fs, path::PathBuf};
 
 use platformctl::{
-    flow::{
-        apply::{Applied, Ask, apply},
-        bind::Waivers,
-        close::{Ending, Step},
-        refresh::{World, refresh},
-        request::Request,
-        stage::{Stage, Stop},
-    },
+    flow::{Stage, Stop, approve::request::Request, bind::Waivers, close::Ending},
     io::{clock::SystemClock, git::Git, local::Local, remote::GitRemote},
     model::{ids::Oid, policy::HostPolicy},
-    port::{Answer, Host},
+    port::{Answer, Host, Ports, Step},
+    verb::{
+        apply::{Applied, Ask, apply},
+        fetch::refresh,
+    },
 };
 
 use super::repo::Repo;
@@ -25,7 +22,7 @@ pub(crate) struct Site {
 }
 
 /// The ports of one process.
-pub(crate) struct Ports {
+pub(crate) struct Real {
     pub(crate) git: Git,
     pub(crate) remote: GitRemote,
     pub(crate) clock: SystemClock,
@@ -36,7 +33,7 @@ pub(crate) fn local() -> Local {
     Local::new(std::env::var("PATH").unwrap(), None)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the shape that World asks for")]
+#[expect(clippy::unnecessary_wraps, reason = "the shape that Ports asks for")]
 pub(crate) fn host(_: &HostPolicy) -> Answer<Box<dyn Host>> {
     Ok(Box::new(local()))
 }
@@ -116,8 +113,8 @@ impl Site {
         *self.activate.borrow_mut() = format!(", activate: {argvs}");
     }
 
-    pub(crate) fn ports(&self) -> Ports {
-        Ports {
+    pub(crate) fn real(&self) -> Real {
+        Real {
             git: self.repo.open(),
             remote: self.repo.remote(),
             clock: SystemClock::new(&self.repo.env()),
@@ -126,11 +123,11 @@ impl Site {
     }
 
     pub(crate) fn apply(&self, ask: &Ask) -> Stage<Applied> {
-        let ports = self.ports();
-        let tell = |step| ports.steps.borrow_mut().push(step);
-        let world = ports.world(&tell);
-        let mut fresh = refresh(&world, &ask.request)?;
-        apply(&world, &mut fresh, ask)
+        let real = self.real();
+        let tell = |step| real.steps.borrow_mut().push(step);
+        let ports = real.ports(&tell);
+        let mut fetched = refresh(&ports, &ask.request)?;
+        apply(&ports, &mut fetched, ask)
     }
 
     /// Applies and says in one line how it went.
@@ -153,9 +150,9 @@ impl Site {
     }
 }
 
-impl Ports {
-    pub(crate) fn world<'a>(&'a self, tell: &'a dyn Fn(Step)) -> World<'a> {
-        World {
+impl Real {
+    pub(crate) fn ports<'a>(&'a self, tell: &'a dyn Fn(Step)) -> Ports<'a> {
+        Ports {
             source: &self.git,
             ledger: &self.git,
             checkout: &self.git,
@@ -185,6 +182,6 @@ pub(crate) fn said(stage: Stage<Applied>) -> String {
             format!("{ending}, covers {covers:?}, recorded: {recorded:?}")
         }
         Err(Stop::Refused(refusals)) => refusals.iter().map(|r| r.code.slug()).collect::<Vec<_>>().join(" "),
-        Err(Stop::World(error)) => format!("world: {} {error}", error.code.slug()),
+        Err(Stop::Failed(error)) => format!("world: {} {error}", error.code.slug()),
     }
 }

@@ -1,0 +1,246 @@
+//! Coverage: whether the approved pull request is about this module, and whether everything between the last apply and it was
+//! reviewed too.
+
+use crate::{
+    flow::{
+        Stage, Stop,
+        approve::{Approved, Candidates},
+    },
+    model::{
+        approval::Style,
+        digest::Digest,
+        ids::Oid,
+        refusal::{Code, Refusal},
+    },
+    port::{Answer, Source},
+    tree::footprint::Footprints,
+};
+
+/// Most commits that are looked at for the newest change of a module.
+const LOOKED_AT: usize = 200;
+
+/// What an approval covers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Coverage {
+    /// Pull requests, in the order they were merged.
+    pub covers: Vec<u64>,
+    /// Commits that a reviewed policy adopts.
+    pub adopted: Vec<Oid>,
+    /// What stood there before, on a first apply.
+    pub baseline: Option<Digest>,
+}
+
+/// Finds what an approval covers, from the last applied merge result `last`.
+///
+/// # Errors
+/// Out of scope, replayed, or with something in between that nobody reviewed.
+pub fn coverage(
+    candidates: &Candidates<'_>,
+    approved: &Approved,
+    footprints: &Footprints<'_>,
+    last: Option<Oid>,
+) -> Stage<Coverage> {
+    match last {
+        None => first(candidates, approved, footprints),
+        Some(last) => {
+            if let Some(refusal) = replayed(candidates.source, approved, last)? {
+                return Err(refusal.into());
+            }
+            Walk { candidates, footprints, last, coverage: Coverage::default(), refusals: Vec::new() }.run(approved)
+        }
+    }
+}
+
+fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprints<'_>) -> Stage<Coverage> {
+    let relation = approved.relation();
+    let before = footprints.at(relation.base)?;
+    if before.effective != footprints.at(relation.merge)?.effective {
+        return Ok(Coverage { covers: vec![approved.pr()], adopted: Vec::new(), baseline: before.effective });
+    }
+    // A change that the policy adopts has no pull request of its own: the first one after it brings it.
+    if let Some((at, parent)) = newest_change(candidates, footprints, relation.merge)?
+        && candidates.adopt.contains(&at)
+    {
+        let baseline = footprints.at(parent)?.effective;
+        return Ok(Coverage { covers: vec![approved.pr()], adopted: vec![at], baseline });
+    }
+    Err(Refusal::new(
+        Code::NeverChangedByPr,
+        format!("{} was never applied, and PR #{} does not change it", footprints.module, approved.pr()),
+        format!("apply the pull request that brought {}, or merge one that changes it", footprints.module),
+    )
+    .into())
+}
+
+/// The newest commit at or below `from` that changed the module, and its parent.
+fn newest_change(candidates: &Candidates<'_>, footprints: &Footprints<'_>, from: Oid) -> Answer<Option<(Oid, Oid)>> {
+    let mut at = from;
+    for _ in 0..LOOKED_AT {
+        let Some(parent) = candidates.source.commit(at)?.parents.first().copied() else { break };
+        if footprints.at(at)?.effective != footprints.at(parent)?.effective {
+            return Ok(Some((at, parent)));
+        }
+        at = parent;
+    }
+    Ok(None)
+}
+
+fn replayed(source: &dyn Source, approved: &Approved, last: Oid) -> Answer<Option<Refusal>> {
+    let merge = approved.relation().merge;
+    if merge == last {
+        return Ok(None);
+    }
+    if !source.has(last)? || !source.is_ancestor(last, merge)? {
+        let fact = format!("PR #{} ({merge}) does not contain what is applied ({last})", approved.pr());
+        return Ok(Some(Refusal::new(
+            Code::Replay,
+            fact,
+            "apply a newer pull request; going back is a rollback, by a pull request that reverts",
+        )));
+    }
+    Ok(None)
+}
+
+struct Walk<'a> {
+    candidates: &'a Candidates<'a>,
+    footprints: &'a Footprints<'a>,
+    last: Oid,
+    coverage: Coverage,
+    refusals: Vec<Refusal>,
+}
+
+impl Walk<'_> {
+    /// From M down the first-parent chain to L, one proven pull request after another.
+    fn run(mut self, approved: &Approved) -> Stage<Coverage> {
+        let top = approved.relation().merge;
+        let mut at = top;
+        // Whether what is looked at may still belong to a pull request that the base was fast-forwarded to.
+        let mut above = Style::Merge;
+        if at != self.last {
+            at = self.cover(approved, true)?;
+            above = approved.relation().style;
+        } else {
+            self.coverage.covers.push(approved.pr());
+        }
+        while at != self.last {
+            let commit = self.candidates.source.commit(at)?;
+            let Some(parent) = commit.parents.first().copied() else {
+                let fact = format!("the base no longer contains what is applied ({})", self.last);
+                return Err(Refusal::new(Code::Replay, fact, "find out who rewrote the base branch").into());
+            };
+            if commit.parents.len() > 1 {
+                above = Style::Merge;
+            }
+            if !self.footprints.differ(parent, at)? {
+                at = parent;
+                continue;
+            }
+            if self.candidates.adopt.contains(&at) {
+                self.coverage.adopted.push(at);
+                at = parent;
+                continue;
+            }
+            match self.candidates.brought_by(at, top) {
+                Ok(proven) => {
+                    above = proven.relation().style;
+                    at = self.cover(&proven, false)?;
+                }
+                // What a fast-forward brought has no end that git could tell: it is weak as a whole, and says so.
+                Err(Stop::Refused(_)) if above == Style::FastForward && self.candidates.styles.contains(&above) => {
+                    at = parent;
+                }
+                Err(Stop::Refused(reasons)) => {
+                    self.unreviewed(at, parent, &reasons)?;
+                    at = parent;
+                }
+                Err(ports) => return Err(ports),
+            }
+        }
+        if !self.refusals.is_empty() {
+            return Err(Stop::Refused(self.refusals));
+        }
+        self.coverage.covers.reverse();
+        self.coverage.adopted.reverse();
+        Ok(self.coverage)
+    }
+
+    /// Takes a proven pull request; returns where to go on.
+    fn cover(&mut self, proven: &Approved, always: bool) -> Answer<Oid> {
+        let relation = proven.relation();
+        if always || self.footprints.differ(relation.base, relation.merge)? {
+            self.coverage.covers.push(proven.pr());
+        }
+        if !self.candidates.styles.contains(&relation.style) {
+            self.coverage.adopted.push(relation.merge);
+        }
+        // L may lie among the commits of a rebase: never walk past it.
+        let range = self.candidates.source.first_parents(relation.merge, Some(relation.base))?;
+        Ok(if range.contains(&self.last) { self.last } else { relation.base })
+    }
+
+    fn unreviewed(&mut self, at: Oid, parent: Oid, reasons: &[Refusal]) -> Answer<()> {
+        let source = self.candidates.source;
+        let module = self.footprints.module;
+        let (old, new) = (source.commit(parent)?.tree, source.commit(at)?.tree);
+        // What is the module's own, so that a commit which changes much besides hides nothing of it.
+        let diff = source.diff(old, new, &self.footprints.paths(&[old, new])?, 20)?;
+        self.refusals.push(Refusal::new(
+            Code::UnreviewedChange,
+            format!("{at} changed {module} on the base and no pull request proves it ({}):\n{diff}", reason(reasons)),
+            format!("review it, then list it in platform.yaml by a pull request: approval.adopt: [{at}]"),
+        ));
+        Ok(())
+    }
+}
+
+/// Why nothing proves a commit, in few words.
+pub(crate) fn reason(reasons: &[Refusal]) -> &'static str {
+    match reasons.first().map(|reason| reason.code) {
+        Some(Code::NoPullRef) | None => "no pull request leads to it",
+        Some(Code::EvilMerge) => "it is not what its pull request gives",
+        Some(Code::StyleNotAllowed) => "approval.styles does not list the way it was merged",
+        Some(Code::UnreviewedChange) => "it repeats what was merged before",
+        Some(Code::AmbiguousPr) => "several pull requests could be meant",
+        Some(code) => code.meaning(),
+    }
+}
+
+/// A newer commit of the base that changed the module already, unless there is none.
+///
+/// # Errors
+/// Objects that cannot be read.
+pub fn superseded(
+    candidates: &Candidates<'_>,
+    approved: &Approved,
+    footprints: &Footprints<'_>,
+) -> Answer<Option<Refusal>> {
+    let merge = approved.relation().merge;
+    for id in candidates.source.first_parents(candidates.base, Some(merge))? {
+        let parent = candidates.source.commit(id)?.parents.first().copied();
+        let Some(parent) = parent else { break };
+        // The policy is always that of the tip: a newer entry of its host supersedes no content.
+        if footprints.at(parent)?.effective != footprints.at(id)?.effective {
+            let older = approved.pr();
+            let (newer, fix) = match candidates.brought_by(id, candidates.base) {
+                Ok(newer) => {
+                    let fix = format!("apply #{0}, it contains #{older}: --pr {0}; or say --allow-older", newer.pr());
+                    (format!("#{}, {}", newer.pr(), newer.relation().merge), fix)
+                }
+                Err(Stop::Refused(reasons)) => (
+                    format!("{id}, which no pull request proves ({})", reason(&reasons)),
+                    format!(
+                        "revert it by a pull request, or review it and adopt it: approval.adopt: [{id}]; \
+                         to apply #{older} without it, say --allow-older"
+                    ),
+                ),
+                Err(Stop::Failed(error)) => return Err(error),
+            };
+            return Ok(Some(Refusal::new(
+                Code::Superseded,
+                format!("a newer change of {} is on the base: {newer}", footprints.module),
+                fix,
+            )));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,53 @@
+//! All ports as one value, which is lent to the stages and verbs.
+
+use crate::{
+    model::{approval::Approval, evidence::Evidence, plan::Change, policy::HostPolicy},
+    port::{Answer, Checkout, Clock, Host, Ledger, Remote, Source},
+};
+
+/// Everything that the sentence may ask.
+#[derive(Clone, Copy)]
+pub struct Ports<'a> {
+    /// Objects.
+    pub source: &'a dyn Source,
+    /// The local side of the record.
+    pub ledger: &'a dyn Ledger,
+    /// The checkout.
+    pub checkout: &'a dyn Checkout,
+    /// The remote; `None` where the policy says so on purpose.
+    pub remote: &'a dyn Remote,
+    /// The base branch in use.
+    pub base: &'a str,
+    /// Time and chance.
+    pub clock: &'a dyn Clock,
+    /// Reaches a host by its entry in the policy.
+    pub host: &'a dyn Fn(&HostPolicy) -> Answer<Box<dyn Host>>,
+    /// Told of each step.
+    pub tell: Tell<'a>,
+    /// Whether this runs in CI, on a machine that is thrown away.
+    pub ci: bool,
+}
+
+/// A step that is done, for a person who waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The approval is proven.
+    Approved(Box<Approval>),
+    /// Images are brought to the host: how many.
+    Pulling(u64),
+    /// They are there.
+    Pulled(u64),
+    /// The intent is recorded: seq.
+    Intent(u64),
+    /// Delivered and verified on the host: files.
+    Shipped(u64),
+    /// Activated: the services that changed; `None` where the release was switched to.
+    Changed(Option<Vec<Change>>),
+    /// Verified: what was seen.
+    Healthy(Box<Evidence>),
+    /// The outcome is recorded: seq.
+    Recorded(u64),
+}
+
+/// Somebody who is told of each step.
+pub type Tell<'a> = &'a dyn Fn(Step);

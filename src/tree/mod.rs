@@ -1,0 +1,10 @@
+//! What one tree of the repository says: its policy, its modules, every file that decides what they run, and by what they count.
+
+pub mod closure;
+pub mod doors;
+pub mod footprint;
+pub mod leaks;
+pub mod manifests;
+pub mod module;
+pub mod place;
+pub mod snapshot;

@@ -1,0 +1,364 @@
+//! Apply: the sentence. `approve → bind → observe → plan → gate → open → ship → run → verify → close`.
+
+use crate::{
+    flow::{
+        Stage, Stop,
+        approve::{Candidates, approve, policy::InForce, request::Request},
+        bind::{Bind, Waivers, bind, bound::Bound},
+        close::{Carried, carry_out},
+        gate::{Check, Facts, Nothing, Permit, gate, nothing},
+        observe,
+        open::{self, Opened},
+        plan::{self, Plan},
+        refuse,
+    },
+    ledger::{event::Kind, fault::Checked, state::State, tree},
+    model::{
+        approval::Approval,
+        claim::Claim,
+        ids::{HostName, ModuleId, Oid, RunId},
+        json::{self, CanonicalError},
+        plan::{Change, Intention},
+        refusal::Code,
+        status::{ModuleStatus, OpenRun},
+        text::shown,
+    },
+    port::{Answer, Host, PortError, Ports, Step},
+    record::{Appended, Record, append::Append},
+    tree::{manifests, snapshot::Snapshot},
+    verb::{
+        fetch::{Fetched, newest_record, record},
+        left::Left,
+        pull::pull,
+    },
+};
+
+/// How often a plan is made again because the record moved, before it is called contention.
+const ROUNDS: u32 = 5;
+
+/// What a person asked to apply.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The module.
+    pub module: ModuleId,
+    /// By which approval; neither given with `again`.
+    pub request: Request,
+    /// `--again`: what is applied, once more.
+    pub again: bool,
+    /// What is waived.
+    pub waivers: Waivers,
+    /// `--retry`: a release that failed here may be tried again.
+    pub retry: bool,
+    /// What a plan file promises, which must be what is planned now.
+    pub claim: Option<Box<Claim>>,
+}
+
+/// What apply did.
+#[derive(Debug)]
+pub enum Applied {
+    /// Nothing to do.
+    Noop(Box<Noop>),
+    /// A run.
+    Run(Box<Run>),
+}
+
+/// Nothing had to change.
+#[derive(Debug)]
+pub struct Noop {
+    /// The plan without changes.
+    pub summary: Summary,
+    /// The gate's list.
+    pub checks: Vec<Check>,
+    /// What the record said of the module before: since when it is so, and by which pull request.
+    pub since: Option<ModuleStatus>,
+    /// The record that advances the module to a newer merge result, if one was needed.
+    pub record: Option<Appended>,
+}
+
+/// A run that was carried out.
+#[derive(Debug)]
+pub struct Run {
+    /// Its id.
+    pub run: RunId,
+    /// The record of its intent.
+    pub intent: Oid,
+    /// The gate's list.
+    pub checks: Vec<Check>,
+    /// What was planned.
+    pub summary: Summary,
+    /// How it went.
+    pub carried: Carried,
+    /// What a release that is held left behind.
+    pub left: Option<Left>,
+}
+
+/// What of a plan a result shows.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// The approval.
+    pub approval: Approval,
+    /// The host.
+    pub host: HostName,
+    /// What changes.
+    pub changes: Vec<Change>,
+    /// How the checkout was bound.
+    pub checkout: &'static str,
+}
+
+impl Summary {
+    /// Of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            approval: plan.bound().approval().clone(),
+            host: plan.intention().host.clone(),
+            changes: plan.changes().to_vec(),
+            checkout: plan.bound().checkout(),
+        }
+    }
+}
+
+/// Approves one module's request and binds it.
+///
+/// # Errors
+/// Either stage's reasons.
+pub fn bound(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Bound> {
+    let state = fetched.checked.as_ref().map(|checked| State::at(ports.source, checked.id)).transpose()?;
+    let request = if ask.again { again(state.as_ref(), &ask.module)? } else { ask.request.clone() };
+    let candidates = candidates(ports, fetched);
+    let approved = approve(&candidates, &request)?;
+    let question = Bind {
+        candidates,
+        policy: &fetched.policy,
+        state,
+        checkout: ports.checkout,
+        module: &ask.module,
+        waivers: ask.waivers,
+    };
+    let bound = bind(&question, approved)?;
+    (ports.tell)(Step::Approved(Box::new(bound.approval().clone())));
+    Ok(bound)
+}
+
+/// What approve works on.
+pub fn candidates<'a>(ports: &Ports<'a>, fetched: &'a Fetched) -> Candidates<'a> {
+    Candidates {
+        source: ports.source,
+        remote: Some(ports.remote),
+        refs: &fetched.refs,
+        base: fetched.p,
+        styles: &fetched.policy.policy.approval.styles,
+        adopt: &fetched.policy.policy.approval.adopt,
+    }
+}
+
+/// Observes and plans what was bound. `again`: jobs are run once more although nothing changed.
+///
+/// # Errors
+/// The host gave no answer.
+pub fn planned(ports: &Ports<'_>, bound: Bound, again: bool) -> Stage<(Plan, Box<dyn Host>)> {
+    let host = (ports.host)(&bound.host)?;
+    let observed = observe::observe(host.as_ref(), bound.target(), ports.source, ports.clock)?;
+    let plan = plan::plan(bound, observed, again).map_err(unfit)?;
+    Ok((plan, host))
+}
+
+fn unfit(error: CanonicalError) -> PortError {
+    PortError::new(Code::Bug, "the plan has no canonical form", "please report this").because(error)
+}
+
+/// Holds a plan to what a plan file claims. `before`: what was planned, and held, before this command brought images that the host
+/// did not have; only what follows from their ids may differ from it.
+fn held_to(claim: Option<&Claim>, plan: &Plan, before: Option<&Intention>) -> Stage<()> {
+    let Some(claim) = claim else { return Ok(()) };
+    let mut intention = plan.intention().clone();
+    let mut digest = plan.digest();
+    if let Some(before) = before {
+        (intention.override_, intention.model) = (before.override_, before.model);
+        digest = json::digest(&intention).map_err(unfit)?;
+    }
+    claim.differs(&intention, digest).map_or(Ok(()), |stale| Err(stale.into()))
+}
+
+fn again(state: Option<&State<'_>>, module: &ModuleId) -> Stage<Request> {
+    let last = state.map(|state| state.module(module)).transpose()?.flatten();
+    match last.and_then(|last| Some((last.last_apply_sha?, last.last_apply_pr?))) {
+        Some((sha, pr)) => Ok(Request { approved: Some(sha.to_string()), pr: Some(pr) }),
+        None => refuse(Code::NoState, format!("{module} was never applied"), "apply a pull request first: --pr N"),
+    }
+}
+
+/// What the gate knows beside a plan.
+///
+/// # Errors
+/// The record cannot be read.
+pub fn facts(ports: &Ports<'_>, checked: Option<&Checked>, plan: &Plan, retry: bool) -> Answer<Facts> {
+    let known = crate::verb::host::known(ports, checked, plan.observed().machine.witness.as_ref())?;
+    Ok(Facts { known, retry })
+}
+
+/// Applies one module. `fresh` is brought up to date with what is recorded meanwhile.
+///
+/// # Errors
+/// Nothing was touched: a stage refused, or the world failed before the intent was recorded.
+pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Applied> {
+    if let Some(claim) = &ask.claim {
+        ours(ports, ask, claim)?;
+    }
+    let in_force = fetched.acting()?.clone();
+    // What this command itself recorded since, for other modules.
+    fetched.checked = newest_record(ports)?;
+    let record = record(ports, &fetched.policy.policy);
+    let mut before: Option<Intention> = None;
+    for _ in 0..ROUNDS {
+        busy(ports, fetched, ask)?;
+        let bound = bound(ports, fetched, ask)?;
+        shared(ports, fetched, &bound)?;
+        let (plan, host) = planned(ports, bound, ask.again)?;
+        held_to(ask.claim.as_deref(), &plan, before.as_ref())?;
+        let tip = fetched.checked.as_ref().map(|checked| checked.id);
+        let status = match tip {
+            Some(tip) => State::at(ports.source, tip)?.blob_id(&tree::status_path(&ask.module))?,
+            None => None,
+        };
+        let facts = facts(ports, fetched.checked.as_ref(), &plan, ask.retry)?;
+        if plan.is_done() && !ask.again {
+            let judged = nothing(plan, &facts).map_err(|closed| Stop::Refused(closed.refusals))?;
+            match noop(&record, &in_force, judged, status)? {
+                Some(done) => return Ok(done),
+                None => {
+                    fetched.checked = newest_record(ports)?;
+                    continue;
+                }
+            }
+        }
+        if ports.clock.interrupted() {
+            return refuse(Code::Interrupted, "you asked to stop, before anything was recorded", "run it again");
+        }
+        let (images, policy) = (plan.missing_images(), plan.bound().host.clone());
+        let intention = plan.intention().clone();
+        let permit = match gate(plan, &facts) {
+            Ok(permit) => permit,
+            Err(closed) if before.is_some() => return Err(Stop::Refused(closed.refusals)),
+            Err(closed) => {
+                pull(ports, *closed, &images, &policy, host.as_ref())?;
+                before = Some(intention);
+                continue;
+            }
+        };
+        let summary = Summary::of(permit.plan());
+        let checks = permit.checks.clone();
+        if let Some(intent) = opened(&record, &in_force, permit, status)? {
+            (ports.tell)(Step::Intent(intent.seq()));
+            let carried = carry_out(&intent, &record, host.as_ref(), ports.tell);
+            let left = Left::of(&carried.ending, intent.permit.plan().bound().target(), host);
+            let (run, intent) = (intent.run().clone(), intent.commit());
+            return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried, left })));
+        }
+        fetched.checked = newest_record(ports)?;
+    }
+    refuse(Code::Contention, "the record of this module kept moving", "run the same command again")
+}
+
+/// Refuses a plan file that is about something else.
+fn ours(ports: &Ports<'_>, ask: &Ask, claim: &Claim) -> Stage<()> {
+    let intent = claim.intent();
+    if intent.module != ask.module {
+        return refuse(
+            Code::PlanForeign,
+            format!("the plan file is for {}, not for {}", intent.module, ask.module),
+            "give the plan file of this module",
+        );
+    }
+    match intent.merge {
+        None => refuse(
+            Code::PlanErrored,
+            format!("the plan file is a preview of {} and was never merged", intent.module),
+            "plan again when it is merged",
+        ),
+        Some(merge) if !ports.source.has(merge)? => refuse(
+            Code::PlanForeign,
+            format!("this repository has no commit {merge}, which the plan file is about"),
+            "apply it where it was planned, or plan again",
+        ),
+        Some(_) => Ok(()),
+    }
+}
+
+fn opened(
+    record: &Record<'_>,
+    in_force: &InForce,
+    permit: Permit,
+    status: Option<Oid>,
+) -> Stage<Option<Box<open::Intent>>> {
+    record.ready(in_force)?;
+    match open::open(record, permit, status)? {
+        Opened::Intent(intent) => Ok(Some(intent)),
+        Opened::Moved(_) => Ok(None),
+    }
+}
+
+fn noop(record: &Record<'_>, in_force: &InForce, judged: Nothing, status: Option<Oid>) -> Stage<Option<Applied>> {
+    let noop = |plan: &Plan, checks, record| {
+        let since = plan.bound().last().cloned();
+        Applied::Noop(Box::new(Noop { summary: Summary::of(plan), checks, since, record }))
+    };
+    let Permit { plan, checks } = match judged {
+        Nothing::Stay(plan, checks) => return Ok(Some(noop(&plan, checks, None))),
+        Nothing::Advance(permit) => *permit,
+    };
+    record.ready(in_force)?;
+    let (event, _) = record.about(Kind::ApplyNoop, &plan)?;
+    let preconditions = record.preconditions(plan.bound().manifest(), status)?;
+    Ok(match record.append(&event, Some(&preconditions))? {
+        Append::Done(done) => Some(noop(&plan, checks, Some(done))),
+        Append::Moved(_) => None,
+    })
+}
+
+/// Refuses while a run of the same scope is open: who, what, since when.
+fn busy(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<()> {
+    let Some(checked) = &fetched.checked else { return Ok(()) };
+    let state = State::at(ports.source, checked.id)?;
+    match state.open_runs()?.into_iter().find(|open| open.module == ask.module) {
+        Some(open) => taken(ports, &open),
+        None => Ok(()),
+    }
+}
+
+/// Refuses while another module of the same compose project has an open run.
+fn shared(ports: &Ports<'_>, fetched: &Fetched, bound: &Bound) -> Stage<()> {
+    let Some(checked) = &fetched.checked else { return Ok(()) };
+    let state = State::at(ports.source, checked.id)?;
+    match open::holder(&state, &open::scope(bound.manifest()))? {
+        Some(open) => taken(ports, &open),
+        None => Ok(()),
+    }
+}
+
+/// The open run that a module has to wait for.
+///
+/// # Errors
+/// The record, or the module on the base, cannot be read.
+pub fn holder(ports: &Ports<'_>, fetched: &Fetched, module: &ModuleId) -> Answer<Option<OpenRun>> {
+    let Some(checked) = &fetched.checked else { return Ok(None) };
+    let snapshot = Snapshot::lazy(ports.source, ports.source.commit(fetched.p)?.tree);
+    let manifest = manifests::manifest(&snapshot, module)?.and_then(Result::ok);
+    let scope = manifest.as_ref().map(open::scope);
+    let holds = |open: &OpenRun| open.module == *module || scope.as_ref() == Some(&open.scope);
+    Ok(State::at(ports.source, checked.id)?.open_runs()?.into_iter().find(holds))
+}
+
+fn taken(ports: &Ports<'_>, open: &OpenRun) -> Stage<()> {
+    refuse(
+        Code::Busy,
+        format!(
+            "run {} of {} is open for {} since {} ({})",
+            open.run,
+            shown(&open.owner),
+            open.module,
+            open.opened,
+            open.opened.age(ports.clock.now())
+        ),
+        format!("wait for it; if its machine is gone: platformctl resume {}", open.run),
+    )
+}

@@ -1,0 +1,186 @@
+//! Pending: what is merged but not applied. Reads git alone: the base as it was last fetched, and the record.
+
+use crate::{
+    flow::{
+        Stage, Stop,
+        approve::{Approved, Candidates, coverage, request},
+    },
+    ledger::state::State,
+    model::{
+        ids::{HostName, ModuleId, Oid},
+        policy::Mutations,
+        problem::Problem,
+        refusal::{Code, Refusal},
+        status::OpenRun,
+    },
+    port::{Answer, Ports, Source},
+    tree::{doors, footprint::Footprints, manifests, snapshot::Snapshot},
+    verb::{apply, fetch::Fetched, resume},
+};
+
+/// A module whose content on the base is not what is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The module.
+    pub module: ModuleId,
+    /// Its host.
+    pub host: HostName,
+    /// The newest commit of the base that changed it.
+    pub commit: Option<Oid>,
+    /// The pull request that the commit names; a hint.
+    pub pr: Option<u64>,
+    /// The merge result applied last.
+    pub last: Option<Oid>,
+    /// Where a release failed on the host: whether it is this one.
+    pub held: Option<bool>,
+    /// Whether it can be read at all.
+    pub valid: bool,
+}
+
+/// Most commits that are looked at for the newest change of a module.
+const LOOKED_AT: usize = 200;
+
+/// Compares every module of the base with the record.
+///
+/// # Errors
+/// Objects that cannot be read.
+pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Answer<Vec<Pending>> {
+    let snapshot = Snapshot::whole(source, source.commit(base)?.tree)?;
+    let (ids, _) = manifests::module_ids(&snapshot)?;
+    let mut found = Vec::new();
+    for module in ids {
+        let last = state.map(|state| state.module(&module)).transpose()?.flatten();
+        let Some(read) = manifests::module(&snapshot, &module)? else { continue };
+        let (effective, host) = match &read {
+            Ok(read) => (Some(read.closure.effective), Some(read.manifest.host.clone())),
+            Err(_) => (None, None),
+        };
+        let held = last.as_ref().and_then(|last| last.held.as_ref()).map(|held| Some(held.effective) == effective);
+        // Where a release failed the host may stand at it, also after its revert was merged.
+        if held.is_none() && effective.is_some() && last.as_ref().and_then(|last| last.effective) == effective {
+            continue;
+        }
+        let Some(host) =
+            host.or_else(|| last.as_ref().map(|last| last.host.clone())).or_else(|| "unknown".parse().ok())
+        else {
+            continue;
+        };
+        let last = last.and_then(|last| last.last_apply_sha);
+        let commit = newest(source, &module, base, last)?;
+        let pr = match commit {
+            Some(commit) => request::hints(&source.commit(commit)?.message).first().copied(),
+            None => None,
+        };
+        found.push(Pending { module, host, commit, pr, last, held, valid: read.is_ok() });
+    }
+    Ok(found)
+}
+
+/// The newest commit of the base's first-parent chain, down to `last`, that changed what concerns a module: the one to apply it by.
+///
+/// # Errors
+/// Objects that cannot be read.
+pub fn newest(source: &dyn Source, module: &ModuleId, base: Oid, last: Option<Oid>) -> Answer<Option<Oid>> {
+    let footprints = Footprints::new(source, module);
+    let mut at = base;
+    for _ in 0..LOOKED_AT {
+        if Some(at) == last {
+            break;
+        }
+        let Some(parent) = source.commit(at)?.parents.first().copied() else {
+            return Ok(footprints.at(at)?.effective.map(|_| at));
+        };
+        if footprints.at(at)?.near != footprints.at(parent)?.near {
+            return Ok(Some(at));
+        }
+        at = parent;
+    }
+    Ok(None)
+}
+
+/// How a pending module comes to be applied.
+#[derive(Debug)]
+pub enum Way {
+    /// By this pull request, which is proven; git alone knows of nothing that speaks against it.
+    Apply {
+        /// The pull request.
+        pr: u64,
+        /// Its merge result.
+        merge: Oid,
+    },
+    /// Not yet: a run of the module is open.
+    Open(Box<OpenRun>),
+    /// Not before each of these is cured.
+    Refused(Vec<Refusal>),
+}
+
+/// Finds how a pending module comes to be applied, as far as that can be said without asking its host.
+///
+/// # Errors
+/// Objects that cannot be read, or a remote that gave no answer.
+pub fn way(ports: &Ports<'_>, fetched: &Fetched, one: &Pending) -> Stage<Way> {
+    if let Some(open) = resume::open_runs(ports, fetched)?.into_iter().find(|open| open.module == one.module) {
+        return Ok(Way::Open(Box::new(open)));
+    }
+    match checked(ports, fetched, one) {
+        Ok(approved) => Ok(Way::Apply { pr: approved.pr(), merge: approved.relation().merge }),
+        Err(Stop::Refused(refusals)) => Ok(Way::Refused(refusals)),
+        Err(ports) => Err(ports),
+    }
+}
+
+fn checked(ports: &Ports<'_>, fetched: &Fetched, one: &Pending) -> Stage<Approved> {
+    fetched.acting()?;
+    let candidates = apply::candidates(ports, fetched);
+    let approved = approval(&candidates, one)?;
+    let mut refusals = Vec::new();
+    let snapshot = Snapshot::lazy(ports.source, approved.relation().tree);
+    if let Some(Ok(module)) = manifests::module(&snapshot, &one.module)? {
+        refusals.extend(doors::reaches(&module, &fetched.policy).into_iter().map(Problem::into_refusal));
+    }
+    match fetched.policy.policy.hosts.get(&one.host) {
+        Some(host) if host.mutations == Mutations::Enabled => {}
+        Some(_) => refusals.push(Refusal::new(
+            Code::MutationsDisabled,
+            format!("host {} has `mutations: disabled` in platform.yaml", one.host),
+            format!("merge a pull request that sets `mutations: enabled` for {}", one.host),
+        )),
+        None => refusals.push(Refusal::new(
+            Code::UnknownHost,
+            format!("platform.yaml has no host `{}`", one.host),
+            "merge a pull request that adds it",
+        )),
+    }
+    match coverage::coverage(&candidates, &approved, &Footprints::new(ports.source, &one.module), one.last) {
+        Err(Stop::Refused(found)) => refusals.extend(found),
+        Err(ports) => return Err(ports),
+        Ok(_) => {}
+    }
+    if refusals.is_empty() { Ok(approved) } else { Err(Stop::Refused(refusals)) }
+}
+
+/// The pull request that brings a module's newest change.
+fn approval(candidates: &Candidates<'_>, one: &Pending) -> Stage<Approved> {
+    let Some(commit) = one.commit else {
+        return Err(Refusal::new(
+            Code::NoPullRef,
+            format!("the newest change of {} lies too far back to look for", one.module),
+            format!("name its pull request: platformctl plan {} --pr N", one.module),
+        )
+        .into());
+    };
+    let refusals = match candidates.brought_by(commit, candidates.base) {
+        Err(Stop::Refused(refusals)) => refusals,
+        found => return found,
+    };
+    if candidates.adopt.contains(&commit) {
+        // What is adopted has no pull request of its own: the next one above it brings it.
+        for above in candidates.source.first_parents(candidates.base, Some(commit))?.into_iter().rev() {
+            match candidates.brought_by(above, candidates.base) {
+                Err(Stop::Refused(_)) => {}
+                found => return found,
+            }
+        }
+    }
+    Err(Stop::Refused(refusals))
+}

@@ -1,0 +1,159 @@
+//! Validate: everything that git alone can say about the repository's description, all of it at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    model::{ids::ModuleId, module::Driver, policy, problem::Problem, refusal::Code},
+    port::Answer,
+    tree::{
+        doors::reaches,
+        leaks, manifests,
+        module::{Module, PolicyAt},
+        place,
+        snapshot::Snapshot,
+    },
+};
+
+/// What validate found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The modules looked at.
+    pub modules: Vec<ModuleId>,
+    /// Everything that is wrong, sorted by place.
+    pub problems: Vec<Problem>,
+    /// Secrets that stand in the repository, with the lines that move them.
+    pub warnings: Vec<String>,
+}
+
+/// Validates the modules `only` (all if empty) and the policy.
+///
+/// # Errors
+/// Objects that cannot be read.
+pub fn validate(snapshot: &Snapshot<'_>, only: &[ModuleId]) -> Answer<Report> {
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    let policy = match manifests::policy(snapshot)? {
+        Ok(policy) => Some(policy),
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    };
+    let (ids, found) = manifests::module_ids(snapshot)?;
+    if only.is_empty() {
+        problems.extend(found);
+    }
+    let chosen = |id: &ModuleId| only.is_empty() || only.contains(id);
+    let mut modules: BTreeMap<ModuleId, Module> = BTreeMap::new();
+    for id in ids.iter().filter(|id| chosen(id)) {
+        match manifests::module(snapshot, id)? {
+            Some(Ok(module)) => drop(modules.insert(id.clone(), module)),
+            Some(Err(found)) => problems.extend(found),
+            None => {}
+        }
+    }
+    let known: BTreeSet<&ModuleId> = ids.iter().collect();
+    for module in modules.values() {
+        references(snapshot, module, policy.as_ref(), &known, &mut problems)?;
+        if let Some(policy) = &policy {
+            problems.extend(reaches(module, policy));
+        }
+        let host = policy.as_ref().and_then(|policy| policy.policy.hosts.get(&module.manifest.host));
+        warnings.extend(leaks::warnings(snapshot, module, host.map_or("ROOT", |host| host.root.as_str()))?);
+    }
+    if only.is_empty() {
+        cycles(snapshot, &modules, &mut problems)?;
+        claims(snapshot, &modules, &mut problems)?;
+    }
+    problems.sort();
+    problems.dedup();
+    Ok(Report { modules: ids.into_iter().filter(chosen).collect(), problems, warnings })
+}
+
+fn say(snapshot: &Snapshot<'_>, id: &ModuleId, path: &[&str], message: String, fix: &str) -> Answer<Problem> {
+    let file = place::manifest_path(id)?;
+    let (line, column) = place::place(snapshot, &file, path)?;
+    Ok(Problem { file: file.to_string(), line, column, code: Code::ManifestInvalid, message, fix: fix.to_owned() })
+}
+
+fn references(
+    snapshot: &Snapshot<'_>,
+    module: &Module,
+    policy: Option<&PolicyAt>,
+    known: &BTreeSet<&ModuleId>,
+    problems: &mut Vec<Problem>,
+) -> Answer<()> {
+    let manifest = &module.manifest;
+    if let Some(policy) = policy
+        && !policy.policy.hosts.contains_key(&manifest.host)
+    {
+        let message = format!("the host `{}` is not in {}", manifest.host, policy::PATH);
+        problems.push(say(snapshot, &manifest.id, &["host"], message, "add it to `hosts:`, or name another")?);
+    }
+    for (at, after) in manifest.after.iter().enumerate() {
+        if !known.contains(after) {
+            let message = format!("there is no module `{after}` to come after");
+            problems.push(say(
+                snapshot,
+                &manifest.id,
+                &["after", &at.to_string()],
+                message,
+                "correct the name, or remove it",
+            )?);
+        }
+    }
+    Ok(())
+}
+
+fn cycles(snapshot: &Snapshot<'_>, modules: &BTreeMap<ModuleId, Module>, problems: &mut Vec<Problem>) -> Answer<()> {
+    let mut done = BTreeSet::new();
+    for start in modules.keys() {
+        // Depth first, with an explicit path: a long chain is no deep recursion.
+        let mut path: Vec<(&ModuleId, usize)> = vec![(start, 0)];
+        while let Some((id, next)) = path.last_mut() {
+            let id: &ModuleId = id;
+            let after = modules.get(id).and_then(|module| module.manifest.after.get(*next));
+            *next += 1;
+            let Some(after) = after.filter(|_| !done.contains(id)) else {
+                done.insert(id);
+                path.pop();
+                continue;
+            };
+            if let Some(at) = path.iter().position(|(each, _)| *each == after) {
+                let ring: Vec<&str> =
+                    path[at..].iter().map(|(each, _)| each.as_str()).chain([after.as_str()]).collect();
+                let message = format!("a cycle: {}", ring.join(" after "));
+                problems.push(say(snapshot, after, &["after"], message, "remove one of them")?);
+                done.insert(after);
+            } else if !done.contains(after) && modules.contains_key(after) {
+                path.push((after, 0));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Two modules may not claim one service of one project, nor mix drivers under one live folder.
+fn claims(snapshot: &Snapshot<'_>, modules: &BTreeMap<ModuleId, Module>, problems: &mut Vec<Problem>) -> Answer<()> {
+    let mut claimed: BTreeMap<(String, String, String), &ModuleId> = BTreeMap::new();
+    for (id, module) in modules {
+        let manifest = &module.manifest;
+        if manifest.runtime.driver != Driver::Compose {
+            continue;
+        }
+        let project = manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default();
+        for (_, service) in &module.services {
+            let key = (manifest.host.to_string(), project.clone(), service.name.to_string());
+            if let Some(other) = claimed.insert(key, id).filter(|other| *other != id) {
+                let message = format!("the service `{}` of project {project} is claimed by {other} too", service.name);
+                problems.push(say(
+                    snapshot,
+                    id,
+                    &["runtime", "services"],
+                    message,
+                    "list the services of each module",
+                )?);
+            }
+        }
+    }
+    Ok(())
+}
