@@ -17,7 +17,7 @@ use crate::{
 
 /// Looks at what is live.
 pub const LOOK: Script =
-    Script { name: "files-look", text: scripts!("root", "ground", "files-look"), mutates: false, deadline_s: 120 };
+    Script { name: "files-look", text: scripts!("root", "machine", "files-look"), mutates: false, deadline_s: 120 };
 /// Delivers a release.
 pub const SHIP: Script =
     Script { name: "files-ship", text: scripts!("hashes", "delivery", "files-ship"), mutates: false, deadline_s: 600 };

@@ -19,7 +19,7 @@ use crate::{
 /// Renders the model without a value of any secret.
 pub const RENDER: Script = Script {
     name: "compose-render",
-    text: scripts!("root", "ground", "compose-lib", "secrets", "compose-render"),
+    text: scripts!("root", "machine", "compose-lib", "secrets", "compose-render"),
     mutates: false,
     deadline_s: 120,
 };
