@@ -44,8 +44,9 @@ pub fn run<'a>(shipped: Shipped<'a>, host: &dyn Host) -> Result<Ran<'a>, NotDone
     judge(fate, &plan.bound.host.root, &intent.run).map(|()| Ran { shipped })
 }
 
-/// ROOT MODULE SCOPE RUN NONCE FENCE RELEASE: the first arguments of every script that changes something.
-fn head(intent: &Intent) -> Vec<String> {
+/// ROOT MODULE SCOPE RUN NONCE FENCE GENESIS WITNESS ORDERS: what the protocol needs, then the release for the driver. `orders` is the
+/// digest of the listing of what is sent along, if anything is.
+fn head(intent: &Intent, orders: Option<Digest>) -> Vec<String> {
     let plan = &intent.permit.plan;
     vec![
         plan.bound.host.root.to_string(),
@@ -54,6 +55,9 @@ fn head(intent: &Intent) -> Vec<String> {
         intent.run.to_string(),
         intent.nonce.clone(),
         intent.seq.to_string(),
+        intent.genesis.to_string(),
+        intent.witness.clone(),
+        orders.map_or_else(|| "-".to_owned(), |digest| digest.hex()),
         plan.intention.closure.hex(),
     ]
 }
@@ -65,8 +69,8 @@ fn switch(intent: &Intent, live: &Live) -> Vec<String> {
         Live::None => "none".to_owned(),
         Live::Foreign => "foreign".to_owned(),
     };
-    let mut args = head(intent);
-    args.extend([expected, intent.witness.clone(), intent.genesis.to_string()]);
+    let mut args = head(intent, None);
+    args.push(expected);
     let activate = &intent.permit.plan.bound.module.manifest.runtime.activate;
     args.extend(activate.iter().map(|argv| shell::quoted(argv)));
     args
@@ -95,20 +99,15 @@ fn orders(intent: &Intent, compose: &Compose) -> (Vec<String>, Vec<Member>) {
             compose::lines("p/reals", reals),
         ]);
     }
-    members.push(compose::text("p/genesis", format!("{}\n", intent.genesis)));
-    members.push(compose::text("p/witness", format!("{}\n", intent.witness)));
-    members.push(compose::library());
     // As `sha256sum` lists them: the host checks that it has all of them, whole.
     let line = |member: &Member| {
         let name = member.path.strip_prefix("p/").unwrap_or(&member.path);
         format!("{}  {name}\n", Digest::of(&member.bytes).hex())
     };
     let listing: String = members.iter().map(line).collect();
-    let digest = Digest::of(listing.as_bytes()).hex();
+    let mut args = head(intent, Some(Digest::of(listing.as_bytes())));
     members.push(compose::text("p/orders", listing));
-    let mut args = head(intent);
     args.extend(compose::args(&plan.bound.module.manifest, &plan.bound.host, "").split_off(3));
-    args.push(digest);
     (args, members)
 }
 

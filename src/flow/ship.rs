@@ -49,7 +49,7 @@ pub fn ship<'a>(intent: &'a Intent, host: &dyn Host, source: &dyn Source) -> Ans
         let mode = if mode == "755" { 0o755 } else { 0o644 };
         Ok(Member { path: path.clone(), mode, bytes: source.delivered(*blob)? })
     });
-    let mut members = delivery.head.into_iter().map(Ok).chain(blobs).chain(delivery.tail.map(Ok));
+    let mut members = delivery.head.into_iter().map(Ok).chain(blobs).chain([Ok(delivery.tail)]);
     let reply = host.run(&delivery.script, &args, Input::Tar(&mut members)).map_err(PortError::harmless)?;
     if reply.rc == 0 && matches!(reply.stdout.trim_ascii(), b"shipped new" | b"shipped reused") {
         return Ok(Shipped { intent, files: delivery.files });
@@ -62,7 +62,7 @@ struct Delivery {
     script: crate::port::Script,
     head: Vec<Member>,
     blobs: Vec<(String, String, Oid)>,
-    tail: Option<Member>,
+    tail: Member,
     /// How many files the host verifies.
     files: u64,
 }
@@ -74,7 +74,13 @@ fn release(plan: &Plan) -> Delivery {
     let head = head.map(|(path, text)| Member { path: path.to_owned(), mode: 0o644, bytes: text.into_bytes() });
     let blobs: Vec<_> =
         files.iter().map(|(below, state, _, blob)| (format!("t/{below}"), state.mode.clone(), *blob)).collect();
-    Delivery { script: files::SHIP, head: head.into(), files: blobs.len() as u64, blobs, tail: None }
+    Delivery {
+        script: files::SHIP,
+        head: head.into(),
+        files: blobs.len() as u64,
+        blobs,
+        tail: compose::text("m/end", ""),
+    }
 }
 
 /// What rendering reads becomes the release; what is mounted lies by content, and only what is not there yet is sent.
@@ -128,7 +134,7 @@ fn composed(plan: &Plan, compose: &Compose) -> Delivery {
         compose::lines("m/data", folders),
         compose::lines("m/copies", copies),
     ];
-    Delivery { script: compose::SHIP, head, blobs, tail: Some(compose::text("m/end", "")), files }
+    Delivery { script: compose::SHIP, head, blobs, tail: compose::text("m/end", ""), files }
 }
 
 /// Turns the reason that the script gave, one of a fixed list, into words.

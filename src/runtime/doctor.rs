@@ -9,6 +9,7 @@ use crate::{
     runtime::{
         compose::render::SecretTrouble,
         machine::{self, LookError, Machine},
+        script::scripts,
     },
 };
 
@@ -18,13 +19,7 @@ pub const HELLO: Script = Script { name: "hello", text: "printf 'hello\\n'", mut
 /// Asks for everything that an apply needs.
 pub const LOOK: Script = Script {
     name: "doctor",
-    text: concat!(
-        "root=$1\n",
-        include_str!("scripts/ground.sh"),
-        include_str!("scripts/compose-lib.sh"),
-        include_str!("scripts/secrets.sh"),
-        include_str!("scripts/doctor.sh")
-    ),
+    text: scripts!("root", "protocol", "machine", "compose-lib", "secrets", "doctor"),
     mutates: false,
     deadline_s: 120,
 };
@@ -165,7 +160,7 @@ pub fn parse(stdout: &[u8], asked: &Asked) -> Result<Seen, LookError> {
             continue;
         }
         let (key, value) = text.split_once(' ').ok_or_else(wrong)?;
-        // `root ok` and `root absent` are the ground's; what this script says of the root is a `folder`.
+        // `root ok` and `root absent` are the machine's; what this script prints about the root is a `folder`.
         match machine.line(key, value) {
             Some(true) => {}
             Some(false) => return Err(wrong()),

@@ -9,35 +9,20 @@ use crate::{
         plan::{Action, Change, Data, Downtime},
     },
     port::Script,
-    runtime::machine::{self, LookError, Machine},
+    runtime::{
+        machine::{self, LookError, Machine},
+        script::{run_script, scripts},
+    },
 };
 
 /// Looks at what is live.
-pub const LOOK: Script = Script {
-    name: "files-look",
-    text: concat!("root=$1\n", include_str!("scripts/ground.sh"), include_str!("scripts/files-look.sh")),
-    mutates: false,
-    deadline_s: 120,
-};
+pub const LOOK: Script =
+    Script { name: "files-look", text: scripts!("root", "machine", "files-look"), mutates: false, deadline_s: 120 };
 /// Delivers a release.
-pub const SHIP: Script = Script {
-    name: "files-ship",
-    text: concat!(include_str!("scripts/hashes.sh"), include_str!("scripts/files-ship.sh")),
-    mutates: false,
-    deadline_s: 600,
-};
+pub const SHIP: Script =
+    Script { name: "files-ship", text: scripts!("hashes", "delivery", "files-ship"), mutates: false, deadline_s: 600 };
 /// Switches the live link.
-pub const RUN: Script = Script {
-    name: "files-run",
-    text: concat!(
-        "guard() {\ncat <<'GUARD'\n",
-        include_str!("scripts/guard.sh"),
-        "GUARD\n}\n",
-        include_str!("scripts/files-run.sh")
-    ),
-    mutates: true,
-    deadline_s: 600,
-};
+pub const RUN: Script = Script { name: "files-run", text: run_script!("files-step"), mutates: true, deadline_s: 600 };
 
 /// A file as it is, or as it should be: mode `644` or `755`, and the digest of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]

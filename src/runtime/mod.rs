@@ -6,3 +6,4 @@ pub mod files;
 pub mod machine;
 pub mod probe;
 pub mod result;
+mod script;

@@ -2,15 +2,15 @@
 
 use serde::Deserialize;
 
-use crate::{model::ids::RunId, port::Script};
+use crate::{model::ids::RunId, port::Script, runtime::script::scripts};
 
 /// Asks what became of a run.
 pub const RESULT: Script =
-    Script { name: "run-result", text: include_str!("scripts/run-result.sh"), mutates: false, deadline_s: 30 };
+    Script { name: "run-result", text: scripts!("protocol", "run-result"), mutates: false, deadline_s: 30 };
 
 /// Makes sure that a run can never change anything again.
 pub const TOMBSTONE: Script =
-    Script { name: "run-tombstone", text: include_str!("scripts/run-tombstone.sh"), mutates: true, deadline_s: 60 };
+    Script { name: "run-tombstone", text: scripts!("protocol", "run-tombstone"), mutates: true, deadline_s: 60 };
 
 /// What the host says of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,7 @@ struct Written {
 const STEPS: &[&str] = &[
     "done",
     "lock",
+    "lockfile",
     "tombstone",
     "counter",
     "fence",

@@ -13,73 +13,47 @@ pub mod watch;
 use crate::{
     model::{module::Manifest, names::ComposeName, policy::HostPolicy},
     port::{Member, Script},
+    runtime::script::{run_script, scripts},
 };
-
-/// How Docker and Compose are asked; it travels with a run.
-const LIB: &str = include_str!("../scripts/compose-lib.sh");
 
 /// Renders the model without a value of any secret.
 pub const RENDER: Script = Script {
     name: "compose-render",
-    text: concat!(
-        "root=$1\n",
-        include_str!("../scripts/ground.sh"),
-        include_str!("../scripts/compose-lib.sh"),
-        include_str!("../scripts/secrets.sh"),
-        include_str!("../scripts/compose-render.sh")
-    ),
+    text: scripts!("root", "machine", "compose-lib", "secrets", "compose-render"),
     mutates: false,
     deadline_s: 120,
 };
 /// Looks at what runs, and at the final model.
 pub const LOOK: Script = Script {
     name: "compose-look",
-    text: concat!("root=$1\n", include_str!("../scripts/compose-lib.sh"), include_str!("../scripts/compose-look.sh")),
+    text: scripts!("root", "compose-lib", "compose-look"),
     mutates: false,
     deadline_s: 180,
 };
 /// Brings images that are not there.
-pub const PULL: Script = Script {
-    name: "compose-pull",
-    text: include_str!("../scripts/compose-pull.sh"),
-    mutates: false,
-    deadline_s: 1_800,
-};
+pub const PULL: Script =
+    Script { name: "compose-pull", text: scripts!("compose-pull"), mutates: false, deadline_s: 1_800 };
 /// Delivers a release and the contents that it mounts.
 pub const SHIP: Script = Script {
     name: "compose-ship",
-    text: concat!(include_str!("../scripts/hashes.sh"), include_str!("../scripts/compose-ship.sh")),
+    text: scripts!("hashes", "delivery", "compose-ship"),
     mutates: false,
     deadline_s: 1_800,
 };
 /// Lets Compose change the named services.
-pub const RUN: Script = Script {
-    name: "compose-run",
-    text: concat!(
-        "guard() {\ncat <<'GUARD'\n",
-        include_str!("../scripts/guard.sh"),
-        "GUARD\n}\n",
-        include_str!("../scripts/compose-run.sh")
-    ),
-    mutates: true,
-    deadline_s: 900,
-};
+pub const RUN: Script =
+    Script { name: "compose-run", text: run_script!("compose-lib", "compose-step"), mutates: true, deadline_s: 900 };
 /// Waits for another state of the containers than the one that was seen.
 pub const WATCH: Script = Script {
     name: "compose-watch",
-    text: concat!(
-        "root=$1\n",
-        include_str!("../scripts/compose-lib.sh"),
-        include_str!("../scripts/probe.sh"),
-        include_str!("../scripts/compose-watch.sh")
-    ),
+    text: scripts!("root", "compose-lib", "probe", "compose-watch"),
     mutates: false,
     deadline_s: 180,
 };
 /// Tells how containers ended, and what they said, without the values of secrets.
 pub const LOGS: Script = Script {
     name: "compose-logs",
-    text: concat!("root=$1\n", include_str!("../scripts/compose-lib.sh"), include_str!("../scripts/compose-logs.sh")),
+    text: scripts!("root", "compose-lib", "compose-logs"),
     mutates: false,
     deadline_s: 60,
 };
@@ -186,11 +160,6 @@ pub fn how(
         members.push(lines(&format!("p/stand-in/{file}"), keys));
     }
     members
-}
-
-/// The library as a file of a run.
-pub fn library() -> Member {
-    text("p/lib.sh", LIB)
 }
 
 #[cfg(test)]

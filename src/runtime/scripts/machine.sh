@@ -1,4 +1,5 @@
-# What stands under everything on a host: its clock, id, tools and room, and who was there before. Lines of "key value". Needs $root.
+# machine: facts about a host, whatever the driver: its clock, id, tools and free space, and the last record it was shown. Prints lines of
+# "key value". Needs $root.
 set -u
 export LC_ALL=C
 # The time comes first: what follows may take a while.
