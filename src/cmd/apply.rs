@@ -217,7 +217,7 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
     let module = &ask.module;
     let lost = run.carried.lost.as_ref();
     let recorded = run.carried.is_recorded();
-    let resume = format!("platformctl resume {}", run.run);
+    let resume = format!("platformctl resume {}", run.carried.run);
     let class = Class::of_run(&run.carried.ended, recorded);
     let outcome = outcome(ending(&run.carried.ended), recorded);
     let report = match &run.carried.ended {
@@ -245,12 +245,12 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
     report
         .with("module", module)
         .with("host", &run.summary.host)
-        .with("run", &run.run)
-        .with("intent", run.intent)
+        .with("run", &run.carried.run)
+        .with("intent", run.carried.intent)
         .with("approved", &run.summary.approval)
         .with("checkout", run.summary.checkout)
         .with("changes", &run.summary.changes)
-        .with("gate", &run.checks)
+        .with("gate", run.carried.permit.checks())
         .with("record", record(run.carried.record.as_ref()))
         .with("durations_ms", durations)
 }

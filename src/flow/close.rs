@@ -1,14 +1,14 @@
 //! Close: the outcome, whatever happened. Never skipped; where the remote cannot be reached it waits in the spool.
 
 use crate::{
-    flow::{
-        observe::Running,
-        open::Intent,
-        run, ship,
-        verify::{self, Expected, What},
-    },
+    flow::{gate::Permit, open::Intent, run, ship, verify},
     ledger::event::{Event, Kind},
-    model::{ending::Ending, evidence::Evidence, ids::Oid, refusal::Code},
+    model::{
+        ending::Ending,
+        evidence::Evidence,
+        ids::{Oid, RunId},
+        refusal::Code,
+    },
     port::{Ended, Host, NotDone, PortError, Step, Tell, ending},
     record::{Appended, Record},
 };
@@ -16,6 +16,12 @@ use crate::{
 /// A run that was carried out.
 #[derive(Debug)]
 pub struct Carried {
+    /// What was carried out.
+    pub permit: Permit,
+    /// The run.
+    pub run: RunId,
+    /// The record of its intent.
+    pub intent: Oid,
     /// How it ended.
     pub ended: Ended,
     /// Its outcome, unless it stays open.
@@ -34,17 +40,17 @@ impl Carried {
 }
 
 /// Ships, runs and verifies an intent, and records what became of it. There is no way out of here but through the record.
-pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Carried {
+pub fn carry_out(intent: Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Carried {
     let mut durations_ms = Vec::new();
-    let ended = attempt(intent, record, host, tell, &mut durations_ms);
+    let ended = attempt(&intent, record, host, tell, &mut durations_ms);
     let begun = record.clock.ticks_ms();
     // Made of what is at hand: after a change nothing is asked that could fail before the outcome is kept.
     let draft = Event::draft(
-        intent.event.kind.outcome().unwrap_or(Kind::ApplyOutcome),
+        intent.event().kind.outcome().unwrap_or(Kind::ApplyOutcome),
         record.clock.now(),
-        intent.event.actor.clone(),
+        intent.event().actor.clone(),
     );
-    let closed = match outcome(draft, intent.commit, &intent.event, &ended) {
+    let closed = match outcome(draft, intent.commit(), intent.event(), &ended) {
         Some(event) => record.append_or_spool(&event).map(Some),
         None => Ok(None),
     };
@@ -56,7 +62,8 @@ pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Te
         tell(Step::Recorded(done.seq));
     }
     durations_ms.push(("close", record.clock.ticks_ms().saturating_sub(begun)));
-    Carried { ended, record: closed, lost, durations_ms }
+    let (permit, run, intent) = intent.ended();
+    Carried { permit, run, intent, ended, record: closed, lost, durations_ms }
 }
 
 fn attempt(
@@ -87,7 +94,7 @@ fn attempt(
         Err(error) => return Err(NotDone::aborted(error)),
     };
     took("ship");
-    tell(Step::Shipped(shipped.files));
+    tell(Step::Shipped(shipped.files()));
     if clock.interrupted() {
         return Err(NotDone::aborted(stopped()));
     }
@@ -97,15 +104,9 @@ fn attempt(
     }
     let ran = run::run(shipped, host)?;
     took("run");
-    let plan = intent.permit.plan();
-    let composed = matches!(plan.observed.running, Running::Compose(_));
-    tell(Step::Changed(composed.then(|| plan.changes().to_vec())));
-    let what = match plan.observed.running {
-        Running::Files(_) => What::Files(&plan.wanted),
-        Running::Compose(_) => What::Compose(&plan.expected),
-    };
-    let expected = Expected { target: plan.bound.target(), what };
-    let ended = verify::after(ran, &expected, host, clock);
+    let plan = intent.plan();
+    tell(Step::Changed(plan.work().is_by_service().then(|| plan.changes().to_vec())));
+    let ended = verify::after(&ran, host, clock);
     took("verify");
     if let Ok(evidence) = &ended {
         tell(Step::Healthy(Box::new(evidence.clone())));

@@ -3,17 +3,25 @@
 pub mod change;
 pub mod container;
 pub mod content;
-pub mod logs;
+mod delivery;
+pub mod driver;
+mod gate;
 pub mod look;
 pub mod overlay;
-pub mod pull;
+mod preview;
 pub mod render;
+mod seen;
+mod settle;
 pub mod watch;
+mod work;
 
 use crate::{
-    model::{module::Manifest, names::ComposeName, policy::HostPolicy},
+    model::{module::Manifest, policy::HostPolicy},
     port::{Member, Script},
-    runtime::script::{run_script, scripts},
+    runtime::{
+        driver::Target,
+        script::{run_script, scripts},
+    },
 };
 
 /// Renders the model without a value of any secret.
@@ -134,12 +142,8 @@ fn env_quoted(value: &str) -> String {
 }
 
 /// How the module is rendered, as files: what does not depend on what was seen.
-pub fn how(
-    manifest: &Manifest,
-    services: &[ComposeName],
-    stand_ins: &[crate::model::path::RepoPath],
-    name: &str,
-) -> Vec<Member> {
+pub fn how(target: Target<'_>) -> Vec<Member> {
+    let (manifest, rendering) = (&target.module.manifest, &target.module.rendering);
     let runtime = &manifest.runtime;
     let vars: String = runtime.vars.iter().map(|(key, value)| format!("{key}={}\n", env_quoted(value))).collect();
     let keys =
@@ -148,17 +152,18 @@ pub fn how(
         lines("p/files", &runtime.compose_files),
         lines("p/env_files", &runtime.env_files),
         lines("p/profiles", &runtime.profiles),
-        lines("p/services", services),
+        lines("p/services", &rendering.services),
         lines("p/secrets", manifest.secrets.iter().map(|secret| &secret.file)),
         lines("p/keys", keys),
-        text("p/vars", format!("{vars}PLATFORM_HOST='{name}'\n")),
+        text("p/vars", format!("{vars}PLATFORM_HOST='{}'\n", target.name)),
     ];
     // A file of the right name with the declared keys and no value: what is rendered with it may leave the host.
-    for file in stand_ins {
+    for file in &rendering.stand_ins {
         let declared = manifest.secrets.iter().find(|secret| secret.file == *file);
         let keys = declared.into_iter().flat_map(|secret| secret.keys.iter().map(|key| format!("{key}=")));
         members.push(lines(&format!("p/stand-in/{file}"), keys));
     }
+    members.push(lines("p/env_secrets", &rendering.env_secrets));
     members
 }
 
