@@ -3,6 +3,7 @@
 pub mod compose;
 pub mod doctor;
 pub mod driver;
+pub mod engine;
 pub mod files;
 pub mod logs;
 pub mod machine;
@@ -10,6 +11,7 @@ pub mod probe;
 pub mod pull;
 pub mod result;
 mod script;
+pub mod secrets;
 pub mod ship;
 
 use crate::model::module;

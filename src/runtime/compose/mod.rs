@@ -20,6 +20,7 @@ use crate::{
     port::{Member, Script},
     runtime::{
         driver::Target,
+        engine,
         script::{run_script, scripts},
     },
 };
@@ -75,20 +76,6 @@ pub const LABEL_IMAGE: &str = "dev.platformctl.image";
 /// The digest of the configs and secrets that are given to it: Compose's own hash does not look into them.
 pub const LABEL_INPUTS: &str = "dev.platformctl.inputs";
 
-/// The oldest Compose that is used: major and minor.
-pub const OLDEST: (u64, u64) = (2, 20);
-
-/// Major and minor of a version, with or without a `v`.
-pub fn version(text: &str) -> Option<(u64, u64)> {
-    let mut parts = text.trim_start_matches('v').split(['.', '-', '+']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-/// The engine's address on a host.
-pub fn engine(host: &HostPolicy) -> String {
-    if host.docker_host.is_empty() { "unix:///var/run/docker.sock".to_owned() } else { host.docker_host.clone() }
-}
-
 /// The first arguments of the scripts that render: ROOT MODULE RELEASE PROJECT FOLDER ENGINE.
 pub fn args(manifest: &Manifest, host: &HostPolicy, release: &str) -> Vec<String> {
     vec![
@@ -97,7 +84,7 @@ pub fn args(manifest: &Manifest, host: &HostPolicy, release: &str) -> Vec<String
         release.to_owned(),
         manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default(),
         folder(manifest),
-        engine(host),
+        engine::address(host),
     ]
 }
 

@@ -15,7 +15,7 @@ use crate::{
             watch::{self, Expected, Sample, Signature, Verdict},
         },
         driver::{Next, Order, Target, Watch},
-        probe,
+        engine, probe,
     },
     tree::module::Module,
 };
@@ -54,7 +54,7 @@ impl<'a> Settling<'a> {
             target.host.root.to_string(),
             manifest.id.to_string(),
             manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default(),
-            compose::engine(target.host),
+            engine::address(target.host),
             self.seen.clone(),
             self.wait_ms.to_string(),
             words(expected.iter().map(|one| one.service.as_str()).collect()),

@@ -21,14 +21,15 @@ use crate::{
     },
     runtime::{
         compose::{
-            self,
             change::Changes,
             look::{Looked, ThereNetwork},
             overlay::Overlay,
-            render::{Rendered, SecretTrouble},
+            render::Rendered,
             seen::ComposeSeen,
         },
         driver::{Answered, Target},
+        engine,
+        secrets::SecretTrouble,
     },
 };
 
@@ -79,13 +80,13 @@ fn unrendered(compose: &ComposeSeen) -> Refusal {
 fn engine(target: Target<'_>, rendered: &Rendered) -> Answered {
     let host = target.name;
     let mut refusals = Vec::new();
-    match rendered.compose.as_deref().map(|text| (text, compose::version(text))) {
+    match rendered.compose.as_deref().map(|text| (text, engine::version(text))) {
         None => refusals.push(Refusal::new(
             Code::EngineUnreachable,
             format!("`docker compose version` gives no answer on {host}"),
             "install the Compose plugin, 2.20 or newer: platformctl doctor says how",
         )),
-        Some((text, seen)) if seen.is_none_or(|seen| seen < compose::OLDEST) => refusals.push(Refusal::new(
+        Some((text, seen)) if seen.is_none_or(|seen| seen < engine::OLDEST) => refusals.push(Refusal::new(
             Code::ComposeTooOld,
             format!("docker compose on {host} is {}, 2.20 or newer is needed", shown(text)),
             "install a newer Compose plugin: platformctl doctor says how",
@@ -95,7 +96,7 @@ fn engine(target: Target<'_>, rendered: &Rendered) -> Answered {
     if rendered.engine.is_none() {
         refusals.push(Refusal::new(
             Code::EngineUnreachable,
-            format!("the Docker engine on {host} gives no answer at {}", compose::engine(target.host)),
+            format!("the Docker engine on {host} gives no answer at {}", engine::address(target.host)),
             "start it, or let the account use it: platformctl doctor says how",
         ));
     }
