@@ -9,7 +9,7 @@ use crate::{
         ids::{Oid, RunId},
         refusal::Code,
     },
-    port::{Ended, Host, NotDone, PortError, Step, Tell, ending},
+    port::{Ended, Host, NotDone, Phase, PortError, Step, Tell, ending},
     record::{Appended, Record},
 };
 
@@ -28,8 +28,6 @@ pub struct Carried {
     pub record: Option<Appended>,
     /// Why the outcome is neither recorded nor kept here: the run stays open, and `resume` asks the host.
     pub lost: Option<PortError>,
-    /// Milliseconds that each step took.
-    pub durations_ms: Vec<(&'static str, u64)>,
 }
 
 impl Carried {
@@ -41,9 +39,8 @@ impl Carried {
 
 /// Ships, runs and verifies an intent, and records what became of it. There is no way out of here but through the record.
 pub fn carry_out(intent: Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Carried {
-    let mut durations_ms = Vec::new();
-    let ended = attempt(&intent, record, host, tell, &mut durations_ms);
-    let begun = record.clock.ticks_ms();
+    let ended = attempt(&intent, record, host, tell);
+    tell(Step::Began(Phase::Close));
     // Made of what is at hand: after a change nothing is asked that could fail before the outcome is kept.
     let draft = Event::draft(
         intent.event().kind.outcome().unwrap_or(Kind::ApplyOutcome),
@@ -61,25 +58,12 @@ pub fn carry_out(intent: Intent, record: &Record<'_>, host: &dyn Host, tell: Tel
     if let Some(done) = closed.as_ref().filter(|done| done.on_remote) {
         tell(Step::Recorded(done.seq));
     }
-    durations_ms.push(("close", record.clock.ticks_ms().saturating_sub(begun)));
     let (permit, run, intent) = intent.ended();
-    Carried { permit, run, intent, ended, record: closed, lost, durations_ms }
+    Carried { permit, run, intent, ended, record: closed, lost }
 }
 
-fn attempt(
-    intent: &Intent,
-    record: &Record<'_>,
-    host: &dyn Host,
-    tell: Tell<'_>,
-    durations_ms: &mut Vec<(&'static str, u64)>,
-) -> Ended {
+fn attempt(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Ended {
     let clock = record.clock;
-    let mut begun = clock.ticks_ms();
-    let mut took = |step| {
-        let now = clock.ticks_ms();
-        durations_ms.push((step, now.saturating_sub(begun)));
-        begun = now;
-    };
     // Until the host is told to change, stopping is safe; afterwards the run goes on to where it can end.
     let stopped = || {
         let fix = "run the same command again";
@@ -88,26 +72,26 @@ fn attempt(
     if clock.interrupted() {
         return Err(NotDone::aborted(stopped()));
     }
+    tell(Step::Began(Phase::Ship));
     let shipped = match ship::ship(intent, host, record.source) {
         Ok(shipped) => shipped,
         // Nothing live is touched by a delivery, however it ends.
         Err(error) => return Err(NotDone::aborted(error)),
     };
-    took("ship");
     tell(Step::Shipped(shipped.files()));
     if clock.interrupted() {
         return Err(NotDone::aborted(stopped()));
     }
+    tell(Step::Began(Phase::Run));
     // From here on only the host can tell what became of the run.
     if let Err(error) = record.sending(intent.run()) {
         return Err(NotDone::aborted(error));
     }
     let ran = run::run(shipped, host)?;
-    took("run");
     let plan = intent.plan();
     tell(Step::Changed(plan.work().is_by_service().then(|| plan.changes().to_vec())));
+    tell(Step::Began(Phase::Verify));
     let ended = verify::after(&ran, host, clock);
-    took("verify");
     if let Ok(evidence) = &ended {
         tell(Step::Healthy(Box::new(evidence.clone())));
     }

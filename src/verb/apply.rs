@@ -25,7 +25,7 @@ use crate::{
         refusal::Code,
         status::HostStatus,
     },
-    port::{Answer, Host, PortError, Ports, Step, ending},
+    port::{Answer, Host, Phase, PortError, Ports, Step, ending},
     record::{Appended, Record, append::Append},
     runtime,
     verb::{
@@ -131,10 +131,12 @@ impl Summary {
 /// # Errors
 /// Either stage's reasons.
 pub fn bound(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Present> {
+    (ports.tell)(Step::Began(Phase::Approve));
     let state = fetched.checked.as_ref().map(|checked| State::at(ports.source, checked.id)).transpose()?;
     let request = if ask.again { again(state.as_ref(), ask)? } else { ask.request.clone() };
     let candidates = candidates(ports, fetched);
     let approved = approve(&candidates, &request)?;
+    (ports.tell)(Step::Began(Phase::Bind));
     let question = Bind {
         candidates,
         policy: &fetched.policy,
@@ -169,8 +171,10 @@ pub fn candidates<'a>(ports: &Ports<'a>, fetched: &'a Fetched) -> Candidates<'a>
 /// # Errors
 /// The host gave no answer.
 pub fn planned(ports: &Ports<'_>, bound: Present, again: bool) -> Stage<(Plan, Box<dyn Host>)> {
+    (ports.tell)(Step::Began(Phase::Observe));
     let host = (ports.host)(bound.target().host)?;
     let observed = observe::observe(host.as_ref(), bound, ports.source, ports.clock)?;
+    (ports.tell)(Step::Began(Phase::Plan));
     let plan = plan::plan(observed, again).map_err(unfit)?;
     Ok((plan, host))
 }
@@ -214,6 +218,7 @@ fn again(state: Option<&State<'_>>, ask: &Ask) -> Stage<Request> {
 /// # Errors
 /// The record cannot be read.
 pub fn facts(ports: &Ports<'_>, checked: Option<&Checked>, plan: &Plan, retry: bool) -> Answer<Facts> {
+    (ports.tell)(Step::Began(Phase::Gate));
     let known = crate::verb::host::known(ports, checked, plan.machine().witness.as_ref())?;
     Ok(Facts { known, retry })
 }
@@ -240,6 +245,9 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
         let facts = facts(ports, fetched.checked.as_ref(), &plan, ask.retry)?;
         if plan.is_done() && !ask.again {
             let judged = nothing(plan, &facts).map_err(|closed| Stop::Refused(closed.refusals))?;
+            if matches!(judged, Nothing::Advance(_)) {
+                (ports.tell)(Step::Began(Phase::Open));
+            }
             match noop(&record, &in_force, judged)? {
                 Some(done) => return Ok(done),
                 None => {
@@ -264,6 +272,7 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
                 continue;
             }
         };
+        (ports.tell)(Step::Began(Phase::Open));
         if let Some(intent) = opened(&record, &in_force, permit)? {
             (ports.tell)(Step::Intent(intent.seq()));
             let carried = carry_out(*intent, &record, host.as_ref(), ports.tell);

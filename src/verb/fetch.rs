@@ -18,7 +18,7 @@ use crate::{
         refusal::{Code, Refusal},
         text::shown,
     },
-    port::{Answer, Ports, RemoteRefs, Sign, Want},
+    port::{Answer, Phase, Ports, RemoteRefs, Sign, Step, Want},
     record::{Record, remembered},
     tree::{manifests, module::PolicyAt, snapshot::Snapshot},
 };
@@ -58,6 +58,7 @@ pub fn record<'a>(ports: &Ports<'a>, policy: &Policy) -> Record<'a> {
 /// # Errors
 /// The remote gave no answer, no policy is valid, or the record is not.
 pub fn refresh(ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
+    (ports.tell)(Step::Began(Phase::Fetch));
     let refs = ports.remote.refs(true)?;
     let p = base_of(ports, &refs)?;
     let mut wants = vec![Want::Base];

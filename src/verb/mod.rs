@@ -14,4 +14,5 @@ pub mod pull;
 pub mod recover;
 pub mod resume;
 pub mod targets;
+pub mod timings;
 pub mod validate;

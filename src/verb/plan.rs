@@ -21,7 +21,7 @@ use crate::{
         status::HostStatus,
         text::shown,
     },
-    port::{Answer, Merge, PortError, Ports},
+    port::{Answer, Merge, Phase, PortError, Ports, Step},
     tree::{leaks, manifests, snapshot::Snapshot},
     verb::{
         apply::{self, Ask, bound, planned},
@@ -150,6 +150,7 @@ fn previewed(
     ask: &Ask,
     warning: String,
 ) -> Stage<Proposal> {
+    (ports.tell)(Step::Began(Phase::Plan));
     let which = (&ask.module, ask.host.as_ref());
     let (intention, refusals, leaks) = preview(ports.source, state, &fetched.policy, version, which)?;
     let mut warnings = vec![warning];

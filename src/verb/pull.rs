@@ -3,7 +3,7 @@
 use crate::{
     flow::{Stage, Stop, gate::Closed, no_blob, send},
     model::refusal::Code,
-    port::{Host, PortError, Ports, Step},
+    port::{Host, Phase, PortError, Ports, Step},
     runtime::{driver::Order, pull},
 };
 
@@ -17,6 +17,7 @@ pub fn pull(ports: &Ports<'_>, closed: Closed, images: &[String], order: Option<
     if refusals.iter().any(|refusal| refusal.code != Code::ImageMissing) {
         return Err(Stop::Refused(refusals));
     }
+    (ports.tell)(Step::Began(Phase::Pull));
     (ports.tell)(Step::Pulling(images.len() as u64));
     let reply = send(host, order, &no_blob).map_err(PortError::harmless)?;
     let pulled = pull::parse(&reply.stdout);
