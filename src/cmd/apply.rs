@@ -300,7 +300,8 @@ fn joined(mut reports: Vec<(String, Report)>, asks: &[Ask]) -> Report {
     }
     if reports.is_empty() {
         // Nothing was applied before it: the first failure tells everything.
-        return last.with("targets", results);
+        let left = left.iter().map(|target| format!("! {target} not tried"));
+        return last.lines(left).with("targets", results);
     }
     let done: Vec<String> = reports.iter().map(|(module, _)| format!("✓ {module}")).collect();
     let mut lines = last.said();

@@ -307,24 +307,31 @@ fn moved(event: &Event, modules: &mut Modules<'_>, from: &Deployment, to: &Deplo
     let old = module.hosts.entry(from.host.clone()).or_insert_with(|| HostStatus::new(last(event)));
     old.last = last(event);
     old.moved_to = Some(to.clone());
-    let mut new = HostStatus::new(last(event));
-    new.newest.clone_from(&old.newest);
-    new.newest_run.clone_from(&event.run);
+    let mut gone = HostStatus::new(last(event));
+    gone.newest.clone_from(&old.newest);
     if from.host == to.host {
-        new.running = old.running.take();
-        new.services = std::mem::take(&mut old.services);
-        new.failed = std::mem::take(&mut old.failed);
-        new.observed = old.observed.take();
+        gone.running = old.running.take();
+        gone.services = std::mem::take(&mut old.services);
+        gone.failed = std::mem::take(&mut old.failed);
+        gone.observed = old.observed.take();
     }
     let module = modules.of(&to.module)?;
-    if let Some(running) = new.running.as_ref().filter(|_| module.last_apply_seq.is_none()) {
+    // It may have been tried under its new name already: what failed there is not forgotten.
+    let new = module.hosts.entry(to.host.clone()).or_insert_with(|| HostStatus::new(last(event)));
+    let known = std::mem::take(&mut new.failed);
+    gone.failed.extend(known);
+    gone.failed.sort_by_key(|failed| failed.seq);
+    std::mem::take(&mut gone.failed).into_iter().for_each(|one| failed(&mut gone, one));
+    gone.newest_run.clone_from(&event.run);
+    let running = gone.running.clone();
+    *new = gone;
+    if let Some(running) = running.filter(|_| module.last_apply_seq.is_none()) {
         module.last_apply_sha = Some(running.merge);
         module.last_apply_pr = Some(running.pr);
         module.last_apply_at = Some(running.at);
         module.last_apply_host = Some(to.host.clone());
         module.last_apply_seq = Some(running.seq);
     }
-    module.hosts.insert(to.host.clone(), new);
     Ok(())
 }
 
@@ -345,4 +352,137 @@ fn of_host(event: &Event, host: &HostName, before: Option<HostRecord>) -> HostRe
         now.heartbeat = mark;
     }
     now
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        ledger::event::{Actor, Lock},
+        model::{approval::Style, digest::Digest, ids::Oid, time::Timestamp},
+    };
+
+    /// An event of a kind about one of four deployments, of one of a few releases.
+    fn event(seq: u64, (kind, module, host, pr, result, retry): (usize, bool, bool, u8, usize, bool)) -> Event {
+        let at = Timestamp::from_unix_s(1_790_000_000 + i64::try_from(seq).unwrap());
+        let actor = Actor { name: "Ola".into(), email: "ola@example.org".into(), key: None, via: None };
+        let mut event = Event::draft(Kind::ALL[kind % Kind::ALL.len()], at, actor);
+        let id = Oid::from_bytes([pr; 20]);
+        event.seq = seq;
+        event.run = Some(format!("20261122T101530Z-{seq:08x}").parse().unwrap());
+        event.module = Some(if module { "one" } else { "two" }.parse().unwrap());
+        event.host = Some(if host { "a" } else { "b" }.parse().unwrap());
+        event.approved = Some(Approval {
+            pr: pr.into(),
+            head: id,
+            merge: id,
+            tree: id,
+            style: Style::Merge,
+            base: id,
+            covers: vec![pr.into()],
+            weak: false,
+            adopted: Vec::new(),
+            baseline: None,
+        });
+        (event.closure, event.effective) = (Some(Digest::of(&[pr])), Some(Digest::of(&[pr, pr])));
+        (event.policy, event.findings, event.retry) = (Some(id), Some(Vec::new()), retry);
+        event.lock = Some(Lock { project: None, scope: "s".into(), expires: at, nonce: "n".into() });
+        let ends = event.kind.closes() || event.kind == Kind::LateOutcome;
+        let results = [Ending::Ok, Ending::Failed, Ending::RolledBack, Ending::Aborted];
+        event.result = Some(results[result % results.len()]).filter(|_| ends);
+        if event.kind == Kind::Move {
+            let from = (if pr.is_multiple_of(2) { "one" } else { "two" }, if retry { "a" } else { "b" });
+            event.from = Some(format!("{}@{}", from.0, from.1).parse().unwrap());
+        }
+        event
+    }
+
+    fn statuses(files: &Files) -> BTreeMap<Deployment, HostStatus> {
+        let mut all = BTreeMap::new();
+        for (_, bytes) in files.iter().filter(|(path, _)| path.starts_with("modules/")) {
+            let module: ModuleStatus = serde_json::from_slice(bytes).unwrap();
+            all.extend(module.hosts.into_iter().map(|(host, status)| (Deployment::new(&module.module, &host), status)));
+        }
+        all
+    }
+
+    #[test]
+    fn the_newest_failures_are_kept() {
+        let mut files = Files::new();
+        let outcome = Kind::ALL.iter().position(|kind| *kind == Kind::ApplyOutcome).unwrap();
+        let prs: Vec<u8> = (0..12).chain([7]).collect();
+        for (seq, pr) in prs.into_iter().enumerate() {
+            let event = event(seq as u64, (outcome, true, true, pr, 1, false));
+            for edit in fold(&event, &files).unwrap() {
+                if let TreeEdit::Put(path, bytes) = edit {
+                    files.insert(path, bytes);
+                }
+            }
+        }
+        let status = statuses(&files).remove(&"one@a".parse().unwrap()).unwrap();
+        let kept: Vec<u64> = status.failed.iter().map(|failed| failed.pr).collect();
+        assert_eq!(kept, [4, 5, 6, 8, 9, 10, 11, 7], "the oldest are dropped, and what fails again is the newest");
+        assert_eq!(status.unsettled().map(|failed| failed.pr), Some(7));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        /// Whatever is recorded: the fold is pure, an event touches no other deployment, the bound against replay never goes back, at
+        /// most eight failures are kept, none twice, and only a retry that ended well makes the record forget one.
+        #[test]
+        fn laws_of_a_deployment(
+            events in prop::collection::vec((0..64_usize, any::<bool>(), any::<bool>(), 0..12_u8, 0..4_usize, any::<bool>()), 1..40)
+        ) {
+            let mut files = Files::new();
+            for (seq, parts) in events.into_iter().enumerate() {
+                let event = event(seq as u64, parts);
+                let own = event.deployment().unwrap();
+                // What a move goes to was never applied, and is another deployment, as `meaning.rs` sees to.
+                if event.from.as_ref() == Some(&own)
+                    || event.from.is_some() && statuses(&files).get(&own).is_some_and(|own| own.newest.is_some())
+                {
+                    continue;
+                }
+                let read = |files: &Files| -> Files {
+                    reads(&event).into_iter().filter_map(|path| Some((path.clone(), files.get(&path)?.clone()))).collect()
+                };
+                let edits = fold(&event, &read(&files)).unwrap();
+                prop_assert_eq!(&edits, &fold(&event, &read(&files)).unwrap());
+                let mut more = files.clone();
+                more.insert("modules/other.status.json".into(), b"not read".to_vec());
+                prop_assert_eq!(&edits, &fold(&event, &more).unwrap(), "what is not read does not count");
+                let before = statuses(&files);
+                for edit in edits {
+                    if let TreeEdit::Put(path, bytes) = edit {
+                        files.insert(path, bytes);
+                    }
+                }
+                let now = statuses(&files);
+                for (deployment, old) in &before {
+                    let new = &now[deployment];
+                    if *deployment != own && event.from.as_ref() != Some(deployment) {
+                        prop_assert_eq!(old, new, "{} is not about {}", event.kind.as_str(), deployment);
+                    }
+                    let seq = |status: &HostStatus| status.newest.as_ref().map(|newest| newest.seq);
+                    prop_assert!(seq(new) >= seq(old), "{}: newest went back", event.kind.as_str());
+                    let moved = event.from.as_ref() == Some(deployment);
+                    let retried = event.retry && event.kind == Kind::ApplyOutcome && event.result == Some(Ending::Ok);
+                    let noop = event.retry && [Kind::ApplyNoop, Kind::Adopt].contains(&event.kind);
+                    let full = new.failed.len() == FAILED_MAX;
+                    for failed in old.failed.iter().filter(|_| !moved && !full) {
+                        let same = Some(failed.effective) == event.effective && (retried || noop);
+                        prop_assert!(same || new.failure_of(failed.effective).is_some(), "{}", event.kind.as_str());
+                    }
+                }
+                for status in now.values() {
+                    prop_assert!(status.failed.len() <= FAILED_MAX);
+                    let digests: std::collections::BTreeSet<_> = status.failed.iter().map(|failed| failed.effective).collect();
+                    prop_assert_eq!(digests.len(), status.failed.len());
+                    prop_assert!(status.running.is_none() || status.removed.is_none());
+                }
+            }
+        }
+    }
 }

@@ -75,9 +75,15 @@ fn begins(state: &State<'_>, event: &Event) -> Judged {
     let Some(deployment) = event.deployment() else { return Ok(None) };
     let Deployment { module, host } = &deployment;
     if let Some(lock) = &event.lock {
-        let fits = match &lock.project {
-            None => lock.scope == format!("{host}/{module}"),
-            Some(project) => lock.scope.starts_with(&format!("{host}/")) && lock.scope.ends_with(project.as_str()),
+        let key = lock.scope.strip_prefix(host.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let fits = match (&lock.project, key) {
+            (None, key) => key == Some(module.as_str()),
+            // The name of the project, or behind the name of its driver.
+            (Some(project), Some(key)) => {
+                let driver = key.strip_suffix(project.as_str()).and_then(|driver| driver.strip_suffix('.'));
+                key == project || driver.is_some_and(|driver| driver.bytes().all(|byte| byte.is_ascii_lowercase()))
+            }
+            (Some(_), None) => false,
         };
         if !fits {
             let expected = format!("the scope of {module} on {host}");
