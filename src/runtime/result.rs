@@ -92,7 +92,6 @@ pub fn fate(run: &RunId, nonce: &str, stdout: &[u8]) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn only_our_nonce_is_believed() {
@@ -105,14 +104,5 @@ mod tests {
         assert_eq!((ended_s_ago(&aged), ended_s_ago(line), ended_s_ago(b"age -3\n{}")), (Some(12), None, Some(0)));
         assert_eq!(fate(&run, "n", b"\x1b[2J"), Fate::NotAnAnswer);
         assert_eq!(fate(&run, "n", b"never\n"), Fate::Never);
-    }
-
-    proptest! {
-        #[test]
-        fn no_answer_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let run: RunId = "20261122T101530Z-1a2b3c4d".parse().unwrap();
-            let ended = matches!(fate(&run, "n", &bytes), Fate::Ended { .. });
-            prop_assert!(!ended);
-        }
     }
 }
