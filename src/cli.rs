@@ -1,12 +1,15 @@
-//! The command line. This file alone knows clap.
+//! The command line. Only this room knows clap.
 
+mod pages;
 pub mod topics;
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::model::ids::{HostName, ModuleId, RunId};
+
+pub use pages::{Read, commands, help, read, reference};
 
 /// Changes docker compose hosts only when a merged pull request says so, and records it in git.
 #[derive(Debug, Parser)]
@@ -42,6 +45,9 @@ pub struct Globals {
     /// Print one JSON object on standard output, and talk on standard error
     #[arg(long, global = true)]
     pub json: bool,
+    /// Log every call to git, the remote and hosts on standard error; -vv also logs commands [env: PLATFORMCTL_LOG=info|debug]
+    #[arg(short = 'v', long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
 }
 
 /// What is pending.
@@ -158,6 +164,9 @@ pub struct Plan {
     /// Exit with 4 if something would change
     #[arg(long)]
     pub exit_code: bool,
+    /// Print where the time of this command went; --json always has it, as durations_ms
+    #[arg(long)]
+    pub timings: bool,
     /// What may be waived.
     #[command(flatten)]
     pub waive: Waive,
@@ -181,6 +190,9 @@ pub struct Apply {
     /// Show the last lines of the containers of a release that is held, as on a terminal; values of secrets are masked
     #[arg(long)]
     pub logs: bool,
+    /// Print where the time of this command went; --json always has it, as durations_ms
+    #[arg(long)]
+    pub timings: bool,
     /// What may be waived.
     #[command(flatten)]
     pub waive: Waive,
@@ -306,59 +318,4 @@ pub struct Help {
     /// A command, or a topic [default: all commands, and the topics]
     #[arg(value_name = "COMMAND|TOPIC")]
     pub what: Vec<String>,
-}
-
-/// How reading the command line ended.
-#[derive(Debug)]
-pub enum Read {
-    /// A command.
-    Run(Box<Cli>),
-    /// Help or a version was asked for, and is this.
-    Help(String),
-    /// It cannot be read; why, as clap says it.
-    Usage(String),
-}
-
-/// Reads the command line.
-pub fn read() -> Read {
-    match Cli::try_parse() {
-        Ok(cli) => Read::Run(Box::new(cli)),
-        Err(error) if error.use_stderr() => Read::Usage(error.render().to_string()),
-        Err(error) => Read::Help(error.render().to_string()),
-    }
-}
-
-/// The help of a command, which is named by its words (none: of all commands). `None`: there is no such command.
-pub fn help(words: &[String]) -> Option<String> {
-    let mut root = Cli::command();
-    root.build();
-    let mut command = &mut root;
-    for word in words {
-        command = command.find_subcommand_mut(word)?;
-    }
-    Some(command.render_long_help().to_string())
-}
-
-/// The names of all commands.
-pub fn commands() -> Vec<String> {
-    Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
-}
-
-/// The reference of all commands (docs/cli.md), from their help texts.
-pub fn reference() -> String {
-    let mut page = "# Commands\n\nGenerated from `src/cli.rs`; a test compares it.\n".to_owned();
-    let mut root = Cli::command().term_width(100).max_term_width(100);
-    root.build();
-    section(&mut page, &mut root, "platformctl");
-    page
-}
-
-fn section(page: &mut String, command: &mut clap::Command, path: &str) {
-    let help = command.render_long_help().to_string();
-    let help: Vec<&str> = help.lines().map(str::trim_end).collect();
-    *page += &format!("\n## `{path}`\n\n```text\n{}\n```\n", help.join("\n").trim_end());
-    for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help" || path == "platformctl") {
-        let name = format!("{path} {}", sub.get_name());
-        section(page, sub, &name);
-    }
 }

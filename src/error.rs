@@ -1,9 +1,13 @@
 //! Blame: which world the operator is in. This file alone chooses the exit code.
 
 use crate::{
-    flow::Stop,
-    model::refusal::{Code, Refusal},
-    port::PortError,
+    flow::{Stage, Stop},
+    model::{
+        ending::{Ending, Outcome},
+        refusal::{Code, Refusal},
+    },
+    port::{Ended, PortError, ending},
+    verb::apply::Applied,
 };
 
 /// Declares the exit classes.
@@ -58,7 +62,71 @@ classes! {
     Interrupted 130 "As the journal says; before `ship` at once, after it when the run can end safely."
 }
 
+/// The `outcome` of a result about a run. `recorded`: the record of it is on the remote.
+pub const fn outcome(ending: Ending, recorded: bool) -> Outcome {
+    match ending {
+        Ending::Ok if recorded => Outcome::Applied,
+        Ending::Ok => Outcome::Unrecorded,
+        Ending::Failed => Outcome::Held,
+        Ending::RolledBack => Outcome::RolledBack,
+        Ending::Aborted => Outcome::Aborted,
+        Ending::Unknown => Outcome::Unknown,
+    }
+}
+
 impl Class {
+    /// The class of a run. `recorded`: the record of it is on the remote.
+    pub fn of_run(ended: &Ended, recorded: bool) -> Self {
+        let code = ended.as_ref().map_or_else(|not_done| not_done.error().code, |_| Code::Unrecorded);
+        match ending(ended) {
+            Ending::Ok if recorded => Self::Done,
+            Ending::Ok => Self::Unrecorded,
+            Ending::Failed => Self::Held,
+            Ending::RolledBack => Self::RolledBack,
+            // Whatever the class of the code says of a host: an aborted run touched nothing.
+            Ending::Aborted => {
+                let class = Self::of(code);
+                let fits = class.is_untouched() || matches!(class, Self::Interrupted | Self::Tampered);
+                if fits { class } else { Self::Refused }
+            }
+            Ending::Unknown => Self::Unknown,
+        }
+    }
+
+    /// The class of an apply of one module.
+    pub fn of_apply(applied: &Stage<Applied>) -> Self {
+        match applied {
+            Ok(Applied::Noop(_)) => Self::Done,
+            Ok(Applied::Run(run)) => Self::of_run(&run.carried.ended, run.carried.is_recorded()),
+            Err(Stop::Refused(refusals)) => Self::of_all(refusals),
+            Err(Stop::Failed(error)) => Self::of(error.code),
+        }
+    }
+
+    /// Whether nothing that runs was touched by a command that ends so.
+    pub const fn is_untouched(self) -> bool {
+        match self {
+            Self::Usage
+            | Self::Invalid
+            | Self::Differs
+            | Self::Refused
+            | Self::NotApproved
+            | Self::Mismatch
+            | Self::Busy
+            | Self::Unreachable => true,
+            Self::Done
+            | Self::Bug
+            | Self::RolledBack
+            | Self::Held
+            | Self::RollbackFailed
+            | Self::Partial
+            | Self::Unknown
+            | Self::Unrecorded
+            | Self::Tampered
+            | Self::Interrupted => false,
+        }
+    }
+
     /// Whether something said no, rather than failed.
     pub const fn is_refusal(self) -> bool {
         match self {
@@ -222,6 +290,21 @@ mod tests {
         assert_eq!(Class::of_all(&all[..1]), Class::Invalid);
         assert_eq!(Class::of_all(&[refusal(Code::HostUnreachable)]), Class::Unreachable);
         assert_eq!(Class::of_all(&[]), Class::Bug);
+    }
+
+    #[test]
+    fn the_documented_sentence_agrees() {
+        for class in Class::ALL {
+            assert_eq!(class.world().starts_with("Untouched"), class.is_untouched(), "{}", class.name());
+        }
+    }
+
+    #[test]
+    fn an_aborted_run_touched_nothing_whatever_failed() {
+        let aborted = |code| Err(crate::port::NotDone::aborted(PortError::new(code, "", "")));
+        assert_eq!(Class::of_run(&aborted(Code::LinkLost), true), Class::Refused);
+        assert_eq!(Class::of_run(&aborted(Code::HostUnreachable), true), Class::Unreachable);
+        assert_eq!(Class::of_run(&aborted(Code::Interrupted), false), Class::Interrupted);
     }
 
     #[test]

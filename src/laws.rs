@@ -1,9 +1,6 @@
 //! Laws: what must be true of everything here that reads what others wrote, whatever they wrote. A law takes bytes, and panics where
 //! they break it. The fuzz targets (`fuzz/`) and the tests below check the same functions; `docs/fuzzing.md` says how to run them.
-#![cfg_attr(
-    not(test),
-    expect(clippy::unwrap_used, reason = "a law that is broken panics; none of this is in the program")
-)]
+#![expect(clippy::unwrap_used, reason = "a law that is broken panics; none of this is in the program")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,6 +2,8 @@
 //!
 //! Reads never write. Every write names what it replaces. An answer that did not come is never taken for a no.
 
+mod ended;
+mod host;
 mod ports;
 
 use std::fmt;
@@ -13,7 +15,9 @@ use crate::model::{
     time::Timestamp,
 };
 
-pub use ports::{Ports, Step, Tell};
+pub use ended::{Ended, NotDone, ending};
+pub use host::{Host, Input, Member, Reply, Script};
+pub use ports::{Phase, Ports, Step, Tell};
 
 /// A failure of the world: one level of text, its stable code, what helps, and the cause.
 #[derive(Debug, thiserror::Error)]
@@ -320,54 +324,6 @@ pub trait Ledger {
 
 /// A lock that is held until it is dropped.
 pub trait Guard: fmt::Debug {}
-
-/// A script for a host: a file of this repository, never text made at run time; what differs are its arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Script {
-    /// Its name, for messages.
-    pub name: &'static str,
-    /// Its text, POSIX sh.
-    pub text: &'static str,
-    /// Whether it changes what runs: such a script survives the link (setsid) and is never killed by a deadline.
-    pub mutates: bool,
-    /// How long it may take.
-    pub deadline_s: u64,
-}
-
-/// What a script answered, recognised by its nonce.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// Its exit code, as the frame says (not ssh's).
-    pub rc: i32,
-    /// Standard output within the frame, at most 8 MiB; raw and hostile.
-    pub stdout: Vec<u8>,
-}
-
-/// One file to deliver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// Its path inside the delivery.
-    pub path: String,
-    /// Its permission bits.
-    pub mode: u32,
-    /// Its content.
-    pub bytes: Vec<u8>,
-}
-
-/// What a script gets on its standard input.
-pub enum Input<'a> {
-    /// Nothing: end of file at once.
-    Nothing,
-    /// A tar archive of these, made while it is sent; an error among them ends the delivery before its end mark.
-    Tar(&'a mut dyn Iterator<Item = Answer<Member>>),
-}
-
-/// A machine where modules run.
-pub trait Host {
-    /// Runs a script with arguments and standard input. `link_lost` if it may have run and no answer came;
-    /// `host_unreachable` if it surely did not start.
-    fn run(&self, script: &Script, args: &[String], input: Input<'_>) -> Answer<Reply>;
-}
 
 /// Time and chance.
 pub trait Clock {

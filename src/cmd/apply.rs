@@ -1,30 +1,28 @@
 //! `apply`: carries out what merged pull requests say. One module is one run; several are one command.
 
-use std::cell::RefCell;
-
 use serde_json::{Value, json};
 
 use super::{
     held,
     plan::ask,
     session::{Session, notices, warn},
+    steps::Steps,
 };
 use crate::{
     cli::Apply,
-    error::{Class, Failure},
-    flow::{Stop, approve::request::Request, close::Ending},
+    error::{Class, Failure, outcome},
+    flow::{Stop, approve::request::Request},
     io::{file, git::interrupt},
     model::{
         claim::{self, Claim},
-        evidence::Evidence,
+        ending::Outcome,
         ids::{ModuleId, RunId},
-        plan::{Action, Change},
         refusal::{Code, Refusal},
         text::shown,
     },
-    port::{Clock as _, Ports, Step},
+    port::{Clock as _, Phase, Ports, Step, ending},
     record::Appended,
-    ui::{Last, Report, list, meanings, plural, seconds, wrapped},
+    ui::{Last, Report, seconds, wrapped},
     verb::{
         apply::{self, Applied, Ask, Noop, Run},
         fetch::{self, Fetched},
@@ -37,8 +35,12 @@ const WAIT_MS: u64 = 1_000;
 
 pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
     interrupt::watch();
+    let steps = Steps::new(session, args.timings);
+    applied(session, args, &steps).or_else(|failure| Ok(steps.timed(Report::failed("apply", &failure))))
+}
+
+fn applied(session: &Session, args: &Apply, steps: &Steps<'_>) -> Result<Report, Failure> {
     let begun = session.clock.ticks_ms();
-    let steps = Steps { session, last_ms: RefCell::new(begun), approved: RefCell::default() };
     let tell = |step: Step| steps.tell(&step);
     let host = |policy: &_| session.host(policy);
     let ports = session.ports(&host, &tell);
@@ -66,15 +68,17 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
         if asks.len() > 1 {
             session.printer.say(&format!("{} ({} of {})", ask.module, reports.len() + 1, asks.len()));
         }
-        steps.approved.take();
-        let report = one(session, &ports, &mut fetched, ask, args, begun);
+        steps.next();
+        let report = steps.timed(one(session, &ports, &mut fetched, ask, args, begun));
         let failed = report.exit() != 0;
         reports.push((ask.module.clone(), report));
         if failed {
             break;
         }
     }
-    Ok(joined(reports, &asks))
+    let nothing = reports.is_empty();
+    let report = joined(reports, &asks);
+    Ok(if nothing { steps.timed(report) } else { report })
 }
 
 fn requested(args: &Apply) -> Request {
@@ -120,6 +124,7 @@ fn one(session: &Session, ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, a
         if !busy || session.clock.ticks_ms() >= until || session.clock.interrupted() {
             break applied;
         }
+        (ports.tell)(Step::Began(Phase::Wait));
         match waits(session, ports, fetched, ask, &mut told) {
             Ok(()) => {}
             Err(stop) => break Err(stop),
@@ -206,42 +211,30 @@ fn nothing(noop: &Noop, ask: &Ask) -> Report {
         .with("gate", &noop.checks)
         .with("since", since)
         .with("record", record(noop.record.as_ref()))
-        .with("durations_ms", json!({}))
 }
 
 fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
     let module = &ask.module;
     let lost = run.carried.lost.as_ref();
-    let recorded = lost.is_none() && run.carried.record.as_ref().is_none_or(|record| record.on_remote);
+    let recorded = run.carried.is_recorded();
     let resume = format!("platformctl resume {}", run.run);
-    let report = match &run.carried.ending {
-        Ending::Ok(_) if recorded => {
-            Report::done("apply", "applied", Last::Next(format!("platformctl status {module}")))
+    let class = Class::of_run(&run.carried.ended, recorded);
+    let outcome = outcome(ending(&run.carried.ended), recorded);
+    let report = match &run.carried.ended {
+        Ok(_) if recorded => {
+            Report::done("apply", outcome.as_str(), Last::Next(format!("platformctl status {module}")))
                 .lines([format!("done {}", seconds(took_ms))])
         }
-        Ending::Ok(_) => {
+        Ok(_) => {
             let fact = "applied and healthy, but the record is not on the remote yet";
-            stopped("unrecorded", Class::Unrecorded, Refusal::new(Code::Unrecorded, fact, resume.clone()))
+            stopped(outcome, class, Refusal::new(Code::Unrecorded, fact, resume.clone()))
         }
-        Ending::Failed(error) => {
-            let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
-            stopped("held", Class::Held, refusal)
-        }
-        Ending::Aborted(error) => {
-            let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
-            let class = Class::of(error.code);
-            // What aborted left everything as it was; a class that says otherwise would be a lie.
-            let told = class.world().starts_with("Untouched") || [Class::Interrupted, Class::Tampered].contains(&class);
-            let class = if told { class } else { Class::Refused };
-            stopped("error", class, refusal)
-        }
-        Ending::Unknown(error) => {
-            let refusal = Refusal::new(error.code, error.what.clone(), resume.clone());
-            stopped("unknown", Class::Unknown, refusal)
+        Err(not_done) => {
+            let error = not_done.error();
+            let fix = if outcome == Outcome::Unknown { &resume } else { &error.fix };
+            stopped(outcome, class, Refusal::new(error.code, error.what.clone(), fix.clone()))
         }
     };
-    let durations: serde_json::Map<String, Value> =
-        run.carried.durations_ms.iter().map(|(step, ms)| ((*step).to_owned(), json!(ms))).collect();
     let report = match lost {
         _ if recorded => report,
         None => report.lines(["! the outcome waits here and is delivered by the next command".to_owned()]),
@@ -257,24 +250,31 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
         .with("changes", &run.summary.changes)
         .with("gate", &run.checks)
         .with("record", record(run.carried.record.as_ref()))
-        .with("durations_ms", durations)
 }
 
 /// A run that did not end well, in the words of its class.
-fn stopped(outcome: &'static str, class: Class, refusal: Refusal) -> Report {
+fn stopped(outcome: Outcome, class: Class, refusal: Refusal) -> Report {
     let word = match outcome {
-        "held" => "HELD",
-        "unknown" => "UNKNOWN",
-        "unrecorded" => "UNRECORDED",
-        _ => "✗ aborted:",
+        Outcome::Held => "HELD",
+        Outcome::Unknown => "UNKNOWN",
+        Outcome::Unrecorded => "UNRECORDED",
+        Outcome::Applied
+        | Outcome::Noop
+        | Outcome::Refused
+        | Outcome::RolledBack
+        | Outcome::Aborted
+        | Outcome::Error
+        | Outcome::Ok => "✗ aborted:",
     };
     let code = refusal.code;
-    // A run that was given up never told the host to change anything.
-    let untouched = class.world().starts_with("Untouched") || word == "✗ aborted:";
+    let untouched = class.is_untouched() || outcome == Outcome::Aborted;
     let world = if untouched { "Nothing that runs was changed." } else { class.world() };
     let mut lines = vec![format!("{word} {} ({}). {world}", code.slug(), class.exit())];
     lines.extend(wrapped(&refusal.fact, ""));
-    Report::done("apply", outcome, Last::Fix(refusal.fix.clone())).lines(lines).refused(vec![refusal]).ends_in(class)
+    Report::done("apply", outcome.as_str(), Last::Fix(refusal.fix.clone()))
+        .lines(lines)
+        .refused(vec![refusal])
+        .ends_in(class)
 }
 
 /// Several modules: all the same, or partial.
@@ -309,86 +309,4 @@ fn joined(mut reports: Vec<(ModuleId, Report)>, asks: &[Ask]) -> Report {
         .coded(last.code())
         .ends_in(Class::Partial)
         .with("targets", results)
-}
-
-/// Tells a person of each step, with the time it took.
-struct Steps<'a> {
-    session: &'a Session,
-    last_ms: RefCell<u64>,
-    /// What was said of the approval. A second look, after an image was pulled, proves it again and says nothing new.
-    approved: RefCell<Option<String>>,
-}
-
-impl Steps<'_> {
-    fn tell(&self, step: &Step) {
-        let now = self.session.clock.ticks_ms();
-        let took = now.saturating_sub(self.last_ms.replace(now));
-        let mut unusual: Vec<&str> = Vec::new();
-        let (word, text) = match step {
-            Step::Approved(approval) => {
-                let weak = if approval.weak { ", weak" } else { "" };
-                let covers = if approval.covers == [approval.pr] {
-                    String::new()
-                } else {
-                    format!(", covers {}", list(&approval.covers))
-                };
-                let text = format!("PR #{}, {}{weak}{covers}", approval.pr, approval.style.as_str());
-                if self.approved.replace(Some(text.clone())).as_ref() == Some(&text) {
-                    return;
-                }
-                unusual.extend(approval.weak.then_some("weak"));
-                unusual.extend((!covers.is_empty()).then_some("covers"));
-                ("approved", text)
-            }
-            Step::Intent(seq) => ("intent", format!("seq {seq} recorded")),
-            Step::Shipped(files) => {
-                ("shipped", format!("{}, verified there", plural(usize::try_from(*files).unwrap_or(0), "file")))
-            }
-            Step::Pulling(images) => {
-                let images = plural(usize::try_from(*images).unwrap_or(0), "image");
-                self.session.printer.waiting(&format!("the host pulls {images}"));
-                return;
-            }
-            Step::Pulled(images) => ("pulled", plural(usize::try_from(*images).unwrap_or(0), "image")),
-            Step::Changed(changes) => ("changed", changed(changes.as_deref())),
-            Step::Healthy(evidence) => ("healthy", healthy(evidence)),
-            Step::Recorded(seq) => ("recorded", format!("seq {seq}")),
-        };
-        // What takes no time worth a word shows none.
-        let took = if took < 100 { String::new() } else { seconds(took) };
-        self.session.printer.say(format!("✓ {word:<9} {text:<34} {took:>6}").trim_end());
-        meanings(unusual).iter().for_each(|line| self.session.printer.say(line));
-    }
-}
-
-/// What became of the services, in a few words.
-fn changed(changes: Option<&[Change]>) -> String {
-    let word = |action| match action {
-        Action::Create => "created",
-        Action::Adopt => "adopted",
-        Action::Recreate => "recreated",
-        Action::Start => "started",
-        Action::Remove => "removed",
-        Action::None => "kept",
-    };
-    match changes {
-        None => "switched".to_owned(),
-        Some([]) => "nothing: all was as planned".to_owned(),
-        Some([one]) => format!("{} {}", shown(&one.service), word(one.action)),
-        Some(several) => plural(several.len(), "service"),
-    }
-}
-
-/// How long it was watched, and what was asked.
-fn healthy(evidence: &Evidence) -> String {
-    let probes = match usize::try_from(evidence.probes).unwrap_or(0) {
-        0 => "no probes".to_owned(),
-        probes => format!("{} passed", plural(probes, "probe")),
-    };
-    if evidence.containers.is_empty() {
-        return if evidence.probes == 0 { "there as planned; no probes".to_owned() } else { probes };
-    }
-    let watched_s = evidence.containers.iter().map(|container| container.healthy_s).min().unwrap_or(0);
-    let restarts: u64 = evidence.containers.iter().map(|container| container.restarts).sum();
-    format!("{watched_s} s, {}, {probes}", plural(usize::try_from(restarts).unwrap_or(0), "restart"))
 }

@@ -2,6 +2,7 @@
 
 mod abandon;
 mod apply;
+mod bug;
 mod demo;
 mod doctor;
 mod held;
@@ -17,6 +18,7 @@ mod session;
 mod show;
 mod state;
 mod status;
+mod steps;
 mod validate;
 mod verify;
 
@@ -27,8 +29,12 @@ use session::Session;
 use crate::{
     cli::{self, Cli, Command},
     error::Failure,
-    io::env::Env,
-    model::refusal::{Code, Refusal},
+    io::{
+        clock::SystemClock,
+        env::Env,
+        log::{self as logging, Detail},
+    },
+    port::{Answer, Clock as _},
     ui::{Printer, Report},
 };
 
@@ -51,25 +57,30 @@ pub fn main() -> ExitCode {
     let env = cli.globals.dir.as_deref().map_or(env.clone(), |dir| env.within(dir));
     let printer = Printer::new(cli.globals.json, plain);
     let name = name(&cli.command);
-    // A panic is a bug: it says so in the same form as everything else, and not in the words of the runtime.
-    panic::set_hook(Box::new(|_| {}));
-    let ended = panic::catch_unwind(|| run(&cli, &env, printer));
+    bug::watch();
+    let ended = panic::catch_unwind(|| {
+        start_log(&cli, &env, name)?;
+        bug::planted(&env);
+        run(&cli, &env, printer)
+    });
     let report = match ended {
         Ok(Ok(report)) => report,
         Ok(Err(failure)) => Report::failed(name, &failure),
-        Err(panic) => {
-            let said = panic.downcast_ref::<String>().cloned();
-            let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned())).unwrap_or_default();
-            let fact = format!("platformctl panicked: {}", crate::model::text::shown(&said));
-            let bug = Refusal::new(
-                Code::Bug,
-                fact,
-                "please report this with the command; platformctl status says where things stand",
-            );
-            Report::failed(name, &Failure::refused(vec![bug]))
+        Err(_) => {
+            let panic = bug::Panic::last();
+            if let Some(backtrace) = &panic.backtrace {
+                printer.beside(backtrace);
+            }
+            Report::failed(name, &panic.failure(name))
         }
     };
     ExitCode::from(printer.finish(&report))
+}
+
+fn start_log(cli: &Cli, env: &Env, command: &'static str) -> Answer<()> {
+    let detail = Detail::chosen(cli.globals.verbose, env)?;
+    logging::start(detail, env, command, SystemClock::new(env).now());
+    Ok(())
 }
 
 fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::session::{Session, notices, silent, warn};
+use super::{
+    session::{Session, notices, warn},
+    steps::durations_ms,
+};
 use crate::{
     cli::{Approving, Plan, Waive},
     error::{Class, Failure},
@@ -12,11 +15,12 @@ use crate::{
         ids::ModuleId,
         plan::{self, Action, Change, Data, Downtime, PlanFile, PlanStatus},
     },
-    port::Clock as _,
-    ui::{Last, Report, meanings, plural, table, wrapped},
+    port::{Clock as _, Step},
+    ui::{Last, Report, meanings, plural, table, timings, wrapped},
     verb::{
         apply::Ask,
         plan::{Proposal, Which, propose},
+        timings::Timings,
     },
 };
 
@@ -37,7 +41,9 @@ pub(super) fn ask(module: ModuleId, approving: &Approving, waive: &Waive) -> Ask
 
 pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
     let ask = ask(args.module.clone(), &args.approving, &args.waive);
-    let planned = planned(session, args, &ask);
+    let clock = Timings::new(&session.clock);
+    let planned = planned(session, args, &ask, &clock);
+    let durations_ms = durations_ms(&clock);
     if let Some(path) = &args.output {
         let now = session.clock.now();
         let file = plan_file(&planned, now);
@@ -50,7 +56,7 @@ pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
         Err(failure) => {
             let mut report = Report::failed("plan", &failure);
             report.set("module", &ask.module);
-            return Ok(report);
+            return Ok(timed(report, &durations_ms, args));
         }
     };
     for warning in &proposal.warnings {
@@ -67,13 +73,25 @@ pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
             report = report.last(Last::Next(format!("platformctl apply {named} --pr {pr}")));
         }
     }
+    let report = timed(report, &durations_ms, args);
     let pending = !proposal.done && report.exit() == 0;
     Ok(if args.exit_code && pending { report.ends_in(Class::Differs) } else { report })
 }
 
-fn planned(session: &Session, args: &Plan, ask: &Ask) -> Result<(Proposal, Report), Failure> {
+/// A report with what each phase took.
+fn timed(report: Report, durations_ms: &[(&'static str, u64)], args: &Plan) -> Report {
+    let table = if args.timings { timings(durations_ms) } else { Vec::new() };
+    report.lines(table).durations(durations_ms)
+}
+
+fn planned(session: &Session, args: &Plan, ask: &Ask, timings: &Timings<'_>) -> Result<(Proposal, Report), Failure> {
     let host = |policy: &_| session.host(policy);
-    let ports = session.ports(&host, &silent);
+    let tell = |step| {
+        if let Step::Began(phase) = step {
+            timings.began(phase);
+        }
+    };
+    let ports = session.ports(&host, &tell);
     let which = match &args.at {
         Some(rev) => Which::At(session.git.resolve(rev)?),
         None if ask.request == Request::default() => Which::Newest,

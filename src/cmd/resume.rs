@@ -8,9 +8,13 @@ use super::{
 };
 use crate::{
     cli::Resume,
-    error::{Class, Failure},
-    flow::{approve::request::Request, close::Ending},
-    model::refusal::{Code, Refusal},
+    error::{Class, Failure, outcome},
+    flow::approve::request::Request,
+    model::{
+        ending::Outcome,
+        refusal::{Code, Refusal},
+    },
+    port::{NotDone, ending},
     ui::{Last, Report, plural, wrapped},
     verb::resume::{self, Resumed},
 };
@@ -70,13 +74,24 @@ pub(super) fn run(session: &Session, args: &Resume) -> Result<Report, Failure> {
 fn told(resumed: &Resumed) -> (String, Value, Option<Failure>) {
     let open = &resumed.open;
     let recorded = resumed.record.as_ref().is_some_and(|record| record.on_remote);
-    let (mark, outcome, failure) = match &resumed.ending {
-        Ending::Ok(_) if recorded => ("✓", "applied", None),
-        Ending::Ok(_) => ("!", "unrecorded", Some((Class::Unrecorded, None))),
-        Ending::Failed(error) => ("✗", "held", Some((Class::Held, Some(error)))),
-        Ending::Aborted(_) => ("✓", "aborted", None),
-        Ending::Unknown(error) => ("✗", "unknown", Some((Class::Unknown, Some(error)))),
+    let ending = ending(&resumed.ended);
+    let outcome = outcome(ending, recorded);
+    let error = resumed.ended.as_ref().err().map(NotDone::error);
+    let mark = match outcome {
+        Outcome::Applied | Outcome::Aborted => "✓",
+        Outcome::Unrecorded => "!",
+        Outcome::Noop
+        | Outcome::Refused
+        | Outcome::Held
+        | Outcome::RolledBack
+        | Outcome::Unknown
+        | Outcome::Error
+        | Outcome::Ok => "✗",
     };
+    // A run that was aborted is ended now, which is all that was asked for.
+    let failure = (!matches!(outcome, Outcome::Applied | Outcome::Aborted))
+        .then(|| (Class::of_run(&resumed.ended, recorded), error));
+    let outcome = outcome.as_str();
     let line = format!("{mark} {}  run {} {outcome}", open.module, open.run);
     let record = resumed
         .record

@@ -7,7 +7,15 @@ use crate::{
     config::Config,
     error::Failure,
     flow::{Stage, approve::request::Request, gate::host::SKEW_MAX_S},
-    io::{clock::SystemClock, env::Env, git::Git, local::Local, remote::GitRemote, ssh::Ssh},
+    io::{
+        clock::SystemClock,
+        env::Env,
+        git::Git,
+        local::Local,
+        logged::{Logged, LoggedHost},
+        remote::GitRemote,
+        ssh::Ssh,
+    },
     model::{
         ids::ModuleId,
         policy::{HostPolicy, Transport},
@@ -27,13 +35,13 @@ pub(super) struct Session {
     /// The environment.
     pub env: Env,
     /// The repository.
-    pub git: Git,
+    pub git: Logged<Git>,
     /// Its remote.
-    pub remote: GitRemote,
+    pub remote: Logged<GitRemote>,
     /// Names of remote and base branch.
     pub config: Config,
     /// Time.
-    pub clock: SystemClock,
+    pub clock: Logged<SystemClock>,
     /// Where to print.
     pub printer: Printer,
     path: String,
@@ -55,10 +63,11 @@ impl Session {
         let config = Config::choose(globals.remote.as_deref(), globals.base.as_deref(), |name| git.setting(name));
         let remote = GitRemote::new(PathBuf::from(git.common_dir()), &config.remote, &config.base, env)?;
         let remote = remote.configured(git.remote(&config.remote));
-        let clock = SystemClock::new(env);
+        let clock = Logged(SystemClock::new(env));
         let path = env.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned();
         let home = env.get("HOME").map(str::to_owned);
         let git = git.with_remote(&config.remote).with_base(&config.base);
+        let (git, remote) = (Logged(git), Logged(remote));
         Ok(Self { env: env.clone(), git, remote, config, clock, printer, path, home, warm: RefCell::default() })
     }
 
@@ -68,10 +77,14 @@ impl Session {
     /// Never yet: nothing is connected before something is asked.
     pub(super) fn host(&self, policy: &HostPolicy) -> Answer<Box<dyn Host>> {
         match policy.transport {
-            Transport::Local => Ok(Box::new(Local::new(self.path.clone(), self.home.clone()))),
+            Transport::Local => {
+                let local = Local::new(self.path.clone(), self.home.clone());
+                Ok(Box::new(LoggedHost::new(local, "local")))
+            }
             Transport::Ssh => {
                 let warm = self.warm.borrow_mut().take().filter(|(entry, _)| entry == policy);
-                Ok(Box::new(warm.map_or_else(|| self.ssh(policy), |(_, ssh)| ssh)))
+                let ssh = warm.map_or_else(|| self.ssh(policy), |(_, ssh)| ssh);
+                Ok(Box::new(LoggedHost::new(ssh, policy.destination.as_deref().unwrap_or_default())))
             }
         }
     }

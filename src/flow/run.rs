@@ -7,7 +7,7 @@ use crate::{
         ship::Shipped,
     },
     model::{digest::Digest, ids::RunId, path::HostPath, plan::Action, refusal::Code, shell},
-    port::{Host, Input, Member, PortError},
+    port::{Host, Input, Member, NotDone, PortError},
     runtime::{
         compose,
         files::{self, Live},
@@ -22,22 +22,11 @@ pub struct Ran<'a> {
     pub(crate) shipped: Shipped<'a>,
 }
 
-/// How an attempt to change the host ended, if not well.
-#[derive(Debug)]
-pub enum NotRan {
-    /// Certainly nothing that runs was touched.
-    Untouched(PortError),
-    /// The change was begun and failed: the host is left as it is.
-    Failed(PortError),
-    /// Nobody knows yet: the run stays open.
-    Unknown(PortError),
-}
-
 /// Activates a release.
 ///
 /// # Errors
-/// See [`NotRan`]; an answer that did not come is asked for again before it is called unknown.
-pub fn run<'a>(shipped: Shipped<'a>, host: &dyn Host) -> Result<Ran<'a>, NotRan> {
+/// See [`NotDone`]; an answer that did not come is asked for again before it is called unknown.
+pub fn run<'a>(shipped: Shipped<'a>, host: &dyn Host) -> Result<Ran<'a>, NotDone> {
     let intent = shipped.intent;
     let plan = &intent.permit.plan;
     let answer = match &plan.observed.running {
@@ -49,7 +38,7 @@ pub fn run<'a>(shipped: Shipped<'a>, host: &dyn Host) -> Result<Ran<'a>, NotRan>
     };
     let fate = match answer {
         Ok(reply) => result::fate(&intent.run, &intent.nonce, &reply.stdout),
-        Err(error) if error.code == Code::HostUnreachable => return Err(NotRan::Untouched(error)),
+        Err(error) if error.code == Code::HostUnreachable => return Err(NotDone::aborted(error)),
         Err(error) => look_again(&shipped, host, error)?,
     };
     judge(fate, &plan.bound.host.root, &intent.run).map(|()| Ran { shipped })
@@ -123,7 +112,7 @@ fn orders(intent: &Intent, compose: &Compose) -> (Vec<String>, Vec<Member>) {
 }
 
 /// After an answer that did not come: looks, and where the host never began, makes sure that it never will.
-fn look_again(shipped: &Shipped<'_>, host: &dyn Host, lost: PortError) -> Result<Fate, NotRan> {
+fn look_again(shipped: &Shipped<'_>, host: &dyn Host, lost: PortError) -> Result<Fate, NotDone> {
     let intent = shipped.intent;
     let plan = &intent.permit.plan;
     let lock = open::lock(&plan.bound.module.manifest);
@@ -133,72 +122,72 @@ fn look_again(shipped: &Shipped<'_>, host: &dyn Host, lost: PortError) -> Result
     match ask(&result::RESULT).map(|reply| fate(&reply.stdout)) {
         Ok(Fate::Never) => match ask(&result::TOMBSTONE).map(|reply| fate(&reply.stdout)) {
             Ok(fate @ (Fate::Tombstone | Fate::Ended { .. })) => Ok(fate),
-            Ok(Fate::Running | Fate::Begun | Fate::Never | Fate::NotAnAnswer) | Err(_) => Err(NotRan::Unknown(lost)),
+            Ok(Fate::Running | Fate::Begun | Fate::Never | Fate::NotAnAnswer) | Err(_) => Err(NotDone::unknown(lost)),
         },
         Ok(fate @ (Fate::Ended { .. } | Fate::Tombstone)) => Ok(fate),
-        Ok(Fate::Running | Fate::Begun | Fate::NotAnAnswer) | Err(_) => Err(NotRan::Unknown(lost)),
+        Ok(Fate::Running | Fate::Begun | Fate::NotAnAnswer) | Err(_) => Err(NotDone::unknown(lost)),
     }
 }
 
 /// What the host's word means: every step before the switch leaves what runs as it was. The run's folder is below `root`.
-pub fn judge(fate: Fate, root: &HostPath, run: &RunId) -> Result<(), NotRan> {
+pub fn judge(fate: Fate, root: &HostPath, run: &RunId) -> Result<(), NotDone> {
     let error = |code, what: &str, fix: &str| PortError::new(code, what, fix);
     let dir = format!("{root}/runs/{run}");
     match fate {
         Fate::Ended { rc: 0, step } if step == "done" => Ok(()),
         Fate::Ended { step, .. } => match step.as_str() {
-            "activate" => Err(NotRan::Failed(error(
+            "activate" => Err(NotDone::failed(error(
                 Code::HostFailed,
                 "the release is live, but an activation command failed",
                 &format!("look at {dir}/log on the host, then merge a fix"),
             ))),
-            "expected" => Err(NotRan::Untouched(error(
+            "expected" => Err(NotDone::aborted(error(
                 Code::PlanStale,
                 "something on the host is not what it was when the plan was made",
                 "run the same command again",
             ))),
-            "lock" => Err(NotRan::Untouched(error(
+            "lock" => Err(NotDone::aborted(error(
                 Code::Busy,
                 "another run holds the host's lock",
                 "wait for it, then run the same command again",
             ))),
-            "fence" => Err(NotRan::Untouched(error(
+            "fence" => Err(NotDone::aborted(error(
                 Code::StateRewound,
                 "the host has already carried out a newer run of this module, or of another one of its compose project",
                 "fetch the record and look: platformctl state fetch; platformctl log",
             ))),
-            "counter" => Err(NotRan::Untouched(error(
+            "counter" => Err(NotDone::aborted(error(
                 Code::HostUnfit,
                 "the number of the newest run that the host keeps for this project or module cannot be read",
                 &format!("on the host, look at it and move it away: ls -l {root}/locks/*.fence"),
             ))),
-            "tombstone" => Err(NotRan::Untouched(error(
+            "tombstone" => Err(NotDone::aborted(error(
                 Code::Interrupted,
                 "a person ended this run before it began",
                 "run the same command again if it is still wanted",
             ))),
-            "up" | "remove" => Err(NotRan::Failed(error(
+            "up" | "remove" => Err(NotDone::failed(error(
                 Code::HostFailed,
                 "Compose could not make the change; it may be half done",
                 &format!("look at {dir}/up on the host (a port that is taken?), then merge a fix"),
             ))),
-            "render" | "orders" => Err(NotRan::Untouched(error(
+            "render" | "orders" => Err(NotDone::aborted(error(
                 Code::DeliveryFailed,
                 "the host could not render the release again; what runs is as it was",
                 "look for a full disk, then run the same command again",
             ))),
-            _ => Err(NotRan::Untouched(error(
+            _ => Err(NotDone::aborted(error(
                 Code::DeliveryFailed,
                 "the host could not switch to the release; what was live is live",
                 "look for a full disk and at the rights of the root folder",
             ))),
         },
-        Fate::Tombstone => Err(NotRan::Untouched(error(
+        Fate::Tombstone => Err(NotDone::aborted(error(
             Code::HostUnreachable,
             "the link was lost before the host began; it was told never to begin this run",
             "run the same command again",
         ))),
-        Fate::Running | Fate::Begun | Fate::Never | Fate::NotAnAnswer => Err(NotRan::Unknown(error(
+        Fate::Running | Fate::Begun | Fate::Never | Fate::NotAnAnswer => Err(NotDone::unknown(error(
             Code::LinkLost,
             "the host gave no result for the run",
             "run `platformctl resume`: it asks the host what became of the run",
@@ -209,18 +198,22 @@ pub fn judge(fate: Fate, root: &HostPath, run: &RunId) -> Result<(), NotRan> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ending::Ending;
 
     #[test]
     fn only_done_is_done() {
         let judge = |fate| judge(fate, &"/srv/p".parse().unwrap(), &"20261122T101530Z-1a2b3c4d".parse().unwrap());
+        let ending = |judged: Result<(), NotDone>| judged.unwrap_err().ending();
         let ended = |rc, step: &str| judge(Fate::Ended { rc, step: step.into() });
         assert!(ended(0, "done").is_ok());
-        assert!(matches!(ended(1, "done"), Err(NotRan::Untouched(_))));
-        assert!(matches!(ended(0, "activate"), Err(NotRan::Failed(_))));
-        assert!(matches!(ended(1, "switch"), Err(NotRan::Untouched(_))));
-        let Err(NotRan::Failed(error)) = ended(1, "up") else { panic!("a failed change is not a failure") };
-        assert!(error.fix.contains("/srv/p/runs/20261122T101530Z-1a2b3c4d/up"), "a path to paste: {}", error.fix);
-        assert!(matches!(judge(Fate::Running), Err(NotRan::Unknown(_))));
-        assert!(matches!(judge(Fate::NotAnAnswer), Err(NotRan::Unknown(_))));
+        assert_eq!(ending(ended(1, "done")), Ending::Aborted);
+        assert_eq!(ending(ended(0, "activate")), Ending::Failed);
+        assert_eq!(ending(ended(1, "switch")), Ending::Aborted);
+        let failed = ended(1, "up").unwrap_err();
+        let fix = &failed.error().fix;
+        assert_eq!(failed.ending(), Ending::Failed);
+        assert!(fix.contains("/srv/p/runs/20261122T101530Z-1a2b3c4d/up"), "a path to paste: {fix}");
+        assert_eq!(ending(judge(Fate::Running)), Ending::Unknown);
+        assert_eq!(ending(judge(Fate::NotAnAnswer)), Ending::Unknown);
     }
 }

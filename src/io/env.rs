@@ -69,10 +69,17 @@ const REDIRECTING: &[&str] = &[
 ];
 
 /// What was there when the program began.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Env {
     vars: BTreeMap<OsString, OsString>,
     cwd: PathBuf,
+}
+
+/// Values of variables may be secrets: this shows none.
+impl std::fmt::Debug for Env {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Env").field("vars", &self.vars.len()).field("cwd", &self.cwd).finish()
+    }
 }
 
 impl Env {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use crate::{
-    io::framed::{self, Started},
+    io::{
+        framed::{self, Started},
+        log,
+    },
     model::refusal::Code,
     port::{Answer, Host, Input, PortError, Reply, Script},
 };
@@ -47,7 +50,9 @@ impl Local {
 impl Host for Local {
     fn run(&self, script: &Script, args: &[String], input: Input<'_>) -> Answer<Reply> {
         let nonce = framed::nonce()?;
-        let mut child = self.command(&framed::argv(&nonce, script, args, &input)).spawn().map_err(|error| {
+        let mut command = self.command(&framed::argv(&nonce, script, args, &input));
+        log::child(&command);
+        let mut child = command.spawn().map_err(|error| {
             let what = format!("could not start `sh` for the step {}", script.name);
             PortError::new(Code::HostUnreachable, what, "see that /bin/sh is there").because(error)
         })?;

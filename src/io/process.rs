@@ -1,13 +1,15 @@
-//! Children with a deadline and a limit to what they may say.
+//! Children with a deadline and a limit to what they may print.
+#![expect(clippy::disallowed_methods, reason = "durations of children are measured here")]
 
 use std::{
     io::{Read, Write as _},
     process::{Command, Stdio},
     sync::mpsc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
+    io::log,
     model::refusal::Code,
     port::{Answer, PortError},
 };
@@ -28,7 +30,7 @@ impl Default for Limits {
 }
 
 /// How a child ended.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Done {
     /// Its exit code; `None` if a signal ended it.
     pub rc: Option<i32>,
@@ -36,6 +38,14 @@ pub struct Done {
     pub stdout: Vec<u8>,
     /// What it said beside.
     pub stderr: Vec<u8>,
+}
+
+/// What a child printed may be a secret: this shows how much it is.
+impl std::fmt::Debug for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { rc, stdout, stderr } = self;
+        write!(f, "Done {{ rc: {rc:?}, stdout_bytes: {}, stderr_bytes: {} }}", stdout.len(), stderr.len())
+    }
 }
 
 /// Runs a child without standard input.
@@ -53,6 +63,8 @@ pub fn run(command: Command, limits: &Limits) -> Answer<Done> {
 pub fn run_with(mut command: Command, stdin: Vec<u8>, limits: &Limits) -> Answer<Done> {
     let program = command.get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    log::child(&command);
+    let begun = Instant::now();
     let mut child = command.spawn().map_err(|error| {
         PortError::new(Code::Io, format!("could not start `{program}`"), format!("install {program}")).because(error)
     })?;
@@ -96,5 +108,6 @@ pub fn run_with(mut command: Command, stdin: Vec<u8>, limits: &Limits) -> Answer
     let status = status
         .map_err(|error| PortError::new(Code::Io, format!("lost sight of `{program}`"), "try again").because(error))?;
     let [stdout, stderr] = outputs;
+    log::ended(&program, begun, status.code(), stdout.len(), stderr.len());
     Ok(Done { rc: status.code(), stdout, stderr })
 }

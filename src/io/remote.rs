@@ -6,9 +6,11 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     io::{
         env::Env,
-        git_messages::{self, Ended, Line, Secrets},
+        git_messages::{self, Ended, Line},
         git_ssh::GitSsh,
+        log,
         process::{self, Done, Limits},
+        secrets::{self, Secrets},
     },
     model::{ids::Oid, refusal::Code, text},
     port::{Answer, PortError, Pushed, Remote, RemoteRefs, Want},
@@ -39,7 +41,7 @@ pub struct GitRemote {
 }
 
 /// What git's configuration says of a remote.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Configured {
     /// Where it is fetched from: the first of these.
     pub urls: Vec<String>,
@@ -51,6 +53,16 @@ pub struct Configured {
     pub secrets: Vec<String>,
     /// The root of the main work tree, if there is one.
     pub work_dir: Option<PathBuf>,
+}
+
+/// URLs and values of the configuration may be credentials: this shows none.
+impl std::fmt::Debug for Configured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Configured")
+            .field("urls", &self.urls.len())
+            .field("push_urls", &self.push_urls.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl GitRemote {
@@ -91,6 +103,7 @@ impl GitRemote {
         self.ssh = self.ssh.filter(|_| !configured.ssh_command).map(|_| GitSsh::new(url, &self.env));
         let urls = [configured.urls.as_slice(), configured.push_urls.as_slice()].concat();
         self.secrets = Secrets::of(&self.env, &urls, &configured.secrets);
+        log::never(&self.secrets);
         self.from = configured.work_dir.clone().unwrap_or(self.from);
         self.configured = Some(configured);
         self
@@ -281,7 +294,7 @@ impl Remote for GitRemote {
 
 /// A name or URL of a remote for a message, without who logs in.
 pub fn shown(remote: &str) -> String {
-    text::shown(&git_messages::urls(remote))
+    text::shown(&secrets::urls(remote))
 }
 
 /// Reads `ls-remote`: `<id> TAB <ref>` lines; what is not one is passed over. `None`: the ids are not sha1.

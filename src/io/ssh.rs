@@ -28,6 +28,7 @@ use crate::{
     io::{
         env::Env,
         framed::{self, Started},
+        log::{self, Name},
     },
     model::{refusal::Code, text},
     port::{Answer, Host, Input, PortError, Reply, Script},
@@ -156,6 +157,7 @@ impl Ssh {
         command: impl Fn(Arc<Session>) -> OwningCommand<Arc<Session>>,
     ) -> Answer<(Remote, OwnedFd, OwnedFd)> {
         let until = Instant::now() + Duration::from_millis(FULL_MS);
+        log::about_to("ssh session", |words| words.with("host", &Name(&self.destination)).with("step", &Name(step)));
         loop {
             let (their_in, stdin) = pipe()?;
             let (stdout, their_out) = pipe()?;

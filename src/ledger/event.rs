@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     approval::Approval,
     digest::Digest,
+    ending::Ending,
     evidence::Evidence,
     ids::{HostName, ModuleId, Oid, RunId},
     json::{self, CanonicalError},
@@ -66,20 +67,6 @@ impl Kind {
     ];
 }
 
-/// How a run ended. *Unknown* is never an outcome: the intent stays open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// As planned and verified.
-    Ok,
-    /// Failed, left as it is.
-    Failed,
-    /// Failed and reverted.
-    RolledBack,
-    /// Ended before the host was touched.
-    Aborted,
-}
-
 /// Who acted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
@@ -119,7 +106,7 @@ pub struct Event {
     pub host: Option<HostName>,
     /// Outcomes: how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub result: Option<Outcome>,
+    pub result: Option<Ending>,
     /// What approved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approval>,
@@ -208,7 +195,7 @@ impl Event {
 
     /// Makes a draft of kind [`Kind::ApplyOutcome`] the answer to an intent: of the same run, about the same thing.
     #[must_use]
-    pub fn answering(mut self, intent: Oid, opened: &Self, result: Outcome, evidence: Evidence) -> Self {
+    pub fn answering(mut self, intent: Oid, opened: &Self, result: Ending, evidence: Evidence) -> Self {
         self.result = Some(result);
         self.evidence = Some(evidence);
         self.intent = Some(intent);

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::event::{Event, Kind, Outcome};
-use crate::model::{digest::Digest, ids::Oid, text};
+use super::event::{Event, Kind};
+use crate::model::{digest::Digest, ending::Ending, ids::Oid, text};
 
 /// A field that a message cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,18 +32,6 @@ impl Kind {
             Self::BreakGlass => "break-glass",
             Self::Annotate => "annotate",
             Self::Recover => "recover",
-        }
-    }
-}
-
-impl Outcome {
-    /// The result as it is written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-            Self::RolledBack => "rolled-back",
-            Self::Aborted => "aborted",
         }
     }
 }
@@ -85,7 +73,7 @@ fn subject(event: &Event) -> String {
         Kind::Policy => "policy: platform.yaml as merged is in force".to_owned(),
         Kind::ApplyIntent => format!("apply intent: {place}{pr}{changes}"),
         Kind::ApplyOutcome => {
-            let result = event.result.map_or("?", Outcome::as_str);
+            let result = event.result.map_or("?", Ending::as_str);
             format!("apply {result}: {place}{pr}{changes}")
         }
         Kind::ApplyNoop => format!("apply noop: {place}{pr}"),

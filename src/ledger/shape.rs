@@ -6,9 +6,10 @@ use Field::{
 };
 
 use super::{
-    event::{Event, Kind, Outcome},
+    event::{Event, Kind},
     fault::Wrong,
 };
+use crate::model::ending::Ending;
 
 /// Declares the fields that a kind may need.
 macro_rules! fields {
@@ -174,8 +175,8 @@ impl Shape {
         }
         let failed = event.evidence.as_ref().is_some_and(|evidence| evidence.failed.is_some());
         match event.result {
-            Some(Outcome::Ok) if failed => Some(Wrong::new("result", "no failure in the evidence of `ok`", "one")),
-            Some(result) if result != Outcome::Ok && !failed => {
+            Some(Ending::Ok) if failed => Some(Wrong::new("result", "no failure in the evidence of `ok`", "one")),
+            Some(result) if result != Ending::Ok && !failed => {
                 Some(Wrong::new("result", format!("the failure in the evidence of `{}`", result.as_str()), "none"))
             }
             Some(_) | None => None,

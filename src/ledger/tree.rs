@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::event::{Event, Kind, Outcome};
+use super::event::{Event, Kind};
 use crate::{
     model::{
+        ending::Ending,
         evidence::{ContainerEvidence, Evidence},
         ids::{ModuleId, RunId},
         json::{self, CanonicalError},
@@ -147,8 +148,8 @@ fn after(event: &Event, module: &ModuleId, before: Option<ModuleStatus>) -> Resu
         now.newest_run.clone_from(&event.run);
     }
     let applied = match (event.kind, event.result) {
-        (Kind::ApplyNoop, _) | (Kind::ApplyOutcome, Some(Outcome::Ok)) => true,
-        (Kind::ApplyOutcome, Some(Outcome::Failed | Outcome::RolledBack)) => {
+        (Kind::ApplyNoop, _) | (Kind::ApplyOutcome, Some(Ending::Ok)) => true,
+        (Kind::ApplyOutcome, Some(Ending::Failed | Ending::RolledBack)) => {
             now.held = Some(held(event)?);
             false
         }

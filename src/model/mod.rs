@@ -9,6 +9,7 @@ pub mod closure;
 pub mod compose;
 pub mod digest;
 pub mod doors;
+pub mod ending;
 pub mod evidence;
 pub mod frame;
 pub mod ids;

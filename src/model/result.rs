@@ -20,7 +20,7 @@ pub struct Outcome<'a> {
     /// How it ended.
     #[cfg_attr(
         test,
-        schemars(extend("enum" = ["applied", "error", "held", "noop", "ok", "refused", "unknown", "unrecorded"]))
+        schemars(extend("enum" = ["aborted", "applied", "error", "held", "noop", "ok", "refused", "rolled-back", "unknown", "unrecorded"]))
     )]
     pub outcome: &'static str,
     /// The exit code, which says what became of the world.
@@ -69,7 +69,7 @@ struct Added {
     /// When it last changed, on a no-op.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Since>,
-    /// How long each step took, in milliseconds.
+    /// How long each phase took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     durations_ms: Option<std::collections::BTreeMap<String, u64>>,
     /// Several modules: a result of each.

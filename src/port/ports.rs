@@ -28,9 +28,63 @@ pub struct Ports<'a> {
     pub ci: bool,
 }
 
-/// A step that is done, for a person who waits.
+/// What a command spends its time on, in the order in which an apply comes through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The remote is asked and the record is checked.
+    Fetch,
+    /// Another run is waited for (`--wait`).
+    Wait,
+    /// The approval is proven.
+    Approve,
+    /// The content is bound to the checkout.
+    Bind,
+    /// The host is looked at.
+    Observe,
+    /// The plan is made.
+    Plan,
+    /// The plan is judged.
+    Gate,
+    /// Images are brought to the host.
+    Pull,
+    /// The intent is recorded.
+    Open,
+    /// Files are delivered.
+    Ship,
+    /// The host changes what runs.
+    Run,
+    /// The change is watched.
+    Verify,
+    /// The outcome is recorded.
+    Close,
+}
+
+impl Phase {
+    /// Its name in results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Wait => "wait",
+            Self::Approve => "approve",
+            Self::Bind => "bind",
+            Self::Observe => "observe",
+            Self::Plan => "plan",
+            Self::Gate => "gate",
+            Self::Pull => "pull",
+            Self::Open => "open",
+            Self::Ship => "ship",
+            Self::Run => "run",
+            Self::Verify => "verify",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// A step, for a person who waits: what begins (to be measured), or what is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// A phase begins.
+    Began(Phase),
     /// The approval is proven.
     Approved(Box<Approval>),
     /// Images are brought to the host: how many.

@@ -5,11 +5,12 @@
 
 use crate::{
     ledger::{
-        event::{Event, Kind, Outcome},
+        event::{Event, Kind},
         state::State,
         tree,
     },
     model::{
+        ending::Ending,
         evidence::Evidence,
         ids::{Oid, RunId},
         refusal::Code,
@@ -148,6 +149,6 @@ impl Record<'_> {
             ..Evidence::default()
         };
         let draft = self.draft(Kind::ApplyOutcome)?;
-        Ok(draft.answering(intent, opened, Outcome::Aborted, evidence))
+        Ok(draft.answering(intent, opened, Ending::Aborted, evidence))
     }
 }

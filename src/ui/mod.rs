@@ -3,6 +3,7 @@
 mod report;
 mod table;
 mod text_format;
+mod timings;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -14,6 +15,7 @@ use crate::{error::Class, model::text};
 pub use report::{Last, Report};
 pub use table::table;
 pub use text_format::{list, meanings, plural, seconds, short, wrapped};
+pub use timings::timings;
 
 /// Where and how to print.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,11 @@ impl Printer {
         if io::stderr().is_terminal() {
             beside(&format!("… {}", text::escaped_line(line)));
         }
+    }
+
+    /// Lines beside the answer, on standard error whatever the mode.
+    pub fn beside(&self, lines: &str) {
+        beside(&text::escaped_lines(lines.trim_end()));
     }
 
     /// The end of a command. Returns the exit code: an answer that could not be printed is an error, whatever it was.

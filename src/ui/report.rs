@@ -171,6 +171,14 @@ impl Report {
         self
     }
 
+    /// What each phase took, in milliseconds.
+    #[must_use]
+    pub fn durations(self, durations_ms: &[(&'static str, u64)]) -> Self {
+        let durations: Map<String, Value> =
+            durations_ms.iter().map(|(phase, ms)| ((*phase).to_owned(), json!(ms))).collect();
+        self.with("durations_ms", durations)
+    }
+
     /// Adds a line for a person.
     pub fn line(&mut self, line: impl Into<String>) {
         self.lines.push(line.into());

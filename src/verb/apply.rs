@@ -23,7 +23,7 @@ use crate::{
         status::{ModuleStatus, OpenRun},
         text::shown,
     },
-    port::{Answer, Host, PortError, Ports, Step},
+    port::{Answer, Host, Phase, PortError, Ports, Step, ending},
     record::{Appended, Record, append::Append},
     tree::{manifests, snapshot::Snapshot},
     verb::{
@@ -122,10 +122,12 @@ impl Summary {
 /// # Errors
 /// Either stage's reasons.
 pub fn bound(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Bound> {
+    (ports.tell)(Step::Began(Phase::Approve));
     let state = fetched.checked.as_ref().map(|checked| State::at(ports.source, checked.id)).transpose()?;
     let request = if ask.again { again(state.as_ref(), &ask.module)? } else { ask.request.clone() };
     let candidates = candidates(ports, fetched);
     let approved = approve(&candidates, &request)?;
+    (ports.tell)(Step::Began(Phase::Bind));
     let question = Bind {
         candidates,
         policy: &fetched.policy,
@@ -156,8 +158,10 @@ pub fn candidates<'a>(ports: &Ports<'a>, fetched: &'a Fetched) -> Candidates<'a>
 /// # Errors
 /// The host gave no answer.
 pub fn planned(ports: &Ports<'_>, bound: Bound, again: bool) -> Stage<(Plan, Box<dyn Host>)> {
+    (ports.tell)(Step::Began(Phase::Observe));
     let host = (ports.host)(&bound.host)?;
     let observed = observe::observe(host.as_ref(), bound.target(), ports.source, ports.clock)?;
+    (ports.tell)(Step::Began(Phase::Plan));
     let plan = plan::plan(bound, observed, again).map_err(unfit)?;
     Ok((plan, host))
 }
@@ -192,6 +196,7 @@ fn again(state: Option<&State<'_>>, module: &ModuleId) -> Stage<Request> {
 /// # Errors
 /// The record cannot be read.
 pub fn facts(ports: &Ports<'_>, checked: Option<&Checked>, plan: &Plan, retry: bool) -> Answer<Facts> {
+    (ports.tell)(Step::Began(Phase::Gate));
     let known = crate::verb::host::known(ports, checked, plan.observed().machine.witness.as_ref())?;
     Ok(Facts { known, retry })
 }
@@ -223,6 +228,9 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
         let facts = facts(ports, fetched.checked.as_ref(), &plan, ask.retry)?;
         if plan.is_done() && !ask.again {
             let judged = nothing(plan, &facts).map_err(|closed| Stop::Refused(closed.refusals))?;
+            if matches!(judged, Nothing::Advance(_)) {
+                (ports.tell)(Step::Began(Phase::Open));
+            }
             match noop(&record, &in_force, judged, status)? {
                 Some(done) => return Ok(done),
                 None => {
@@ -247,10 +255,11 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
         };
         let summary = Summary::of(permit.plan());
         let checks = permit.checks.clone();
+        (ports.tell)(Step::Began(Phase::Open));
         if let Some(intent) = opened(&record, &in_force, permit, status)? {
             (ports.tell)(Step::Intent(intent.seq()));
             let carried = carry_out(&intent, &record, host.as_ref(), ports.tell);
-            let left = Left::of(&carried.ending, intent.permit.plan().bound().target(), host);
+            let left = Left::of(ending(&carried.ended), intent.permit.plan().bound().target(), host);
             let (run, intent) = (intent.run().clone(), intent.commit());
             return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried, left })));
         }

@@ -1,4 +1,4 @@
-//! Refresh: the world that the verbs ask, and what one question and one fetch bring of it.
+//! Fetch: what every verb needs first. One question to the remote, one fetch, the policy in force, and the verified record.
 
 use crate::{
     flow::{
@@ -18,28 +18,28 @@ use crate::{
         refusal::{Code, Refusal},
         text::shown,
     },
-    port::{Answer, Ports, RemoteRefs, Sign, Want},
+    port::{Answer, Phase, Ports, RemoteRefs, Sign, Step, Want},
     record::{Record, remembered},
     tree::{manifests, module::PolicyAt, snapshot::Snapshot},
 };
 
-/// What was fetched and checked in this run.
+/// What was fetched and verified in this run.
 pub struct Fetched {
-    /// What the remote has.
+    /// The refs of the remote.
     pub refs: RemoteRefs,
     /// P.
     pub p: Oid,
-    /// The policy that is in force: P's where it is proven, else the recorded one.
+    /// The policy in force: the one at P if it is proven, else the recorded one.
     pub policy: PolicyAt,
-    /// P's policy as what is in force, or why it is not: then only reading goes on.
+    /// The policy at P if it is in force, or the reasons why it is not: then only verbs that read may go on.
     in_force: Result<InForce, Vec<Refusal>>,
     /// The newest record, verified.
     pub checked: Option<Checked>,
-    /// How many records were delivered that had waited in the spool.
+    /// How many records were delivered from the spool.
     pub delivered: usize,
 }
 
-/// The record under a policy.
+/// The record, with the settings of a policy.
 pub fn record<'a>(ports: &Ports<'a>, policy: &Policy) -> Record<'a> {
     let local = policy.state.remote.as_deref() == Some("none");
     Record {
@@ -52,12 +52,13 @@ pub fn record<'a>(ports: &Ports<'a>, policy: &Policy) -> Record<'a> {
     }
 }
 
-/// One question and one fetch: the base, the record, and the pull requests that are asked for. Then the policy at P is read, the
-/// record verified, and what waits in the spool delivered.
+/// Fetches the base, the record and the requested pull requests, with one question and one fetch. Then reads the policy at P, verifies
+/// the record, and delivers the spool.
 ///
 /// # Errors
-/// No answer, no policy that holds, or a record that does not.
+/// The remote gave no answer, no policy is valid, or the record is not.
 pub fn refresh(ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
+    (ports.tell)(Step::Began(Phase::Fetch));
     let refs = ports.remote.refs(true)?;
     let p = base_of(ports, &refs)?;
     let mut wants = vec![Want::Base];
@@ -70,7 +71,7 @@ pub fn refresh(ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
     }
     ports.remote.fetch(&wants)?;
     ports.ledger.set_note("fetched-at", Some(format!("{} {}", ports.clock.now(), ports.base).as_bytes()))?;
-    // What this clone knows to be in force says where the record is; P's own word counts only where nothing is recorded.
+    // The policy that this clone knows to be in force decides where the record is; P's own counts only if nothing is recorded.
     let known = known_policy(ports)?;
     let newest = policy_at(ports, p);
     let (settings, newest) = match (&known, newest) {
@@ -79,7 +80,7 @@ pub fn refresh(ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
     };
     let mut record = record(ports, &settings);
     if known.is_none() && refs.state.is_some() {
-        // A pin that nobody proved is compared below, once it is known who wrote it.
+        // A pin that is not proven is compared below, once the policy that holds it is judged.
         record.pinned = None;
     }
     if record.remote.is_none() {
@@ -96,35 +97,35 @@ pub fn refresh(ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
 }
 
 impl Fetched {
-    /// The policy for what acts.
+    /// The policy for verbs that change something.
     ///
     /// # Errors
-    /// Every reason why P's policy is not in force: what only reads goes on with the recorded one.
+    /// Every reason why the policy at P is not in force. Verbs that only read go on with the recorded one.
     pub fn acting(&self) -> Stage<&InForce> {
         self.in_force.as_ref().map_err(|refusals| Stop::Refused(refusals.clone()))
     }
 
-    /// Why the recorded policy is used although the base has another one, for a reader.
+    /// Why the recorded policy is used although the base has another one.
     pub fn notes(&self) -> Vec<String> {
         notes(&self.in_force)
     }
 
-    /// Whether the policy is the first one, which nothing proves.
+    /// Whether the policy is the baseline, which nothing proves.
     pub fn is_baseline(&self) -> bool {
         self.in_force.as_ref().is_ok_and(|in_force| *in_force.why() == Why::Baseline)
     }
 }
 
-/// The same of what is in force.
+/// The same, before anything is fetched.
 pub(crate) fn notes(in_force: &Result<InForce, Vec<Refusal>>) -> Vec<String> {
     let Err(refusals) = in_force else { return Vec::new() };
     let first = |fact: &str| fact.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
     let mut notes: Vec<String> = refusals.iter().map(|refusal| first(&refusal.fact)).collect();
-    notes.push("the recorded policy is used here; apply refuses until that is cured".to_owned());
+    notes.push("the recorded policy is used here; apply refuses until this is fixed".to_owned());
     notes
 }
 
-/// The policy in force in the newest record that this clone verified.
+/// The policy in force in the newest record that this clone has verified.
 ///
 /// # Errors
 /// It cannot be read.
@@ -143,7 +144,7 @@ fn recorded(ports: &Ports<'_>, tip: Option<Oid>) -> Answer<Option<Recorded>> {
     }
 }
 
-/// The policy to go on with, and whether what acts may. `trusted`: this clone knew the record before it asked.
+/// The policy to go on with, and whether verbs that change something may. `trusted`: this clone knew the record before it asked.
 ///
 /// # Errors
 /// There is no policy to go on with.
@@ -159,11 +160,11 @@ pub(crate) fn decided(
         Candidates { source: ports.source, remote: Some(ports.remote), refs, base: p, styles: &[], adopt: &[] };
     let refusals = match newest.and_then(|newest| policy::judge(&candidates, before.as_ref(), newest)) {
         Ok(Verdict::InForce(in_force)) => return Ok((in_force.at().clone(), Ok(*in_force))),
-        // A record whose policy this base never had may be anybody's: not even a host is asked by what it says.
+        // Anybody may have written a record whose policy this base never had: not even a host is asked because of it.
         Ok(Verdict::Foreign(_)) if !trusted => {
             return refuse(
                 Code::StateForked,
-                "the record on the remote has a policy that was never on this base branch: it may be a forged one",
+                "the record on the remote has a policy that was never on this base branch: the record may be forged",
                 "find out who replaced the record or rewrote the base branch; `platformctl help recovery` says how to go on",
             );
         }
@@ -177,20 +178,20 @@ pub(crate) fn decided(
     }
 }
 
-/// Holds the record to the first record that the policy in force pins.
+/// Compares the first record with the one that the policy in force pins.
 fn pinned(policy: &Policy, checked: Option<&Checked>) -> Stage<()> {
     let pin: Option<Oid> = policy.state.genesis.parse().ok();
     match (pin, checked) {
         (Some(pin), Some(checked)) if pin != checked.genesis => refuse(
             Code::StateForked,
             format!("the record begins with {}, platform.yaml pins {pin}", checked.genesis),
-            "this is another record than the reviewed one; `platformctl help recovery` says how to go on",
+            "this is not the record that was reviewed; `platformctl help recovery` tells how to go on",
         ),
         (Some(_) | None, _) => Ok(()),
     }
 }
 
-/// P, by what the remote said.
+/// P, the tip of the base branch on the remote.
 ///
 /// # Errors
 /// The remote has no such branch.
@@ -202,12 +203,12 @@ pub(crate) fn base_of(ports: &Ports<'_>, refs: &RemoteRefs) -> Stage<Oid> {
     Ok(p)
 }
 
-/// Refuses a record that is kept here alone where it would be lost or fork.
+/// Refuses a local-only record (`state.remote: none`) where it would be lost or would fork.
 fn alone(ports: &Ports<'_>, refs: &RemoteRefs) -> Stage<()> {
     if ports.ci {
         return refuse(
             Code::PolicyInvalid,
-            "platform.yaml says state.remote: none, and this is CI: the record would be thrown away with the machine",
+            "platform.yaml has state.remote: none, and this is CI: the record would be lost with the machine",
             "keep the record on the remote: remove state.remote",
         );
     }
@@ -222,16 +223,16 @@ fn alone(ports: &Ports<'_>, refs: &RemoteRefs) -> Stage<()> {
     refuse(
         Code::StateForked,
         format!(
-            "platform.yaml says state.remote: none, but the remote has a record ({theirs}) that is not contained here"
+            "platform.yaml has state.remote: none, but the remote has a record ({theirs}) that this clone does not contain"
         ),
         "platformctl state fetch, or remove state.remote from platform.yaml",
     )
 }
 
-/// The policy at P, if it holds and is about the remote and branch in use.
+/// The policy at P, if it is valid and names the remote and branch in use.
 ///
 /// # Errors
-/// It does not hold.
+/// It is not valid.
 pub fn policy_at(ports: &Ports<'_>, p: Oid) -> Stage<PolicyAt> {
     let snapshot = Snapshot::lazy(ports.source, ports.source.commit(p)?.tree);
     let policy = manifests::policy(&snapshot)?
@@ -241,14 +242,14 @@ pub fn policy_at(ports: &Ports<'_>, p: Oid) -> Stage<PolicyAt> {
     if approval.remote.as_deref() == Some("none") {
         refusals.push(Refusal::new(
             Code::DriverNotYet,
-            "platform.yaml says approval.remote: none (the local base branch approves), which this version does not do",
+            "platform.yaml has approval.remote: none (the local base branch approves), which this version does not support",
             "name the remote whose pull requests approve, or leave it out",
         ));
     }
     let names = [
         ("remote", "approval.remote", &approval.remote, ports.remote.name()),
         ("base", "approval.base", &approval.base, ports.base),
-        // A record that is kept elsewhere than the policy says would be nobody's.
+        // A record that is kept elsewhere than the policy says would not be found.
         ("remote", "state.remote", &policy.policy.state.remote, ports.remote.name()),
     ];
     for (option, key, named, used) in names {
@@ -256,16 +257,16 @@ pub fn policy_at(ports: &Ports<'_>, p: Oid) -> Stage<PolicyAt> {
         if let Some(named) = named.as_deref().filter(|named| *named != used && !none) {
             refusals.push(Refusal::new(
                 Code::PolicyInvalid,
-                format!("platform.yaml says {key}: {}, in use is {}", shown(named), shown(used)),
-                format!("say --{option} {}, or correct platform.yaml by a pull request", shown(named)),
+                format!("platform.yaml has {key}: {}, but {} is in use", shown(named), shown(used)),
+                format!("use --{option} {}, or correct platform.yaml in a pull request", shown(named)),
             ));
         }
     }
     if approval.source == ApprovalSource::Forgejo {
         refusals.push(Refusal::new(
             Code::DriverNotYet,
-            "platform.yaml asks for reviews of a Forgejo (approval.source: forgejo), which this version cannot ask",
-            "use a later version; until then `source: git` says: merged; who approved is not known",
+            "platform.yaml has approval.source: forgejo, which this version does not support",
+            "use a later version; until then `source: git` proves that a pull request was merged, not who approved it",
         ));
     }
     unless(refusals)?;

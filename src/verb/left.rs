@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
-    flow::{bind::bound::Target, close::Ending},
-    model::{module::Manifest, policy::HostPolicy},
+    flow::bind::bound::Target,
+    model::{ending::Ending, module::Manifest, policy::HostPolicy},
     port::{Answer, Host, Input, PortError},
     runtime::compose::{
         self,
@@ -22,9 +22,9 @@ pub struct Left {
 
 impl Left {
     /// Where `ending` left containers behind that can be asked.
-    pub fn of(ending: &Ending, target: Target<'_>, host: Box<dyn Host>) -> Option<Self> {
+    pub fn of(ending: Ending, target: Target<'_>, host: Box<dyn Host>) -> Option<Self> {
         let services = &target.module.rendering.services;
-        (matches!(ending, Ending::Failed(_)) && !services.is_empty()).then(|| Self {
+        (ending == Ending::Failed && !services.is_empty()).then(|| Self {
             host,
             policy: target.host.clone(),
             manifest: target.module.manifest.clone(),

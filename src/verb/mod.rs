@@ -13,4 +13,5 @@ pub mod pull;
 pub mod recover;
 pub mod resume;
 pub mod targets;
+pub mod timings;
 pub mod validate;

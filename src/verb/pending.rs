@@ -125,7 +125,7 @@ pub fn way(ports: &Ports<'_>, fetched: &Fetched, one: &Pending) -> Stage<Way> {
     match checked(ports, fetched, one) {
         Ok(approved) => Ok(Way::Apply { pr: approved.pr(), merge: approved.relation().merge }),
         Err(Stop::Refused(refusals)) => Ok(Way::Refused(refusals)),
-        Err(ports) => Err(ports),
+        Err(failed) => Err(failed),
     }
 }
 
@@ -153,7 +153,7 @@ fn checked(ports: &Ports<'_>, fetched: &Fetched, one: &Pending) -> Stage<Approve
     }
     match coverage::coverage(&candidates, &approved, &Footprints::new(ports.source, &one.module), one.last) {
         Err(Stop::Refused(found)) => refusals.extend(found),
-        Err(ports) => return Err(ports),
+        Err(failed) => return Err(failed),
         Ok(_) => {}
     }
     if refusals.is_empty() { Ok(approved) } else { Err(Stop::Refused(refusals)) }

@@ -22,7 +22,7 @@ use crate::{
         refusal::{Code, Refusal},
         text::shown,
     },
-    port::{Answer, Merge, PortError, Ports},
+    port::{Answer, Merge, Phase, PortError, Ports, Step},
     tree::{leaks, manifests, snapshot::Snapshot},
     verb::{
         apply::{self, Ask, bound, planned},
@@ -99,7 +99,7 @@ pub fn propose(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, which: &Which) -
                 None => Err(Stop::Refused(refusals)),
             };
         }
-        Err(ports) => return Err(ports),
+        Err(failed) => return Err(failed),
     };
     let (plan, _) = planned(ports, bound, ask.again)?;
     let snapshot = Snapshot::lazy(ports.source, plan.bound().approval().tree);
@@ -154,6 +154,7 @@ fn previewed(
     module: &ModuleId,
     warning: String,
 ) -> Stage<Proposal> {
+    (ports.tell)(Step::Began(Phase::Plan));
     let (intention, refusals, leaks) = preview(ports.source, state, &fetched.policy, version, module)?;
     let mut warnings = vec![warning];
     let held = state.map(|state| state.module(module)).transpose()?.flatten().and_then(|last| last.held);
@@ -199,7 +200,7 @@ fn newest(ports: &Ports<'_>, fetched: &Fetched, id: &ModuleId) -> Stage<Request>
         None => refuse(
             Code::NoPullRef,
             format!("the newest change of {id} lies too far back to look for"),
-            "say which: --pr N, or --approved <id>",
+            "name one: --pr N, or --approved <id>",
         ),
     }
 }
@@ -219,7 +220,7 @@ fn trap(ports: &Ports<'_>, fetched: &Fetched, version: &Version) -> Answer<Optio
 fn merged(ports: &Ports<'_>, fetched: &Fetched, pr: u64) -> Stage<Version> {
     let head = fetched.refs.pulls.iter().find(|(n, _)| *n == pr).map(|(_, head)| *head);
     let Some(head) = head else {
-        return refuse(Code::UnknownId, format!("the remote has no pull request {pr}"), "see that the number is right");
+        return refuse(Code::UnknownId, format!("the remote has no pull request {pr}"), "check the number");
     };
     match relation::merged_now(ports.source, fetched.p, head)? {
         Merge::Clean(tree) => Ok(Version { tree, pr: Some(pr), head: Some(head), merge: None }),

@@ -3,7 +3,7 @@
 use crate::{
     flow::{Stage, Stop, gate::Closed},
     model::{policy::HostPolicy, refusal::Code},
-    port::{Host, Input, PortError, Ports, Step},
+    port::{Host, Input, Phase, PortError, Ports, Step},
     runtime::compose::{self, pull},
 };
 
@@ -16,6 +16,7 @@ pub fn pull(ports: &Ports<'_>, closed: Closed, images: &[String], target: &HostP
     if images.is_empty() || refusals.iter().any(|refusal| refusal.code != Code::ImageMissing) {
         return Err(Stop::Refused(refusals));
     }
+    (ports.tell)(Step::Began(Phase::Pull));
     (ports.tell)(Step::Pulling(images.len() as u64));
     let head = [target.root.to_string(), compose::engine(target)];
     let args: Vec<String> = head.into_iter().chain(images.iter().cloned()).collect();

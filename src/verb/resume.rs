@@ -4,12 +4,10 @@ use crate::{
     flow::{
         Stage, Stop,
         bind::bound::{self, Target},
-        close::{Ending, outcome, settled},
+        close::outcome,
         gate::host::Which,
         observe::{self, Running},
-        open, plan, refuse,
-        run::{self, NotRan},
-        unless,
+        open, plan, refuse, run, unless,
         verify::{self, Expected, What},
     },
     ledger::{
@@ -17,6 +15,7 @@ use crate::{
         state::State,
     },
     model::{
+        ending::Ending,
         ids::{Oid, RunId},
         module::Driver,
         policy::HostPolicy,
@@ -24,12 +23,13 @@ use crate::{
         status::OpenRun,
         text::shown,
     },
-    port::{Answer, Guard, Host, Input, PortError, Ports, Script},
+    port::{Answer, Ended, Guard, Host, Input, NotDone, PortError, Ports, Script, ending},
     record::{Appended, Record, unsent::lock_name},
     runtime::result::{self, Fate},
     tree::{manifests, snapshot::Snapshot},
     verb::{
         fetch::{Fetched, record},
+        host,
         left::Left,
     },
 };
@@ -40,7 +40,7 @@ pub struct Resumed {
     /// The run.
     pub open: OpenRun,
     /// How it ended.
-    pub ending: Ending,
+    pub ended: Ended,
     /// Its outcome, unless it stays open.
     pub record: Option<Appended>,
     /// What a release that is held left behind.
@@ -161,25 +161,36 @@ fn host_of<'f>(fetched: &'f Fetched, open: &OpenRun) -> Stage<&'f HostPolicy> {
     }
 }
 
+/// An open run whose host may be asked: it is the machine that the policy names, it was shown no newer record, and no other process of
+/// this clone is at work on the run.
+struct Looked<'a> {
+    record: Record<'a>,
+    intent: (Oid, Event),
+    policy: &'a HostPolicy,
+    host: Box<dyn Host>,
+    alone: Box<dyn Guard>,
+}
+
+fn looked<'a>(ports: &Ports<'a>, fetched: &'a Fetched, open: &OpenRun) -> Stage<Looked<'a>> {
+    let record = record(ports, &fetched.policy.policy);
+    let intent = intent(ports, fetched, open)?;
+    let policy = host_of(fetched, open)?;
+    let alone = alone(&record, open)?;
+    let host = (ports.host)(policy)?;
+    let which = Which { name: &open.host, policy };
+    unless(host::look(ports, fetched.checked.as_ref(), which, host.as_ref())?)?;
+    Ok(Looked { record, intent, policy, host, alone })
+}
+
 /// Asks the host what became of a run, verifies what it did, and records the outcome.
 ///
 /// # Errors
 /// The host gave no answer, or the run cannot be ended this way; it stays open.
 pub fn resume(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun) -> Stage<Resumed> {
-    let record = record(ports, &fetched.policy.policy);
-    let (id, event) = intent(ports, fetched, &open)?;
-    let policy = host_of(fetched, &open)?;
-    let _alone = alone(&record, &open)?;
-    let host = (ports.host)(policy)?;
-    unless(crate::verb::host::look(
-        ports,
-        fetched.checked.as_ref(),
-        Which { name: &open.host, policy },
-        host.as_ref(),
-    )?)?;
+    let Looked { record, intent: (id, event), policy, host, alone: _alone } = looked(ports, fetched, &open)?;
     let (fate, ago) = ask(host.as_ref(), &result::RESULT, policy, &open)?;
     unwatched(ports, &record, &open, &fate, ago, &event)?;
-    let ending = match fate {
+    let ended = match fate {
         Fate::Never | Fate::Begun => {
             let what = if fate == Fate::Never { "never began" } else { "began and was killed" };
             return refuse(
@@ -193,17 +204,15 @@ pub fn resume(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun) -> Stage<Resu
         }
         Fate::Ended { .. } | Fate::Tombstone | Fate::NotAnAnswer => match run::judge(fate, &policy.root, &open.run) {
             Ok(()) => verified(ports, fetched, policy, host.as_ref(), &event)?,
-            Err(NotRan::Untouched(error)) => Ending::Aborted(error),
-            Err(NotRan::Failed(error)) => Ending::Failed(error),
-            Err(NotRan::Unknown(error)) => Ending::Unknown(error),
+            Err(not_done) => Err(not_done),
         },
     };
-    let record = match outcome(record.draft(Kind::ApplyOutcome)?, id, &event, &ending) {
+    let record = match outcome(record.draft(Kind::ApplyOutcome)?, id, &event, &ended) {
         Some(event) => Some(record.append_or_spool(&event)?),
         None => None,
     };
-    let left = left(ports, fetched, policy, host, &event, &ending);
-    Ok(Resumed { open, ending, record, left })
+    let left = left(ports, fetched, policy, host, &event, ending(&ended));
+    Ok(Resumed { open, ended, record, left })
 }
 
 /// What a release that is held left behind, where its content can still be read.
@@ -213,7 +222,7 @@ fn left(
     policy: &HostPolicy,
     host: Box<dyn Host>,
     event: &Event,
-    ending: &Ending,
+    ending: Ending,
 ) -> Option<Left> {
     let (module, approval) = event.module.as_ref().zip(event.approved.as_ref())?;
     let found = manifests::module(&Snapshot::lazy(ports.source, approval.tree), module).ok()??.ok()?;
@@ -222,13 +231,7 @@ fn left(
 }
 
 /// Looks at what an ended run left, against the content that its intent names.
-fn verified(
-    ports: &Ports<'_>,
-    fetched: &Fetched,
-    policy: &HostPolicy,
-    host: &dyn Host,
-    event: &Event,
-) -> Stage<Ending> {
+fn verified(ports: &Ports<'_>, fetched: &Fetched, policy: &HostPolicy, host: &dyn Host, event: &Event) -> Stage<Ended> {
     let (Some(module), Some(approval)) = (&event.module, &event.approved) else {
         return refuse(Code::StateInvalid, "the intent names no module or approval", "platformctl verify");
     };
@@ -244,7 +247,7 @@ fn verified(
     let expected = match found.manifest.runtime.driver {
         Driver::Files => {
             let files = bound::release_listing(&found.manifest, &found.closure);
-            return Ok(settled(verify::verify(&Expected { target, what: What::Files(&files) }, host, ports.clock)));
+            return Ok(verify::verify(&Expected { target, what: What::Files(&files) }, host, ports.clock));
         }
         Driver::Compose => {
             let seen = observe::observe(host, target, ports.source, ports.clock)?;
@@ -260,9 +263,9 @@ fn verified(
             "the release cannot be rendered on the host any more as it was applied",
             "look at the secrets and images on the host, then apply again",
         );
-        return Ok(Ending::Failed(error));
+        return Ok(Err(NotDone::failed(error)));
     }
-    Ok(settled(verify::verify(&Expected { target, what: What::Compose(&expected) }, host, ports.clock)))
+    Ok(verify::verify(&Expected { target, what: What::Compose(&expected) }, host, ports.clock))
 }
 
 /// Ends a run for good: first on its host, under the lock, then in the record. A run that has a result is resumed instead.
@@ -270,17 +273,7 @@ fn verified(
 /// # Errors
 /// The host gave no answer: the run stays open.
 pub fn abandon(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun, reason: &str) -> Stage<Appended> {
-    let record = record(ports, &fetched.policy.policy);
-    let (id, _) = intent(ports, fetched, &open)?;
-    let policy = host_of(fetched, &open)?;
-    let _alone = alone(&record, &open)?;
-    let host = (ports.host)(policy)?;
-    unless(crate::verb::host::look(
-        ports,
-        fetched.checked.as_ref(),
-        Which { name: &open.host, policy },
-        host.as_ref(),
-    )?)?;
+    let Looked { record, intent: (id, _), policy, host, alone: _alone } = looked(ports, fetched, &open)?;
     match ask(host.as_ref(), &result::TOMBSTONE, policy, &open)?.0 {
         Fate::Tombstone => {}
         Fate::Ended { .. } => {

@@ -233,7 +233,7 @@ exit 6
 REFUSED unknown_id (6). Nothing was changed.
 the remote has no commit
 <40>
-fix: see that the id is right and of this repository
+fix: check the id: it must be a commit of this repository
 
 "#]]
     );
@@ -254,7 +254,7 @@ fix: the modules are the folders below modules/; for one that is not merged say 
 exit 6
 REFUSED unknown_id (6). Nothing was changed.
 the remote has no pull request 9 (no refs/pull/9/head)
-fix: see that the number is right
+fix: check the number
 
 "#]]
     );
@@ -572,9 +572,9 @@ fn an_evil_merge_is_shown_as_what_it_adds() {
         str![[r#"
 exit 6
 REFUSED evil_merge (6). Nothing was changed.
-<40> is not what its
-pull request gives: these files differ from a clean merge of
-base and head:
+<40> is not the result
+of merging its pull request: these files differ from a clean
+merge of base and head:
   modules/site/public/index.html
   @@ -1 +1 @@
    two

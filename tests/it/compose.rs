@@ -348,9 +348,12 @@ fn nothing_of_the_hosts_settings_takes_part_and_no_secret_leaves_it() {
 
     // A secret that changed is a change, and nothing tells what it is.
     stack.secret("app.env", &format!("PASSWORD='{CANARY}2'\n"));
-    let said = stack.run(2, "plan app");
-    assert!(said.contains("replace  app"), "{said}");
-    let json = stack.json(2, "apply app --again").to_string();
+    let said = stack.run(2, "-vv plan app");
+    assert!(said.contains("replace  app") && !said.contains(CANARY), "{said}");
+    let json = stack.run(2, "-vv apply app --again --json");
+    for logged in ["INFO host.run", "script=compose-run", "DEBUG host command", "DEBUG ssh session"] {
+        assert!(json.contains(logged), "{logged}: {json}");
+    }
     let shown = stack.json(3, "show").to_string();
     assert!(shown.contains("app.env") && !shown.contains(CANARY) && !json.contains(CANARY));
     for (path, bytes) in everything_below(&stack.site.repo.path(""), &["secrets"]) {

@@ -10,9 +10,10 @@ use std::{
 
 use platformctl::{
     error::{Class, Failure},
-    flow::{Stage, Stop, approve::request::Request, bind::Waivers, close::Ending},
+    flow::{Stage, Stop, approve::request::Request, bind::Waivers},
     io::ssh::Ssh,
-    port::{Answer, Host, Input, Ports, Reply, Script, Step},
+    model::ending::Ending,
+    port::{Answer, Host, Input, Ports, Reply, Script, Step, ending},
     verb::{
         apply::{Applied, Ask, apply},
         fetch::{record, refresh},
@@ -186,12 +187,11 @@ impl Bench {
                 other => Some(other),
             });
             match resumed.expect("it ends") {
-                Ok(resumed) => did.push(match resumed.ending {
-                    Ending::Ok(_) => "resumed ok".to_owned(),
-                    Ending::Failed(_) => "resumed failed".to_owned(),
-                    Ending::Aborted(_) => "resumed aborted".to_owned(),
-                    Ending::Unknown(error) => panic!("unknown after all: {error}"),
-                }),
+                Ok(resumed) => {
+                    let ending = ending(&resumed.ended);
+                    assert_ne!(ending, Ending::Unknown, "{:?}", resumed.ended);
+                    did.push(format!("resumed {}", ending.as_str()));
+                }
                 Err(Stop::Refused(refusals)) if refusals[0].fix.starts_with("platformctl abandon") => {
                     resume::abandon(&ports, &fetched, run, "the test").map_err(|s| Failure::from(s).refusals).unwrap();
                     did.push("abandoned".to_owned());
@@ -227,19 +227,17 @@ fn each(what: What) {
             let version = bench.version.get();
             let place = format!("{what:?} {when:?} {step}");
             let ended = bench.attempt(step, when, what);
-            let (class, told) = match &ended {
-                Ok(Applied::Run(run)) => match &run.carried.ending {
-                    Ending::Ok(_) => (Class::Done, String::new()),
-                    Ending::Failed(error) => (Class::Held, error.what.clone()),
-                    Ending::Aborted(error) => (Class::of(error.code), error.what.clone()),
-                    Ending::Unknown(error) => (Class::Unknown, error.what.clone()),
-                },
+            let class = Class::of_apply(&ended);
+            let told = match &ended {
+                Ok(Applied::Run(run)) => {
+                    run.carried.ended.as_ref().err().map_or_else(String::new, |not_done| not_done.error().what.clone())
+                }
                 Ok(Applied::Noop(_)) => panic!("{place}: nothing to do?"),
-                Err(Stop::Refused(refusals)) => (Class::of(refusals[0].code), refusals[0].fact.clone()),
-                Err(Stop::Failed(error)) => (Class::of(error.code), error.what.clone()),
+                Err(Stop::Refused(refusals)) => refusals[0].fact.clone(),
+                Err(Stop::Failed(error)) => error.what.clone(),
             };
             bench.machine.mend();
-            let untouched = class.world().starts_with("Untouched");
+            let untouched = class.is_untouched();
             if untouched {
                 // Not asked before the engine has brought back what it ran.
                 for _ in 0..100 {

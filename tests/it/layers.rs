@@ -35,7 +35,7 @@ const STAGES: &[&str] = &["approve", "bind", "observe", "plan", "gate", "open", 
 /// Crates with one home. Those that are not listed (serde, serde_json, thiserror, std) may be used anywhere.
 const HOMES: &[(&str, &[&str])] = &[
     ("gix", &["io/git/"]),
-    ("clap", &["cli.rs"]),
+    ("clap", &["cli.rs", "cli/"]),
     ("anstyle", &["ui/"]),
     ("unicode_width", &["ui/"]),
     ("rustix", &["io/"]),
@@ -43,6 +43,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio", &["io/ssh.rs", "io/ssh/"]),
     ("tar", &["io/archive.rs"]),
     ("tempfile", &["io/"]),
+    ("tracing", &["io/log.rs"]),
     ("chrono", &["model/time.rs", "io/clock.rs"]),
     ("sha2", &["model/digest.rs"]),
     ("serde_yaml", &["model/yaml/"]),

@@ -5,12 +5,13 @@ use std::cell::Cell;
 use platformctl::{
     io::{clock::SystemClock, git::Git},
     ledger::{
-        event::{Event, Kind, Lock, Outcome},
+        event::{Event, Kind, Lock},
         state::State,
     },
     model::{
         approval::{Approval, Style},
         digest::Digest,
+        ending::Ending,
         evidence::Evidence,
         ids::Oid,
         refusal::Code,
@@ -138,7 +139,7 @@ fn intent(record: &Record<'_>, run: &str, policy: Oid) -> Event {
     event
 }
 
-fn outcome(record: &Record<'_>, of: &Event, intent: Oid, result: Outcome) -> Event {
+fn outcome(record: &Record<'_>, of: &Event, intent: Oid, result: Ending) -> Event {
     record.draft(Kind::ApplyOutcome).unwrap().answering(intent, of, result, Evidence::default())
 }
 
@@ -159,7 +160,7 @@ fn a_run_is_recorded_and_git_shows_it_as_it_is() {
     assert_eq!(state.open_runs().unwrap()[0].fence, 2);
     let again = record.append(&intent(&record, "20261122T101530Z-00000002", policy), Some(&wanted)).unwrap();
     assert!(matches!(again, Append::Moved(_)), "the scope is locked and the status moved");
-    let closing = outcome(&record, &opening, opened.commit, Outcome::Ok);
+    let closing = outcome(&record, &opening, opened.commit, Ending::Ok);
     let closed = record.append_or_spool(&closing).unwrap();
     assert!(closed.on_remote);
     let state = State::at(&git, closed.commit).unwrap();
@@ -291,7 +292,7 @@ fn an_outcome_waits_in_the_spool() {
     let opening = intent(&record, RUN, policy);
     let opened = done(record.append(&opening, None).unwrap());
     std::fs::rename(repo.path("remote.git"), repo.path("gone.git")).unwrap();
-    let closing = outcome(&record, &opening, opened.commit, Outcome::Ok);
+    let closing = outcome(&record, &opening, opened.commit, Ending::Ok);
     assert!(!record.append_or_spool(&closing).unwrap().on_remote);
     assert_eq!(git.tip().unwrap(), Some(opened.commit), "the local ref is never ahead");
     std::fs::rename(repo.path("gone.git"), repo.path("remote.git")).unwrap();
@@ -299,7 +300,7 @@ fn an_outcome_waits_in_the_spool() {
     assert_eq!(record.deliver().unwrap(), 1);
     assert_eq!(record.deliver().unwrap(), 0);
     let tip = git.tip().unwrap().unwrap();
-    assert_eq!(State::at(&git, tip).unwrap().event().unwrap().result, Some(Outcome::Ok));
+    assert_eq!(State::at(&git, tip).unwrap().event().unwrap().result, Some(Ending::Ok));
 }
 
 /// A remote that once answers from a copy that lags behind.
@@ -392,7 +393,7 @@ fn a_run_that_was_never_sent_is_ended_once_its_process_is_gone() {
     assert_eq!(record.settle().unwrap(), 1);
     let tip = git.tip().unwrap().unwrap();
     let state = State::at(&git, tip).unwrap();
-    assert_eq!(state.event().unwrap().result, Some(Outcome::Aborted));
+    assert_eq!(state.event().unwrap().result, Some(Ending::Aborted));
     assert!(state.open_runs().unwrap().is_empty());
     assert_eq!(git.notes("doubt").unwrap(), Vec::<String>::new());
     // An intent that never landed may still land for a while; then its note goes.

@@ -13,7 +13,7 @@ use platformctl::{
     io::{clock::SystemClock, git::Git, remote::GitRemote},
     ledger::{
         chain,
-        event::{Actor, Event, Kind, Lock, Outcome},
+        event::{Actor, Event, Kind, Lock},
         fault::Checked,
         message,
         state::State,
@@ -22,6 +22,7 @@ use platformctl::{
     model::{
         approval::{Approval, Style},
         digest::Digest,
+        ending::Ending,
         evidence::Evidence,
         ids::Oid,
         refusal::Code,
@@ -117,8 +118,8 @@ impl Bench {
         event
     }
 
-    fn outcome(&self, of: &Event, intent: Oid, result: Outcome) -> Event {
-        let failed = (result != Outcome::Ok).then(|| "probe_failed".to_owned());
+    fn outcome(&self, of: &Event, intent: Oid, result: Ending) -> Event {
+        let failed = (result != Ending::Ok).then(|| "probe_failed".to_owned());
         let evidence = Evidence { failed, ..Evidence::default() };
         self.draft(Kind::ApplyOutcome).answering(intent, of, result, evidence)
     }
@@ -167,7 +168,7 @@ fn an_outcome_is_about_the_same_as_its_intent() {
     let bench = Bench::new();
     let opening = bench.intent(RUN);
     let opened = bench.append(&opening);
-    let good = bench.outcome(&opening, opened, Outcome::Ok);
+    let good = bench.outcome(&opening, opened, Ending::Ok);
     assert_eq!(bench.fault(&good), "holds");
     let other = Oid::from_bytes([2; 20]);
     let cases: &[(&str, Change<'_>)] = &[
@@ -187,7 +188,7 @@ fn an_outcome_is_about_the_same_as_its_intent() {
         ("rule `intent`", &|event| event.intent = Some(other)),
         ("rule `run`", &|event| event.run = Some("20261122T101530Z-00000000".parse().unwrap())),
         ("rule `fields` expects evidence", &|event| event.evidence = None),
-        ("rule `result`", &|event| event.result = Some(Outcome::Failed)),
+        ("rule `result`", &|event| event.result = Some(Ending::Failed)),
         ("rule `result`", &|event| event.evidence.as_mut().unwrap().failed = Some("x".into())),
         ("rule `fields`", &|event| event.reason = Some("x".into())),
     ];
@@ -217,7 +218,7 @@ fn a_run_begins_alone_and_once() {
     assert!(said.starts_with("rule `scope` expects no open run of other or of its scope"), "{said}");
     let said = bench.fault(&bench.about(Kind::ApplyNoop, later));
     assert!(said.starts_with("rule `scope`"), "a no-op beside an open run: {said}");
-    bench.append(&bench.outcome(&opening, opened, Outcome::Ok));
+    bench.append(&bench.outcome(&opening, opened, Ending::Ok));
     assert_eq!(bench.fault(&bench.intent(later)), "holds");
     for used in [RUN, "20261122T101529Z-ffffffff"] {
         for event in [bench.intent(used), bench.about(Kind::ApplyNoop, used)] {
@@ -698,7 +699,7 @@ fn a_late_result_is_recorded_and_never_dropped() {
         let record = record(&bench.git, &remote, &bench.clock);
         let opening = bench.intent(RUN);
         let opened = bench.append(&opening);
-        let late = bench.outcome(&opening, opened, Outcome::Ok);
+        let late = bench.outcome(&opening, opened, Ending::Ok);
         if spooled {
             fs::rename(bench.repo.path("remote.git"), bench.repo.path("gone.git")).unwrap();
             assert!(!record.append_or_spool(&late).unwrap().on_remote);
@@ -724,14 +725,14 @@ fn a_late_result_is_recorded_and_never_dropped() {
             assert!(record.append_or_spool(&late).unwrap().on_remote);
         }
         let event = bench.tip().event;
-        assert_eq!((event.kind, event.result), (Kind::LateOutcome, Some(Outcome::Ok)));
+        assert_eq!((event.kind, event.result), (Kind::LateOutcome, Some(Ending::Ok)));
         assert!(bench.git.notes("spool").unwrap().is_empty());
         // The same once more says what the record has.
         let tip = bench.tip().id;
         assert_eq!(record.append_or_spool(&late).unwrap().commit, tip);
         assert!(bench.fault(&as_late).starts_with("rule `run` expects a result that the record does not have yet"));
         // Another result of the same run is another fact.
-        let failed = bench.outcome(&opening, opened, Outcome::Failed);
+        let failed = bench.outcome(&opening, opened, Ending::Failed);
         assert!(record.append_or_spool(&failed).unwrap().on_remote);
         assert_eq!(bench.tip().event.kind, Kind::LateOutcome);
         assert!(record.verify_all(bench.tip().id).is_ok());
@@ -746,7 +747,7 @@ fn garbage_in_the_spool_is_put_aside() {
     let record = record(&bench.git, &remote, &bench.clock);
     bench.git.set_note("spool/x.json", Some(b"garbage")).unwrap();
     let opening = bench.intent(RUN);
-    let stray = bench.outcome(&opening, Oid::from_bytes([3; 20]), Outcome::Ok);
+    let stray = bench.outcome(&opening, Oid::from_bytes([3; 20]), Ending::Ok);
     bench.git.set_note("spool/y.json", Some(&tree::file(&stray).unwrap())).unwrap();
     assert_eq!(record.deliver().unwrap(), 0);
     assert_eq!(bench.git.notes("undelivered").unwrap(), ["x.json", "y.json"]);

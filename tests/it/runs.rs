@@ -266,13 +266,13 @@ fn the_policy_says_which_remote_and_base() {
 exit 3
 INVALID for 2 reasons (3). Nothing was changed.
 ✗ policy_invalid
-  platform.yaml says approval.remote: forge, in use is
-  origin
-  → say --remote forge, or correct platform.yaml by a pull
+  platform.yaml has approval.remote: forge, but origin is in
+  use
+  → use --remote forge, or correct platform.yaml in a pull
   request
 ✗ policy_invalid
-  platform.yaml says approval.base: trunk, in use is main
-  → say --base trunk, or correct platform.yaml by a pull
+  platform.yaml has approval.base: trunk, but main is in use
+  → use --base trunk, or correct platform.yaml in a pull
   request
 fix: do what each says, then run the same command again
 
@@ -325,8 +325,8 @@ fn a_record_without_a_remote() {
         str![[r#"
 exit 3
 INVALID policy_invalid (3). Nothing was changed.
-platform.yaml says state.remote: none, and this is CI: the
-record would be thrown away with the machine
+platform.yaml has state.remote: none, and this is CI: the
+record would be lost with the machine
 fix: keep the record on the remote: remove state.remote
 
 "#]]

@@ -5,8 +5,8 @@ use std::{cell::Cell, collections::BTreeSet, fs, process::Command, rc::Rc};
 
 use platformctl::{
     error::{Class, Failure},
-    flow::{Stage, Stop, approve::request::Request, close::Ending},
-    port::{Answer, Host, Ports, Remote, Step},
+    flow::{Stage, Stop, approve::request::Request},
+    port::{Answer, Host, Ports, Remote, Step, ending},
     verb::{
         apply::{Applied, Ask, apply},
         fetch::{record, refresh},
@@ -116,7 +116,7 @@ impl Bench {
         for open in resume::open_runs(&ports, &fetched).unwrap() {
             let run = open.clone();
             match resume::resume(&ports, &fetched, open) {
-                Ok(resumed) => did.push(format!("resumed {}", word(&resumed.ending))),
+                Ok(resumed) => did.push(format!("resumed {}", ending(&resumed.ended).as_str())),
                 Err(Stop::Refused(refusals)) if refusals[0].fix.starts_with("platformctl abandon") => {
                     resume::abandon(&ports, &fetched, run, "the sweep")
                         .map_err(|stop| Failure::from(stop).refusals)
@@ -137,33 +137,9 @@ impl Bench {
     }
 }
 
-fn word(ending: &Ending) -> &'static str {
-    match ending {
-        Ending::Ok(_) => "ok",
-        Ending::Failed(_) => "failed",
-        Ending::Aborted(_) => "aborted",
-        Ending::Unknown(_) => "unknown",
-    }
-}
-
-/// The exit class of an apply, as the command line gives it.
+/// The exit class of an apply, by the product's own function.
 fn class(result: Stage<Applied>) -> (Class, String) {
-    let class = match &result {
-        Ok(Applied::Noop(_)) => Class::Done,
-        Ok(Applied::Run(run)) => match (&run.carried.ending, &run.carried.record) {
-            (Ending::Ok(_), Some(record)) if record.on_remote => Class::Done,
-            (Ending::Ok(_), Some(_) | None) => Class::Unrecorded,
-            (Ending::Failed(_), _) => Class::Held,
-            (Ending::Aborted(error), _) => match Class::of(error.code) {
-                class if class.world().starts_with("Untouched") => class,
-                _ => Class::Refused,
-            },
-            (Ending::Unknown(_), _) => Class::Unknown,
-        },
-        Err(Stop::Refused(refusals)) => Class::of_all(refusals),
-        Err(Stop::Failed(error)) => Class::of(error.code),
-    };
-    (class, said(result))
+    (Class::of_apply(&result), said(result))
 }
 
 /// What an exit class promises of the ports, right after the command.

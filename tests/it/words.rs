@@ -73,7 +73,7 @@ fn a_name_that_is_an_option_is_refused_at_its_place() {
         ("compose/app.yaml:3:33", "services:\n  web: {image: x}\nnetworks: {n: {external: {name: '--x'}}}\n"),
         ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nvolumes: {'-x': {}}\n"),
         ("compose/app.yaml:3:21", "services:\n  web: {image: x}\nvolumes: {v: {name: '$(id)', driver: local}}\n"),
-        ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nconfigs: {'-x': {snapshot: a}}\n"),
+        ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nconfigs: {'-x': {content: a}}\n"),
         ("compose/app.yaml:3:11", "services:\n  web: {image: x}\nsecrets: {'-x': {file: a}}\n"),
     ] {
         let found = problems(&described(project, "", compose));
@@ -402,7 +402,7 @@ fn names_that_compose_accepts_go_on_working() {
         let path = stack.site.repo.work().join("compose/app.yaml");
         let text = fs::read_to_string(&path).unwrap().replace("PROJECT", &stack.project).replace("  1:", "  '1':");
         let more = format!(
-            "networks: {{n.1: {{name: {network}}}}}\nvolumes: {{V.1: {{}}}}\nconfigs: {{c.1: {{snapshot: x}}}}\n"
+            "networks: {{n.1: {{name: {network}}}}}\nvolumes: {{V.1: {{}}}}\nconfigs: {{c.1: {{content: x}}}}\n"
         );
         fs::write(&path, text + &more).unwrap();
         let manifest = stack.site.repo.work().join("modules/app/module.yaml");
@@ -696,7 +696,7 @@ and give it a new value: git keeps the old one
             "pw",
             "compose/app.yaml:3:25",
             project,
-            "services:\n  app: {image: x, secrets: [pw]}\nsecrets: {pw: {snapshot: canary}}\n",
+            "services:\n  app: {image: x, secrets: [pw]}\nsecrets: {pw: {content: canary}}\n",
             "",
         ),
         (

@@ -1,4 +1,4 @@
-//! Candidates: which pull requests a commit of the base may come from. What is found here is tried, never believed.
+//! Candidates: the pull requests that a commit of the base may come from. Each must still be proven.
 
 use std::collections::BTreeSet;
 
@@ -12,19 +12,19 @@ use crate::{
     port::{Answer, Commit, Remote, RemoteRefs, Source, Want},
 };
 
-/// How many heads that are not here yet are fetched at once, the newest first: the others must be named.
+/// How many missing heads are fetched at once, the newest first; older ones must be named.
 const FETCHED_MAX: usize = 2_000;
-/// Of how many pull requests every commit is compared with what a rebase left, the newest first; of the others only the head.
+/// For how many pull requests, the newest first, every commit is compared with those of a rebase; for the others only the head is.
 const WALKED_MAX: usize = 200;
 
-/// What approve works on: objects, and the remote as it answered in this very run.
+/// What approve works on: objects, and what the remote answered in this run.
 #[derive(Clone, Copy)]
 pub struct Candidates<'a> {
     /// Objects.
     pub source: &'a dyn Source,
-    /// To fetch candidates; `None` where nothing may be fetched.
+    /// Where candidates are fetched from; `None` if nothing may be fetched.
     pub remote: Option<&'a dyn Remote>,
-    /// What it has.
+    /// The refs of the remote.
     pub refs: &'a RemoteRefs,
     /// The tip of the base branch, fetched.
     pub base: Oid,
@@ -34,7 +34,7 @@ pub struct Candidates<'a> {
     pub adopt: &'a [Oid],
 }
 
-/// The words of a commit: its author and its message, which a rebase keeps.
+/// The author and message of a commit, which a rebase keeps.
 type Words = ((String, String), Vec<u8>);
 
 fn words(commit: &Commit) -> Words {
@@ -54,7 +54,7 @@ impl Traces {
         self.strong(commit) || self.words.contains(&words(commit))
     }
 
-    /// Whether a commit names the pull request, by its parent or in its message. Words alone may be a coincidence.
+    /// Whether a commit names the pull request, as its parent or in its message. An equal author and message may be a coincidence.
     pub(crate) fn strong(&self, commit: &Commit) -> bool {
         commit.id == self.head || commit.parents.get(1) == Some(&self.head) || hints(&commit.message).contains(&self.pr)
     }
@@ -72,12 +72,12 @@ impl Candidates<'_> {
             None => refuse(
                 Code::UnknownId,
                 format!("the remote has no pull request {pr} (no refs/pull/{pr}/head)"),
-                "see that the number is right",
+                "check the number",
             ),
         }
     }
 
-    /// Fetches a head that is not here yet.
+    /// Fetches a head that is missing here.
     pub(crate) fn bring(&self, pr: u64, head: Oid) -> Answer<()> {
         match self.remote {
             Some(remote) if !self.source.has(head)? => remote.fetch(&[Want::Pull(pr)]),
@@ -85,7 +85,7 @@ impl Candidates<'_> {
         }
     }
 
-    /// Fetches the heads that are not here, by one question.
+    /// Fetches all missing heads in one fetch.
     fn bring_all(&self) -> Answer<()> {
         let mut wants = Vec::new();
         for (pr, head) in self.refs.pulls.iter().rev() {
@@ -99,9 +99,9 @@ impl Candidates<'_> {
         }
     }
 
-    /// What a pull request's head leaves on the base: its commits' words, where a rebase made other commits of them.
+    /// The traces that a pull request leaves on the base: the author and message of its commits, which a rebase keeps.
     pub(crate) fn traces(&self, pr: u64, head: Oid) -> Answer<Traces> {
-        // A head that the base contains was merged or fast-forwarded to: its own commits are there.
+        // A head that the base contains was merged or fast-forwarded: the base has its commits themselves.
         let own = picks(self.source, self.base, head)?;
         let mut words: BTreeSet<Words> = own.iter().map(words).collect();
         words.insert(self::words(&self.source.commit(head)?));
@@ -129,8 +129,8 @@ impl Candidates<'_> {
         pulls.filter(|(pr, head)| ends.contains(&Some(*head)) || hinted.contains(pr)).map(|(pr, _)| *pr).collect()
     }
 
-    /// Pull requests that a commit may be a replayed commit of, by its words: a rebase leaves no other trace. Heads that are not here
-    /// are fetched, because in a new clone none is.
+    /// Pull requests whose rebase may have made a commit, by author and message: a rebase leaves no other trace. Missing heads are
+    /// fetched, because a new clone has none.
     pub(crate) fn replayed_in(&self, commit: &Commit) -> Answer<BTreeSet<u64>> {
         self.bring_all()?;
         let top = match commit.parents.get(1) {

@@ -153,7 +153,7 @@ impl Walk<'_> {
                     self.unreviewed(at, parent, &reasons)?;
                     at = parent;
                 }
-                Err(ports) => return Err(ports),
+                Err(failed) => return Err(failed),
             }
         }
         if !self.refusals.is_empty() {
@@ -197,7 +197,7 @@ impl Walk<'_> {
 pub(crate) fn reason(reasons: &[Refusal]) -> &'static str {
     match reasons.first().map(|reason| reason.code) {
         Some(Code::NoPullRef) | None => "no pull request leads to it",
-        Some(Code::EvilMerge) => "it is not what its pull request gives",
+        Some(Code::EvilMerge) => "it is not the result of merging its pull request",
         Some(Code::StyleNotAllowed) => "approval.styles does not list the way it was merged",
         Some(Code::UnreviewedChange) => "it repeats what was merged before",
         Some(Code::AmbiguousPr) => "several pull requests could be meant",

@@ -1,4 +1,4 @@
-//! Why an id is no approval, in words that help: what it is instead, and what to give.
+//! Explains why an id is not approved: what it is instead, and which id to give.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ impl Candidates<'_> {
     pub(super) fn unknown<T>(&self, id: Oid) -> Stage<T> {
         let fetched = self.remote.map(|remote| remote.fetch(&[Want::Commit(id)]));
         match fetched {
-            // It can be fetched, which proves nothing: the base, just fetched, does not contain it.
+            // That it can be fetched proves nothing: the base, just fetched, does not contain it.
             Some(Ok(())) if self.source.has(id)? => refuse(
                 Code::HeadNotMerged,
                 format!("{id} can be fetched but is not on the base ({})", self.base),
@@ -59,7 +59,7 @@ impl Candidates<'_> {
             Some(_) | None => refuse(
                 Code::UnknownId,
                 format!("the remote has no commit {id}"),
-                "see that the id is right and of this repository",
+                "check the id: it must be a commit of this repository",
             ),
         }
     }
@@ -79,6 +79,6 @@ pub(super) fn intermediate(id: Oid, brought: Oid) -> Refusal {
     Refusal::new(
         Code::IntermediateCommit,
         format!("{id} is only a part of what {brought} brought to the base"),
-        format!("approve the whole: --approved {brought}"),
+        format!("approve all of it: --approved {brought}"),
     )
 }

@@ -1,6 +1,6 @@
-//! Approve: which pull request is meant, and the proof that it was merged into our base as it is.
+//! Approve: finds the pull request that is meant, and proves that it was merged into our base unchanged.
 //!
-//! That an id exists or can be fetched proves nothing. Messages are hints to candidates and never proofs.
+//! An id that exists, or that can be fetched, proves nothing. Messages only suggest candidates.
 
 pub mod candidates;
 pub mod coverage;
@@ -35,8 +35,8 @@ pub use crate::flow::approve::candidates::Candidates;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Approved {
-    pub(crate) pr: u64,
-    pub(crate) relation: Relation,
+    pr: u64,
+    relation: Relation,
 }
 
 impl Approved {
@@ -54,7 +54,7 @@ impl Approved {
 /// Proves a request.
 ///
 /// # Errors
-/// Why it is not approved, or a world that gave no answer.
+/// The reasons why it is not approved, or a port failed.
 pub fn approve(candidates: &Candidates<'_>, request: &Request) -> Stage<Approved> {
     let given = request.approved.as_deref().map(|text| full_id(candidates.source, text)).transpose()?;
     if let Some(pr) = request.pr {
@@ -79,19 +79,19 @@ pub fn approve(candidates: &Candidates<'_>, request: &Request) -> Stage<Approved
         return candidates.by_merge(id);
     }
     let (mut found, mut refused) = (Vec::new(), Vec::new());
-    // A pull request may have been opened at the merge result of another one: then that one is meant.
+    // A branch may start at the merge result of another pull request: then the id means that other one.
     if candidates.source.has(id)? && candidates.source.is_ancestor(id, candidates.base)? && candidates.on_chain(id)? {
         match candidates.by_merge(id) {
             Ok(approved) => return Ok(approved),
             Err(Stop::Refused(refusals)) => refused.extend(refusals),
-            Err(ports) => return Err(ports),
+            Err(failed) => return Err(failed),
         }
     }
     for pr in heads {
         match candidates.by_head(pr, id) {
             Ok(approved) => found.push(approved),
             Err(Stop::Refused(refusals)) => refused.extend(refusals),
-            Err(ports) => return Err(ports),
+            Err(failed) => return Err(failed),
         }
     }
     refused.sort();
@@ -100,8 +100,8 @@ pub fn approve(candidates: &Candidates<'_>, request: &Request) -> Stage<Approved
 }
 
 impl Candidates<'_> {
-    /// Finds M for a pull request's head. A forge merges a pull request once: where the same content came to the base twice, the first
-    /// place is the pull request's, and the others are somebody's copies.
+    /// Finds the merge result of a pull request's head. A forge merges a pull request once: if the same content was added to the base
+    /// twice, the first commit is the merge result and the others are copies.
     fn by_head(&self, pr: u64, head: Oid) -> Stage<Approved> {
         self.bring(pr, head)?;
         let traces = self.traces(pr, head)?;
@@ -109,7 +109,7 @@ impl Candidates<'_> {
         for commit in self.since(head)?.iter().rev().filter(|commit| traces.are_on(commit)) {
             match self.proven(pr, head, commit)? {
                 Ok(approved) => return Ok(approved),
-                // A mere likeness of words that proves nothing is no evil merge.
+                // A commit that only shares author and message with the pull request is not reported as an evil merge.
                 Err(refusal) if traces.strong(commit) || refusal.code == Code::StyleNotAllowed => {
                     refused.push(refusal);
                 }
@@ -135,7 +135,7 @@ impl Candidates<'_> {
                 format!("approve that one: --pr {other}"),
             )));
         }
-        // After a fast-forward to a merge commit the first parent is no base: only a person can say what was reviewed.
+        // After a fast-forward to a merge commit the first parent is not the base, so git cannot tell what was reviewed.
         let listed = self.styles.contains(&relation.style) && !(moved && merge.parents.len() > 1);
         if listed || self.adopt.contains(&merge.id) {
             return Ok(Ok(Approved { pr, relation }));
@@ -166,7 +166,7 @@ impl Candidates<'_> {
         }))
     }
 
-    /// Another pull request whose merge result a commit is.
+    /// Another pull request that this commit is the merge result of.
     fn merged_as(&self, commit: &Commit, but: u64) -> Answer<Option<u64>> {
         for pr in self.named_by(commit).into_iter().filter(|pr| *pr != but) {
             let head = self.refs.pulls.iter().find(|(n, _)| *n == pr).map(|(_, head)| *head);
@@ -179,10 +179,10 @@ impl Candidates<'_> {
         Ok(None)
     }
 
-    /// Exactly one, or why not.
+    /// The only candidate that was proven, or the reasons why there is not exactly one.
     fn one_of(&self, mut found: Vec<Approved>, refused: Vec<Refusal>) -> Stage<Approved> {
         if found.len() > 1 {
-            // Two pull requests with one head, or a message that quotes another: the merge result's own hint decides.
+            // Two pull requests may share a head, or a message may quote another number: the hint in the merge result decides.
             let hinted: Vec<_> = found
                 .iter()
                 .filter_map(|one| {
@@ -203,20 +203,20 @@ impl Candidates<'_> {
                 refuse(
                     Code::AmbiguousPr,
                     format!("several pull requests fit: {}", list.join(", ")),
-                    "say which: --pr N, or --approved with the id of the merge result",
+                    "name one: --pr N, or --approved with the id of the merge result",
                 )
             }
         }
     }
 
-    /// The commit of the first-parent chain that brought `id` to the base, and all that it brought.
+    /// The commit of the first-parent chain that added `id` to the base, and everything that it added.
     fn brought(&self, id: Oid) -> Answer<Option<(Oid, Vec<Oid>)>> {
         let newer: BTreeSet<Oid> = self.source.between(id, self.base)?.into_iter().collect();
         let mut next = Some(self.base);
         while let Some(at) = next {
             let parents = self.source.commit(at)?.parents;
             let first = parents.first().copied();
-            // The first commit whose first parent does not contain `id` any more is the one that brought it.
+            // It is the first commit whose first parent does not contain `id`.
             let still = match first {
                 Some(first) if newer.contains(&first) => self.source.is_ancestor(id, first)?,
                 Some(_) | None => false,
@@ -233,7 +233,7 @@ impl Candidates<'_> {
         Ok(None)
     }
 
-    /// The given id is no head: it must be a merge result on the first-parent chain.
+    /// For an id that is not a head: it must be a merge result on the first-parent chain.
     fn by_merge(&self, id: Oid) -> Stage<Approved> {
         if !self.source.has(id)? {
             return self.unknown(id);
@@ -277,7 +277,7 @@ impl Candidates<'_> {
         self.one_of(found, refused)
     }
 
-    /// Tries pull requests as what a commit is the merge result of.
+    /// Tries to prove that a commit is the merge result of one of these pull requests.
     fn tried(&self, commit: &Commit, pulls: &BTreeSet<u64>) -> Stage<(Vec<Approved>, Vec<Refusal>)> {
         let (mut found, mut refused) = (Vec::new(), Vec::new());
         for pr in pulls {
@@ -288,8 +288,8 @@ impl Candidates<'_> {
                     Some(first) => refused.push(Refusal::new(
                         Code::UnreviewedChange,
                         format!(
-                            "{} has the content of PR #{pr} a second time: the pull request was merged as {first}, and nobody reviewed \
-                             that it comes back",
+                            "{} adds the content of PR #{pr} a second time: the pull request was merged as {first}, and no review \
+                             covers adding it again",
                             commit.id
                         ),
                         format!("review it, then list it in platform.yaml by a pull request: approval.adopt: [{}]", commit.id),
@@ -301,7 +301,7 @@ impl Candidates<'_> {
         Ok((found, refused))
     }
 
-    /// An older commit of the base that a pull request is proven to be merged as.
+    /// An older commit of the base that is proven to be the merge result of the pull request.
     fn before(&self, pr: u64, head: Oid, commit: &Commit) -> Answer<Option<Oid>> {
         let traces = self.traces(pr, head)?;
         let chain = self.since(head)?;
@@ -314,8 +314,8 @@ impl Candidates<'_> {
         Ok(None)
     }
 
-    /// The pull request that brought a commit of the base, if exactly one is proven: as its merge result, or as the one that a rebase
-    /// put it there with. What is newer than `top` on the base proves nothing.
+    /// The pull request that added a commit to the base, if exactly one is proven: the commit is its merge result, or one of the commits
+    /// that its rebase added. Commits newer than `top` prove nothing.
     pub(crate) fn brought_by(&self, at: Oid, top: Oid) -> Stage<Approved> {
         let refused = match self.by_merge(at) {
             Err(Stop::Refused(refusals)) => refusals,
@@ -328,7 +328,7 @@ impl Candidates<'_> {
             let found = match self.by_head(pr, head) {
                 Ok(found) => found,
                 Err(Stop::Refused(_)) => continue,
-                Err(ports) => return Err(ports),
+                Err(failed) => return Err(failed),
             };
             let Relation { base, merge, .. } = found.relation;
             let inside = self.source.is_ancestor(merge, top)?

@@ -1,8 +1,7 @@
-//! Policy: which policy is in force. The recorded one is; a newer one at P comes into force only if every change of its files since then
-//! is a pull request that is proven under the rules in force before it, or is adopted by a policy that is itself proven.
+//! Policy: decides which policy is in force. It is the recorded one; a newer one at P comes into force only if every change of its files
+//! since then is a pull request that is proven under the rules in force before it, or is adopted by a policy that is itself proven.
 //!
-//! The newest commit of the base with the recorded content is where the recorded policy stands: what was changed and changed back before
-//! it makes no difference to what is in force.
+//! The walk ends at the newest commit of the base that has the recorded content: changes that were reverted before it do not matter.
 
 use crate::{
     flow::{
@@ -20,7 +19,7 @@ use crate::{
     tree::{manifests, module::PolicyAt, place, snapshot::Snapshot},
 };
 
-/// Ways of merging, all of them: which of them count is judged by the rules in force before each.
+/// All merge styles: which of them count is decided by the rules in force before each change.
 const ANY_STYLE: &[Style] = &[Style::Merge, Style::Squash, Style::Rebase, Style::RebaseMerge, Style::FastForward];
 
 /// The policy that decides in this run, and why it may.
@@ -35,9 +34,9 @@ pub struct InForce {
 /// Why a policy is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
-    /// The record has no policy yet: this one is what everything later is measured by. Nobody's review of it is proven.
+    /// The record has no policy yet: this one is the baseline for everything later. No review of it is proven.
     Baseline,
-    /// The record has exactly this one.
+    /// The record already has this policy.
     Recorded,
     /// Pull requests that changed it since the recorded one are proven, the newest of them last; and these commits are adopted.
     Proven {
@@ -84,7 +83,7 @@ fn files_at(source: &dyn Source, commit: Oid) -> Answer<Files> {
 /// The recorded policy, as files and as far as it can be read.
 pub struct Recorded {
     files: Files,
-    /// What it says; `None` where this version cannot read it, and the default rules count.
+    /// The parsed policy; `None` if this version cannot read it, and then the default rules apply.
     pub at: Option<PolicyAt>,
 }
 
@@ -101,12 +100,12 @@ pub fn recorded(state: &State<'_>) -> Answer<Option<Recorded>> {
     Ok(Some(Recorded { files, at }))
 }
 
-/// What became of the policy at the tip of the base.
+/// The verdict on the policy at the tip of the base.
 #[derive(Debug)]
 pub enum Verdict {
     /// It is in force.
     InForce(Box<InForce>),
-    /// Changes of its files that nothing proves: every one of them, each with its diff.
+    /// Changes of its files that nothing proves: all of them, each with its diff.
     Unproven(Vec<Refusal>),
     /// The recorded policy was never on this base.
     Foreign(Refusal),
@@ -129,7 +128,7 @@ pub fn judge(candidates: &Candidates<'_>, before: Option<&Recorded>, newest: Pol
             None => {
                 return Ok(Verdict::Foreign(Refusal::new(
                     Code::UnreviewedPolicy,
-                    "the policy in force, as the record has it, was never on this base branch",
+                    "the recorded policy was never on this base branch",
                     "find out who rewrote the base branch or the record; `platformctl help recovery`",
                 )));
             }
@@ -167,7 +166,7 @@ fn prove(source: &dyn Source, before: &Recorded, changes: Vec<Change>) -> Answer
     Ok(Ok(Why::Proven { approval, adopted }))
 }
 
-/// From the recorded policy up to the tip, one change after another.
+/// A walk from the recorded policy to the tip, one change at a time.
 struct Walk<'a> {
     source: &'a dyn Source,
     /// The rules in force before the next change.
@@ -203,7 +202,7 @@ impl Walk<'_> {
                     self.open.push((merge, parent.unwrap_or(base), why));
                     return Ok(());
                 }
-                // What a fast-forward brought has no end that git could tell: where the rules allow one, it is weak as a whole.
+                // Git cannot tell where a fast-forward began: if the rules allow one, all of it counts as weakly proven.
                 if listed && style == Style::FastForward {
                     self.open.truncate(self.open.len().saturating_sub(run));
                 }
@@ -214,7 +213,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Follows a proven policy: it adopts what stands open below it, and is in force once nothing does.
+    /// Follows a proven policy: it adopts open changes below it, and is in force once none is open.
     fn follow(&mut self, at: Oid) -> Answer<()> {
         let snapshot = Snapshot::lazy(self.source, self.source.commit(at)?.tree);
         let Ok(found) = manifests::policy(&snapshot)? else { return Ok(()) };
@@ -250,7 +249,7 @@ fn changes(candidates: &Candidates<'_>, known: Files) -> Stage<Option<Vec<Change
         }
         match candidates.brought_by(at, candidates.base) {
             Ok(pull) => {
-                // The recorded policy may stand in the middle of a rebase: never walk past it.
+                // The recorded policy may lie in the middle of a rebase: the walk never goes past it.
                 let inside = candidates.source.first_parents(pull.relation().merge, Some(pull.relation().base))?;
                 at = pull.relation().base;
                 for commit in inside {
@@ -265,7 +264,7 @@ fn changes(candidates: &Candidates<'_>, known: Files) -> Stage<Option<Vec<Change
                 changes.push(Change::Alone { at, parent, why: reason(&reasons) });
                 at = parent;
             }
-            Err(ports) => return Err(ports),
+            Err(failed) => return Err(failed),
         }
         here = files_at(candidates.source, at)?;
     }

@@ -1,7 +1,7 @@
 //! The relation proof: that a merge result M is exactly what its base B and a pull request's head H give.
 //!
-//! Nothing here believes a message, a branch or an author. Trees are compared; a merge that gix computes otherwise is asked of git
-//! a second time, and clean and equal there is accepted.
+//! No message, branch or author is believed: trees are compared. If gix computes another tree than M's, git computes the merge a second
+//! time, and its result is accepted if it is clean and equal.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub struct Relation {
 }
 
 impl Relation {
-    /// Whether git alone cannot prove it fully.
+    /// Whether git alone cannot prove the relation completely.
     pub fn weak(&self) -> bool {
         self.style == Style::FastForward
     }
@@ -42,22 +42,22 @@ impl Relation {
     }
 }
 
-/// Proves that `merge` is what merging `head` gives. `Err` says in what it is not.
+/// Proves that `merge` is the result of merging `head`. `Err` tells how it differs.
 ///
 /// # Errors
 /// Objects that cannot be read.
 pub fn prove(source: &dyn Source, head: Oid, merge: Oid) -> Answer<Result<Relation, Refusal>> {
     let m = source.commit(merge)?;
     match m.parents.as_slice() {
-        [] => Ok(Err(evil(merge, "it has no parent: nothing was merged into anything", None))),
-        // Also of a branch whose last commit merged the base into it: the policy decides whether that is believed.
+        [] => Ok(Err(evil(merge, "it has no parent, so nothing was merged", None))),
+        // This includes a branch whose last commit merged the base into it: the policy decides whether a fast-forward counts.
         [base] | [base, _] if merge == head => Ok(Ok(relation(&m, head, *base, Style::FastForward))),
         [base] => linear(source, head, &m, *base),
         [base, second] if *second == head => merged(source, head, &m, *base),
         [base, second] => rebase_merged(source, head, &m, *base, *second),
         more => Ok(Err(evil(
             merge,
-            &format!("it has {} parents (an octopus): no pull request makes one", more.len()),
+            &format!("it has {} parents (an octopus merge), which no pull request creates", more.len()),
             None,
         ))),
     }
@@ -71,17 +71,17 @@ fn evil(merge: Oid, why: &str, diff: Option<String>) -> Refusal {
     let diff = diff.map_or_else(String::new, |diff| format!("\n{diff}"));
     Refusal::new(
         Code::EvilMerge,
-        format!("{merge} is not what its pull request gives: {why}{diff}"),
+        format!("{merge} is not the result of merging its pull request: {why}{diff}"),
         "merge the base into the branch, then merge the pull request; a repair is a new pull request",
     )
 }
 
-/// Nothing is wrong with the merge, but there is nothing to apply.
+/// The merge is correct, but it changes nothing.
 fn empty(merge: Oid) -> Refusal {
     Refusal::new(
         Code::NeverChangedByPr,
         format!("{merge} changes no file: its pull request was empty, or the base already had its changes"),
-        "there is nothing to apply; platformctl pending lists the pull requests that have something",
+        "there is nothing to apply; platformctl pending lists pull requests with changes",
     )
 }
 
@@ -95,7 +95,7 @@ fn merged(source: &dyn Source, head: Oid, m: &Commit, base: Oid) -> Answer<Resul
         }
         Computed::Conflict(paths) => evil(
             m.id,
-            &format!("base and head conflict in {paths}, and someone resolved that in the merge itself"),
+            &format!("base and head conflict in {paths}, and somebody resolved them in the merge commit"),
             None,
         ),
         Computed::Other(tree) => evil(
@@ -121,7 +121,7 @@ fn judge(merge: Merge, wanted: Oid) -> Computed {
     }
 }
 
-/// The clean merge of base and head, compared with `wanted`; gix first, git where gix sees it otherwise.
+/// The clean merge of base and head, compared with `wanted`: computed by gix first, and by git if that differs.
 fn tree_of(source: &dyn Source, base: Oid, head: Oid, wanted: Oid) -> Answer<Computed> {
     match judge(source.merge(base, head, Merger::Gix)?, wanted) {
         Computed::Same => Ok(Computed::Same),
@@ -129,7 +129,7 @@ fn tree_of(source: &dyn Source, base: Oid, head: Oid, wanted: Oid) -> Answer<Com
     }
 }
 
-/// What merging `head` into `base` gives: gix's word where it is clean, and git's where it is not.
+/// The merge of `head` into `base`: computed by gix, and by git if gix finds conflicts.
 ///
 /// # Errors
 /// Objects that cannot be read.
@@ -151,7 +151,7 @@ fn replayed(source: &dyn Source, onto: Oid, pick: Oid, wanted: Oid) -> Answer<bo
 
 /// One parent and not the head itself: a rebase of several commits, or a squash.
 fn linear(source: &dyn Source, head: Oid, m: &Commit, parent: Oid) -> Answer<Result<Relation, Refusal>> {
-    // A rebase is tried first: merging the head again on top of its own replay changes nothing, and would look like a squash.
+    // A rebase is tried first: merging the head on top of its own replay changes nothing, and would look like a squash.
     if let Some(base) = replay(source, head, m.id, parent)? {
         let same_words = |pick: &Commit| pick.message == m.message && pick.author == m.author;
         let rebased = base != parent || picks(source, base, head)?.iter().any(same_words);
@@ -191,8 +191,8 @@ fn replay(source: &dyn Source, head: Oid, tip: Oid, near: Oid) -> Answer<Option<
     if let Some(base) = replay_of(source, head, tip, own.len())? {
         return Ok(Some(base));
     }
-    // git leaves out a commit that changes nothing any more, because the base has the same change. A rebase keeps authors and
-    // messages, so these say how many commits are left; what counts as proof is the replay.
+    // git drops a commit whose change the base already has. A rebase keeps authors and messages, so these tell how many commits are left;
+    // the proof is the replay.
     let kept = kept(source, tip, &own)?;
     if (1..own.len()).contains(&kept) { replay_of(source, head, tip, kept) } else { Ok(None) }
 }

@@ -1,4 +1,4 @@
-//! What a person asked for, as typed; and the hints that messages give. Neither is a proof.
+//! What a person asked for, as typed, and the hints in commit messages. Neither is a proof.
 
 use std::collections::BTreeSet;
 

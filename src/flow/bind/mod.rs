@@ -150,7 +150,7 @@ fn taken<T>(stage: Stage<T>, refusals: &mut Vec<Refusal>) -> Stage<Option<T>> {
             refusals.extend(found);
             Ok(None)
         }
-        Err(ports) => Err(ports),
+        Err(failed) => Err(failed),
     }
 }
 

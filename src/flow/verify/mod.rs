@@ -3,14 +3,9 @@
 pub mod watch;
 
 use crate::{
-    flow::{
-        bind::bound::Target,
-        observe,
-        run::Ran,
-        verify::watch::{NotVerified, watch},
-    },
+    flow::{bind::bound::Target, observe, run::Ran, verify::watch::watch},
     model::{evidence::Evidence, module::Health, refusal::Code},
-    port::{Clock, Host, Input, PortError},
+    port::{Clock, Host, Input, NotDone, PortError},
     runtime::{
         compose::watch::Expected as Service,
         files::{Listing, Live},
@@ -42,13 +37,8 @@ const PAUSE_MS: u64 = 250;
 /// Verifies what a run changed.
 ///
 /// # Errors
-/// See [`NotVerified`].
-pub fn after(
-    ran: Ran<'_>,
-    expected: &Expected<'_>,
-    host: &dyn Host,
-    clock: &dyn Clock,
-) -> Result<Evidence, NotVerified> {
+/// See [`NotDone`].
+pub fn after(ran: Ran<'_>, expected: &Expected<'_>, host: &dyn Host, clock: &dyn Clock) -> Result<Evidence, NotDone> {
     let Ran { shipped } = ran;
     let evidence = verify(expected, host, clock)?;
     Ok(Evidence { files: shipped.files, ..evidence })
@@ -57,8 +47,8 @@ pub fn after(
 /// Looks at the files, then asks every probe until all have passed without a break for the settle window.
 ///
 /// # Errors
-/// See [`NotVerified`].
-pub fn verify(expected: &Expected<'_>, host: &dyn Host, clock: &dyn Clock) -> Result<Evidence, NotVerified> {
+/// See [`NotDone`].
+pub fn verify(expected: &Expected<'_>, host: &dyn Host, clock: &dyn Clock) -> Result<Evidence, NotDone> {
     let target = expected.target;
     let wanted = match expected.what {
         What::Compose(services) => return watch(target, services, host, clock),
@@ -72,20 +62,20 @@ pub fn verify(expected: &Expected<'_>, host: &dyn Host, clock: &dyn Clock) -> Re
     Ok(Evidence { files: wanted.len() as u64, probes, ..Evidence::default() })
 }
 
-fn files(target: Target<'_>, wanted: &Listing, host: &dyn Host) -> Result<(), NotVerified> {
-    let (_, live) = observe::files(host, target).map_err(NotVerified::Unknown)?;
+fn files(target: Target<'_>, wanted: &Listing, host: &dyn Host) -> Result<(), NotDone> {
+    let (_, live) = observe::files(host, target).map_err(NotDone::unknown)?;
     let release = target.module.closure.digest.hex();
     if matches!(&live, Live::Release { name, files, odd: 0 } if *name == release && files == wanted) {
         return Ok(());
     }
-    Err(NotVerified::Failed(PortError::new(
+    Err(NotDone::failed(PortError::new(
         Code::HostFailed,
         format!("what is live in {}/live/{} is not the planned release", target.host.root, target.module.manifest.id),
         "look at it on the host: someone or something changes it",
     )))
 }
 
-fn probes(health: &Health, host: &dyn Host, clock: &dyn Clock) -> Result<u64, NotVerified> {
+fn probes(health: &Health, host: &dyn Host, clock: &dyn Clock) -> Result<u64, NotDone> {
     if health.probes.is_empty() {
         return Ok(0);
     }
@@ -108,7 +98,7 @@ fn probes(health: &Health, host: &dyn Host, clock: &dyn Clock) -> Result<u64, No
             let why = failed.unwrap_or_else(|| {
                 format!("it was not good for {} s without a break (health.settle_s)", settle_ms / 1000)
             });
-            return Err(NotVerified::Failed(PortError::new(
+            return Err(NotDone::failed(PortError::new(
                 Code::ProbeFailed,
                 format!("not healthy within {} s: {why}", health.deadline_s),
                 "look at the module on its host, then merge a fix",
@@ -119,10 +109,10 @@ fn probes(health: &Health, host: &dyn Host, clock: &dyn Clock) -> Result<u64, No
 }
 
 /// Asks every probe once; `Some` says which failed.
-fn round(health: &Health, host: &dyn Host) -> Result<Option<String>, NotVerified> {
+fn round(health: &Health, host: &dyn Host) -> Result<Option<String>, NotDone> {
     for (at, one) in health.probes.iter().enumerate() {
         let Some(args) = probe::args(one) else { continue };
-        let reply = host.run(&probe::PROBE, &args, Input::Nothing).map_err(NotVerified::Unknown)?;
+        let reply = host.run(&probe::PROBE, &args, Input::Nothing).map_err(NotDone::unknown)?;
         if let Err(why) = probe::verdict(&reply.stdout) {
             return Ok(Some(format!("probe {} ({}): {why}", at + 1, args[..2].join(" "))));
         }

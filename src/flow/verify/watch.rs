@@ -9,7 +9,7 @@ use crate::{
         shell,
         text::shown,
     },
-    port::{Clock, Host, Input, PortError},
+    port::{Clock, Host, Input, NotDone, PortError},
     runtime::{
         compose::{
             self,
@@ -27,25 +27,16 @@ const SETTLE_BLIND_S: u64 = 30;
 /// How long one question may wait on the host, in milliseconds.
 const WAIT_MAX_MS: u64 = 60_000;
 
-/// Why it is not verified.
-#[derive(Debug)]
-pub enum NotVerified {
-    /// It is not as planned.
-    Failed(PortError),
-    /// The host gave no answer: nobody knows, the run stays open.
-    Unknown(PortError),
-}
-
 /// Watches.
 ///
 /// # Errors
-/// See [`NotVerified`].
+/// See [`NotDone`].
 pub fn watch(
     target: Target<'_>,
     expected: &[Expected],
     host: &dyn Host,
     clock: &dyn Clock,
-) -> Result<Evidence, NotVerified> {
+) -> Result<Evidence, NotDone> {
     let health = &target.module.manifest.health;
     let project = target.module.manifest.runtime.project.as_deref();
     let begun = clock.ticks_ms();
@@ -124,10 +115,10 @@ pub fn unseen(module: &Module, model: &Projection) -> Option<String> {
     (!slow.is_empty()).then(|| format!("the settle window lasts {settle_s} s (health.settle_s): {}", slow.join("; ")))
 }
 
-fn failed(why: &str, project: Option<&str>) -> NotVerified {
+fn failed(why: &str, project: Option<&str>) -> NotDone {
     let how = project.map_or_else(String::new, |project| format!(" (docker compose -p {project} logs)"));
     let fix = format!("look at it on its host{how}, then merge a fix; the same again: --retry");
-    NotVerified::Failed(PortError::new(Code::ProbeFailed, why, fix))
+    NotDone::failed(PortError::new(Code::ProbeFailed, why, fix))
 }
 
 fn look(
@@ -136,7 +127,7 @@ fn look(
     seen: &str,
     wait_ms: u64,
     host: &dyn Host,
-) -> Result<Sample, NotVerified> {
+) -> Result<Sample, NotDone> {
     let manifest = &target.module.manifest;
     let words = |items: Vec<&str>| items.join("\n");
     let mut args = vec![
@@ -156,10 +147,9 @@ fn look(
         }
         (Some(_) | None, _) => shell::quoted(&probe::args(one).unwrap_or_default()),
     }));
-    let reply =
-        host.run(&compose::WATCH, &args, Input::Nothing).map_err(|error| NotVerified::Unknown(error.harmless()))?;
+    let reply = host.run(&compose::WATCH, &args, Input::Nothing).map_err(|error| NotDone::unknown(error.harmless()))?;
     watch::parse(&reply.stdout).map_err(|error| {
-        NotVerified::Unknown(
+        NotDone::unknown(
             PortError::new(
                 Code::HostUnreachable,
                 "the host's answer to compose-watch makes no sense",

@@ -2,8 +2,9 @@
 
 use super::{commit, entries, person};
 use crate::{
-    io::git_messages::{self, Line, Secrets},
+    io::git_messages::{self, Line},
     io::process::Done,
+    io::secrets::{self, Secrets},
     model::{ids::Oid, text},
 };
 
@@ -42,7 +43,7 @@ pub fn git_answer(bytes: &[u8]) {
     let error = git_messages::ended("origin", bytes, &secrets).error();
     for shown in [&said, &error.what, &error.fix] {
         assert!(!shown.chars().any(|c| c != '\n' && text::is_harmful(c)), "{shown:?}");
-        assert_eq!(git_messages::urls(shown), **shown, "nobody who logs in is left");
+        assert_eq!(secrets::urls(shown), **shown, "nobody who logs in is left");
     }
     let done = Done { rc: Some(1), stdout: bytes.to_vec(), stderr: bytes.to_vec() };
     assert!(!matches!(git_messages::line(&done, &secrets), Line::Accepted));

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{CONNECT_S, WORDS_BYTES_MAX, local, unreachable};
 use crate::{
-    io::{env::Env, git::interrupt, socket},
+    io::{env::Env, git::interrupt, log, socket},
     model::refusal::Code,
     port::{Answer, PortError},
 };
@@ -97,6 +97,7 @@ impl Starting {
         held.process_group(0).args(["-c", HELD, "platformctl"]).arg(ssh.get_program()).args(ssh.get_args());
         held.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let begun = Instant::now();
+        log::child(&held);
         let mut held = held.spawn().map_err(local("start `ssh`"))?;
         let stdin = held.stdin.take();
         let Some(stderr) = held.stderr.take() else {

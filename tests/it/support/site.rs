@@ -3,7 +3,7 @@
 use std::{cell::RefCell, fs, path::PathBuf};
 
 use platformctl::{
-    flow::{Stage, Stop, approve::request::Request, bind::Waivers, close::Ending},
+    flow::{Stage, Stop, approve::request::Request, bind::Waivers},
     io::{clock::SystemClock, git::Git, local::Local, remote::GitRemote},
     model::{ids::Oid, policy::HostPolicy},
     port::{Answer, Host, Ports, Step},
@@ -172,11 +172,9 @@ pub(crate) fn said(stage: Stage<Applied>) -> String {
         Ok(Applied::Noop(noop)) => format!("noop, recorded: {}", noop.record.is_some()),
         Ok(Applied::Run(run)) => {
             let recorded = run.carried.record.as_ref().map(|record| record.on_remote);
-            let ending = match &run.carried.ending {
-                Ending::Ok(evidence) => format!("ok, {} files", evidence.files),
-                Ending::Failed(error) => format!("failed: {}", error.code.slug()),
-                Ending::Aborted(error) => format!("aborted: {}", error.code.slug()),
-                Ending::Unknown(error) => format!("unknown: {}", error.code.slug()),
+            let ending = match &run.carried.ended {
+                Ok(evidence) => format!("ok, {} files", evidence.files),
+                Err(not_done) => format!("{}: {}", not_done.ending().as_str(), not_done.error().code.slug()),
             };
             let covers = &run.summary.approval.covers;
             format!("{ending}, covers {covers:?}, recorded: {recorded:?}")

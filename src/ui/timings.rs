@@ -1,0 +1,31 @@
+//! Where the time of a command went, as a table.
+
+/// A heading, a line for each phase (seconds, share), and their sum.
+pub fn timings(durations_ms: &[(&'static str, u64)]) -> Vec<String> {
+    let sum: u64 = durations_ms.iter().map(|(_, ms)| ms).sum();
+    let row = |name: &str, ms: u64| {
+        let share = (u128::from(ms) * 100 + u128::from(sum) / 2).checked_div(u128::from(sum)).unwrap_or(0);
+        format!("  {name:<9} {:>6}.{:03} s  {share:>3} %", ms / 1_000, ms % 1_000)
+    };
+    let rows = durations_ms.iter().map(|(name, ms)| row(name, *ms));
+    ["where the time went".to_owned()].into_iter().chain(rows).chain([row("total", sum)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_a_table() {
+        let lines = timings(&[("fetch", 1_204), ("observe", 50), ("verify", 30_000)]);
+        let expected = [
+            "where the time went",
+            "  fetch          1.204 s    4 %",
+            "  observe        0.050 s    0 %",
+            "  verify        30.000 s   96 %",
+            "  total         31.254 s  100 %",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(timings(&[])[1], "  total          0.000 s    0 %");
+    }
+}
