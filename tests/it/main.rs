@@ -12,6 +12,7 @@ mod approve;
 mod around;
 mod cli;
 mod compose;
+mod contributing;
 mod deployments;
 mod digest;
 mod docs;
