@@ -25,7 +25,7 @@ use crate::{
         append::{Append, Preconditions},
         bug,
     },
-    runtime::{compose, machine::Witness},
+    runtime::{self, machine::Witness},
 };
 
 /// How long an intent locks before others may ask the host what became of it, in seconds.
@@ -35,15 +35,14 @@ const EXPIRES_S: i64 = 3_600;
 #[derive(Debug)]
 #[must_use]
 pub struct Intent {
-    pub(crate) permit: Permit,
-    pub(crate) run: RunId,
-    pub(crate) nonce: String,
-    pub(crate) commit: Oid,
-    pub(crate) seq: u64,
-    pub(crate) witness: String,
-    pub(crate) genesis: Oid,
-    /// What was recorded: the outcome is made of it without asking anybody again.
-    pub(crate) event: Event,
+    permit: Permit,
+    run: RunId,
+    nonce: String,
+    commit: Oid,
+    seq: u64,
+    witness: String,
+    genesis: Oid,
+    event: Event,
     /// Tells other processes of this clone that somebody is still at it.
     _alive: Box<dyn Guard>,
 }
@@ -63,6 +62,36 @@ impl Intent {
     pub fn seq(&self) -> u64 {
         self.seq
     }
+
+    /// What is carried out.
+    pub fn plan(&self) -> &Plan {
+        self.permit.plan()
+    }
+
+    /// By which the host's result is recognised.
+    pub(super) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// What the host keeps as a witness of the record, as JSON.
+    pub(super) fn witness(&self) -> &str {
+        &self.witness
+    }
+
+    /// The first record.
+    pub(super) fn genesis(&self) -> Oid {
+        self.genesis
+    }
+
+    /// What was recorded: the outcome is made of it without asking anybody again.
+    pub(super) fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// What is left of it once its outcome is kept.
+    pub(super) fn ended(self) -> (Permit, RunId, Oid) {
+        (self.permit, self.run, self.commit)
+    }
 }
 
 /// How opening ended.
@@ -76,10 +105,7 @@ pub enum Opened {
 
 /// The name of the lock of a module's runs on its host: all modules of a compose project share one.
 pub fn lock(manifest: &Manifest) -> String {
-    match &manifest.runtime.project {
-        Some(project) => compose::lock(project),
-        None => manifest.id.to_string(),
-    }
+    runtime::driver(manifest.runtime.driver).lock(manifest)
 }
 
 /// What a module's run on one of its hosts locks.
@@ -187,9 +213,9 @@ pub fn open(record: &Record<'_>, permit: Permit) -> Answer<Opened> {
     let (mut event, run) = record.about(Kind::ApplyIntent, plan)?;
     let nonce = hex(&record.clock.chance());
     event.tell_changes(&intention.changes).map_err(|error| bug("the list of changes").because(error))?;
-    event.retry = permit.checks.iter().any(|check| check.id == "held" && check.result == CheckResult::Waived);
+    event.retry = permit.checks().iter().any(|check| check.id == "held" && check.result == CheckResult::Waived);
     event.waived.extend(
-        permit.checks.iter().filter(|check| check.result == CheckResult::Waived).map(|check| check.id.to_owned()),
+        permit.checks().iter().filter(|check| check.result == CheckResult::Waived).map(|check| check.id.to_owned()),
     );
     event.lock = Some(Lock {
         project: plan.bound().manifest().runtime.project.as_ref().map(ToString::to_string),

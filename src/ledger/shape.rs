@@ -198,7 +198,7 @@ pub const SHAPES: &[Shape] = &[
         parents: 1,
         must: &[Module, Host, Findings],
         may: &[Run],
-        means: "`findings` is sorted, has none twice and at most 200, each with a `subject` of one line and at most 255 bytes.",
+        means: "`findings` is sorted, has none twice and at most 200, each with a `subject` of one line and at most 255 characters.",
         does: "The deployment has `observed`.",
     },
     Shape {
@@ -297,8 +297,8 @@ impl Shape {
     }
 }
 
-/// Longest subject of a finding, in bytes.
-const SUBJECT_BYTES_MAX: usize = 255;
+/// Longest subject of a finding, in characters.
+const SUBJECT_MAX: usize = 255;
 
 fn findings(found: &[Finding]) -> Option<Wrong> {
     if found.len() > FINDINGS_MAX {
@@ -308,10 +308,10 @@ fn findings(found: &[Finding]) -> Option<Wrong> {
         return Some(Wrong::new("findings", "sorted findings, none twice", "another order"));
     }
     let fits = |subject: &str| {
-        (1..=SUBJECT_BYTES_MAX).contains(&subject.len()) && !subject.chars().any(crate::model::text::is_harmful)
+        (1..=SUBJECT_MAX).contains(&subject.chars().count()) && !subject.chars().any(crate::model::text::is_harmful)
     };
     let unfit = found.iter().find(|finding| !fits(&finding.subject))?;
-    let expected = format!("a subject of one line and at most {SUBJECT_BYTES_MAX} bytes");
+    let expected = format!("a subject of one line and at most {SUBJECT_MAX} characters");
     Some(Wrong::new("findings", expected, crate::model::text::shown(&unfit.subject)))
 }
 

@@ -111,12 +111,12 @@ impl One {
         Self {
             module: target.module.clone(),
             host: run.summary.host.clone(),
-            run: Some(run.run.clone()),
-            intent: Some(run.intent),
+            run: Some(run.carried.run.clone()),
+            intent: Some(run.carried.intent),
             approved: run.summary.approval.clone(),
             checkout: run.summary.checkout,
             changes: run.summary.changes.clone(),
-            gate: run.checks.clone(),
+            gate: run.carried.permit.checks().to_vec(),
             since: None,
             record: run.carried.record.as_ref().map(Recorded::delivered),
             durations_ms: durations_ms(&target.durations_ms),
@@ -128,7 +128,7 @@ impl One {
 fn ended(run: &Run) -> (Outcome, Option<Refusal>) {
     let recorded = run.carried.is_recorded();
     let outcome = outcome(ending(&run.carried.ended), recorded);
-    let resume = || format!("platformctl resume {}", run.run);
+    let resume = || format!("platformctl resume {}", run.carried.run);
     let refusal = match &run.carried.ended {
         Ok(_) if recorded => None,
         Ok(_) => {
@@ -226,7 +226,10 @@ fn unrecorded(run: &Run) -> Vec<String> {
         _ if run.carried.is_recorded() => Vec::new(),
         None => vec!["! the outcome waits here and is delivered by the next command".to_owned()],
         Some(error) => {
-            vec![format!("! the outcome could not be kept here: {error}"), format!("! platformctl resume {}", run.run)]
+            vec![
+                format!("! the outcome could not be kept here: {error}"),
+                format!("! platformctl resume {}", run.carried.run),
+            ]
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         approval::Approval,
         claim::Claim,
         gate::{Binding, GateCheck},
-        ids::{Deployment, HostName, ModuleId, Oid, RunId},
+        ids::{Deployment, HostName, ModuleId},
         json::{self, CanonicalError},
         plan::{Change, Intention},
         refusal::Code,
@@ -28,6 +28,7 @@ use crate::{
     },
     port::{Answer, Host, Phase, PortError, Ports, Step, ending},
     record::{Appended, Record, append::Append},
+    runtime,
     verb::{
         busy::{busy, shared},
         fetch::{Fetched, newest_record, record},
@@ -103,12 +104,6 @@ pub struct Noop {
 /// A run that was carried out.
 #[derive(Debug)]
 pub struct Run {
-    /// Its id.
-    pub run: RunId,
-    /// The record of its intent.
-    pub intent: Oid,
-    /// The gate's list.
-    pub checks: Vec<GateCheck>,
     /// What was planned.
     pub summary: Summary,
     /// How it went.
@@ -188,10 +183,10 @@ pub fn candidates<'a>(ports: &Ports<'a>, fetched: &'a Fetched) -> Candidates<'a>
 /// The host gave no answer.
 pub fn planned(ports: &Ports<'_>, bound: Present, again: bool) -> Stage<(Plan, Box<dyn Host>)> {
     (ports.tell)(Step::Began(Phase::Observe));
-    let host = (ports.host)(&bound.host)?;
-    let observed = observe::observe(host.as_ref(), bound.target(), ports.source, ports.clock)?;
+    let host = (ports.host)(bound.target().host)?;
+    let observed = observe::observe(host.as_ref(), bound, ports.source, ports.clock)?;
     (ports.tell)(Step::Began(Phase::Plan));
-    let plan = plan::plan(bound, observed, again).map_err(unfit)?;
+    let plan = plan::plan(observed, again).map_err(unfit)?;
     Ok((plan, host))
 }
 
@@ -235,7 +230,7 @@ fn again(state: Option<&State<'_>>, ask: &Ask) -> Stage<Request> {
 /// The record cannot be read.
 pub fn facts(ports: &Ports<'_>, checked: Option<&Checked>, plan: &Plan, retry: bool) -> Answer<Facts> {
     (ports.tell)(Step::Began(Phase::Gate));
-    let known = crate::verb::host::known(ports, checked, plan.observed().machine.witness.as_ref())?;
+    let known = crate::verb::host::known(ports, checked, plan.machine().witness.as_ref())?;
     Ok(Facts { known, retry })
 }
 
@@ -275,26 +270,27 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
         if ports.clock.interrupted() {
             return refuse(Code::Interrupted, "you asked to stop, before anything was recorded", "run it again");
         }
-        let (images, policy) = (plan.missing_images(), plan.bound().host.clone());
+        let (images, policy) = (plan.missing_images(), plan.bound().target().host.clone());
+        let driver = plan.bound().manifest().runtime.driver;
         let intention = plan.intention().clone();
         let permit = match gate(plan, &facts) {
             Ok(permit) => permit,
             Err(closed) if before.is_some() => return Err(Stop::Refused(closed.refusals)),
             Err(closed) => {
-                pull(ports, *closed, &images, &policy, host.as_ref())?;
+                let driver = runtime::driver(driver);
+                pull(ports, *closed, &images, driver.pull(&policy, &images), host.as_ref())?;
                 before = Some(intention);
                 continue;
             }
         };
-        let summary = Summary::of(permit.plan());
-        let checks = permit.checks.clone();
         (ports.tell)(Step::Began(Phase::Open));
         if let Some(intent) = opened(&record, &in_force, permit)? {
             (ports.tell)(Step::Intent(intent.seq()));
-            let carried = carry_out(&intent, &record, host.as_ref(), ports.tell);
-            let left = Left::of(ending(&carried.ended), intent.permit.plan().bound().target(), host);
-            let (run, intent) = (intent.run().clone(), intent.commit());
-            return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried, left })));
+            let carried = carry_out(*intent, &record, host.as_ref(), ports.tell);
+            let plan = carried.permit.plan();
+            let left = Left::of(ending(&carried.ended), plan.bound().target(), host);
+            let summary = Summary::of(plan);
+            return Ok(Applied::Run(Box::new(Run { summary, carried, left })));
         }
         fetched.checked = newest_record(ports)?;
     }
@@ -346,9 +342,9 @@ fn noop(record: &Record<'_>, in_force: &InForce, judged: Nothing) -> Stage<Optio
         let since = plan.bound().last().cloned();
         Applied::Noop(Box::new(Noop { summary: Summary::of(plan), checks, since, record }))
     };
-    let Permit { plan, checks } = match judged {
+    let (plan, checks) = match judged {
         Nothing::Stay(plan, checks) => return Ok(Some(noop(&plan, checks, None))),
-        Nothing::Advance(permit) => *permit,
+        Nothing::Advance(permit) => permit.into_parts(),
     };
     record.ready(in_force)?;
     let (event, _) = record.about(Kind::ApplyNoop, &plan)?;

@@ -7,9 +7,7 @@ use crate::{
         Stage, Stop,
         approve::{relation, request::Request},
         gate::{Nothing, gate, nothing},
-        observe::Running,
         refuse,
-        verify::watch,
     },
     ledger::state::State,
     model::{
@@ -111,21 +109,17 @@ pub fn propose(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, which: &Which) -
     let done = plan.is_done();
     let (intention, digest) = (plan.intention().clone(), plan.digest());
     let approval = Some(plan.bound().approval().clone());
-    let seen = &plan.observed().machine;
+    let seen = plan.machine();
     let observed = json!({"machine_id": seen.machine_id, "free_bytes": seen.free_bytes, "witness": seen.witness});
-    let model = match &plan.observed().running {
-        Running::Compose(compose) => compose.rendered.model.as_ref(),
-        Running::Files(_) => None,
-    };
-    let unseen = model.filter(|_| !done).and_then(|model| watch::unseen(plan.bound().target().module, model));
+    let unseen = if done { Vec::new() } else { plan.warnings() };
     let facts = apply::facts(ports, fetched.checked.as_ref(), &plan, ask.retry)?;
     let judged = if done && !ask.again {
         nothing(plan, &facts).map(|judged| match judged {
-            Nothing::Advance(permit) => permit.checks,
+            Nothing::Advance(permit) => permit.checks().to_vec(),
             Nothing::Stay(_, checks) => checks,
         })
     } else {
-        gate(plan, &facts).map(|permit| permit.checks)
+        gate(plan, &facts).map(|permit| permit.checks().to_vec())
     };
     let (checks, refusals) = match judged {
         Ok(checks) => (checks, Vec::new()),

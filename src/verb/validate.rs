@@ -8,7 +8,6 @@ use crate::{
     flow::Stage,
     model::{
         ids::{HostName, ModuleId},
-        module::Driver,
         policy,
         problem::Problem,
         refusal::Code,
@@ -165,10 +164,7 @@ fn claims(snapshot: &Snapshot<'_>, modules: &BTreeMap<ModuleId, Module>, problem
     let mut claimed: BTreeMap<(String, String, String), &ModuleId> = BTreeMap::new();
     for (id, module) in modules {
         let manifest = &module.manifest;
-        if manifest.runtime.driver != Driver::Compose {
-            continue;
-        }
-        let project = manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default();
+        let Some(project) = manifest.runtime.project.as_ref().map(ToString::to_string) else { continue };
         let services = module.services.iter().map(|(_, service)| service);
         for (host, service) in manifest.hosts().iter().flat_map(|host| services.clone().map(move |one| (host, one))) {
             let key = (host.to_string(), project.clone(), service.name.to_string());

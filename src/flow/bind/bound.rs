@@ -6,13 +6,12 @@ use crate::{
         closure::Closure,
         gate::Binding,
         ids::{Deployment, HostName, ModuleId, Oid},
-        module::{Driver, Manifest},
-        path::RepoPath,
+        module::Manifest,
         policy::{HostPolicy, SacredPolicy},
         refusal::{Code, Refusal},
         status::HostStatus,
     },
-    runtime::files::{FileState, Listing},
+    runtime::driver::Target,
     tree::module::Module,
 };
 
@@ -42,10 +41,10 @@ pub enum Absence {
 #[derive(Debug)]
 #[must_use]
 pub struct Absent {
-    pub(crate) approval: Approval,
-    pub(crate) deployment: Deployment,
-    pub(crate) why: Absence,
-    pub(crate) last: HostStatus,
+    pub(super) approval: Approval,
+    pub(super) deployment: Deployment,
+    pub(super) why: Absence,
+    pub(super) last: HostStatus,
 }
 
 impl Absent {
@@ -97,18 +96,18 @@ pub(crate) fn gone(deployment: &Deployment, why: &Absence, merge: Oid) -> Refusa
 #[derive(Debug)]
 #[must_use]
 pub struct Present {
-    pub(crate) approval: Approval,
-    pub(crate) deployment: Deployment,
-    pub(crate) module: Module,
-    pub(crate) before: Option<Module>,
-    pub(crate) host: HostPolicy,
-    pub(crate) sacred: SacredPolicy,
-    pub(crate) policy_blob: Oid,
-    pub(crate) last: Option<HostStatus>,
+    pub(super) approval: Approval,
+    pub(super) deployment: Deployment,
+    pub(super) module: Module,
+    pub(super) before: Option<Module>,
+    pub(super) host: HostPolicy,
+    pub(super) sacred: SacredPolicy,
+    pub(super) policy_blob: Oid,
+    pub(super) last: Option<HostStatus>,
     /// Hosts where the record says that the module runs and the manifest does not name them any more.
-    pub(crate) left: Vec<HostName>,
-    pub(crate) checkout: Binding,
-    pub(crate) waived: Vec<String>,
+    pub(super) left: Vec<HostName>,
+    pub(super) checkout: Binding,
+    pub(super) waived: Vec<String>,
 }
 
 impl Present {
@@ -133,7 +132,7 @@ impl Present {
     }
 
     /// What is applied to what host: everything that a driver works with.
-    pub(crate) fn target(&self) -> Target<'_> {
+    pub fn target(&self) -> Target<'_> {
         Target {
             module: &self.module,
             before: self.before.as_ref(),
@@ -141,6 +140,16 @@ impl Present {
             host: &self.host,
             sacred: &self.sacred,
         }
+    }
+
+    /// The blob of the policy in force.
+    pub fn policy_blob(&self) -> Oid {
+        self.policy_blob
+    }
+
+    /// Hosts where the module still runs although its manifest no longer names them.
+    pub fn left(&self) -> &[HostName] {
+        &self.left
     }
 
     /// What the record says of the deployment.
@@ -157,37 +166,4 @@ impl Present {
     pub fn checkout(&self) -> Binding {
         self.checkout
     }
-}
-
-/// A module at a version, and the policy about its host.
-#[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
-    /// The module.
-    pub module: &'a Module,
-    /// The module as it is applied: of its contents the host need not be sent again what it has.
-    pub before: Option<&'a Module>,
-    /// The name of its host.
-    pub name: &'a HostName,
-    /// Its host's entry.
-    pub host: &'a HostPolicy,
-    /// Paths that no module may touch, and doors that are open.
-    pub sacred: &'a SacredPolicy,
-}
-
-/// The files of the release of a module with driver `files`, by their path below its `tree`; and the path of each in the repository.
-pub fn release_files(manifest: &Manifest, closure: &Closure) -> Vec<(RepoPath, FileState, RepoPath, Oid)> {
-    let (Driver::Files, Some(tree)) = (manifest.runtime.driver, &manifest.runtime.tree) else {
-        return Vec::new();
-    };
-    let below = |file: &crate::model::closure::ClosureFile| {
-        let mode = if file.mode == "100755" { "755" } else { "644" };
-        let state = FileState { mode: mode.to_owned(), sha256: file.sha256 };
-        Some((file.path.below(tree)?, state, file.path.clone(), file.blob))
-    };
-    closure.files.iter().filter_map(below).collect()
-}
-
-/// The same as a listing, to compare with what a host shows.
-pub fn release_listing(manifest: &Manifest, closure: &Closure) -> Listing {
-    release_files(manifest, closure).into_iter().map(|(path, state, _, _)| (path, state)).collect()
 }

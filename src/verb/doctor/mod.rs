@@ -20,7 +20,7 @@ use crate::{
     ledger::{fault::Checked, state::State},
     model::{
         ids::{HostName, ModuleId, Oid},
-        module::{Driver, Manifest},
+        module::Manifest,
         near::did_you_mean,
         policy::{HostPolicy, Mutations, Transport},
         refusal::{Code, Refusal},
@@ -30,7 +30,7 @@ use crate::{
     },
     port::{Answer, Host, Input, Phase, PortError, Ports, RemoteRefs, Step, Want},
     runtime::{
-        compose,
+        self,
         doctor::{self, Asked, Seen},
     },
     tree::{manifests, module::PolicyAt, snapshot::Snapshot},
@@ -139,7 +139,7 @@ struct Case<'a> {
 impl Case<'_> {
     /// Whether anything here runs in containers. A host without modules is one that will have some.
     fn needs_engine(&self) -> bool {
-        let composes = self.modules.iter().any(|module| module.runtime.driver == Driver::Compose);
+        let composes = self.modules.iter().any(|module| runtime::driver(module.runtime.driver).needs_engine());
         composes || self.modules.is_empty() || !self.policy.networks.is_empty()
     }
 
@@ -150,7 +150,7 @@ impl Case<'_> {
             secrets().flat_map(|secret| secret.keys.iter().map(|key| (key.to_string(), secret.file.to_string())));
         Asked {
             root: self.policy.root.clone(),
-            engine: compose::engine(self.policy),
+            engine: runtime::engine::address(self.policy),
             files: secrets().map(|secret| secret.file.to_string()).collect(),
             keys: keys.collect(),
             networks: self.policy.networks.iter().map(ToString::to_string).collect::<BTreeSet<String>>(),
