@@ -254,10 +254,9 @@ impl Render for Plans {
     }
 
     fn class(&self) -> Class {
-        match self.decisive().map_or(Class::Done, Render::class) {
-            Class::Done if self.how.exit_code && self.changes() => Class::Differs,
-            class => class,
-        }
+        let class = self.decisive().map_or(Class::Done, Render::class);
+        let differs = class == Class::Done && self.how.exit_code && self.changes();
+        if differs { Class::Differs } else { class }
     }
 
     fn warnings(&self) -> Vec<String> {
