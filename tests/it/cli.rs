@@ -136,7 +136,7 @@ seq 3  apply.outcome
   by         Ola <ola@example.org>
   module     site
   host       box
-  run        20260921T141520Z-00000002
+  run        20260921T141520Z-00000001
   result     ok
   approved   PR #1, merge, covers #1
   head       <40>
@@ -662,7 +662,7 @@ HELD host_failed (11). Failed, left as it is.
 the release is live, but an activation command failed
 ✓ first
 ✗ broken (exit 11)
-fix: look at <dir>/root/runs/20260921T141520Z-00000005/log on the host, then merge a fix
+fix: look at <dir>/root/runs/20260921T141520Z-00000003/log on the host, then merge a fix
 
 "#]]
     );
