@@ -10,8 +10,8 @@ pub use crate::io::git::laws::{git_answer, git_commit, git_person, git_tree};
 use crate::{
     ledger::{
         event::Event,
-        message,
-        tree::{self, fold},
+        fold::{self, Files},
+        message, tree,
     },
     model::{
         claim::Claim,
@@ -26,15 +26,15 @@ use crate::{
         policy::Policy,
         problem::Problem,
         projection,
-        status::{ModuleStatus, OpenRun},
+        status::{HostRecord, ModuleStatus, OpenRun},
         text,
         time::{self, Timestamp},
         variable, yaml,
     },
     runtime::{
-        compose::{logs, look, pull, render, watch},
+        compose::{look, render, watch},
         doctor::{self, Asked},
-        files, machine, probe, result,
+        files, logs, machine, probe, pull, result,
     },
     verb::prepush,
 };
@@ -80,7 +80,7 @@ pub fn event(bytes: &[u8]) {
     let again: Event = serde_json::from_slice(&written).unwrap();
     assert_eq!(again, event);
     assert_eq!(json::canonical(&again).unwrap(), written);
-    drop(fold(&event, None));
+    drop(fold::fold(&event, &Files::new()));
     let Ok(message) = message::render(&event, Digest::of(&written)) else { return };
     assert!(message.ends_with('\n') && !message.chars().any(|c| c != '\n' && text::is_harmful(c)), "{message:?}");
     let last = message.trim_end().rsplit("\n\n").next().unwrap_or_default();
@@ -102,6 +102,7 @@ pub fn status(bytes: &[u8]) {
     }
     law::<ModuleStatus>(bytes);
     law::<OpenRun>(bytes);
+    law::<HostRecord>(bytes);
 }
 
 /// Canonical JSON is its own canonical form, in whatever order keys come.

@@ -7,9 +7,9 @@ use crate::{
     model::{ids::RunId, path::HostPath, text::shown},
     port::Script,
     runtime::{
-        compose::render::SecretTrouble,
         machine::{self, LookError, Machine},
         script::scripts,
+        secrets::SecretTrouble,
     },
 };
 

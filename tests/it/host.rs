@@ -8,7 +8,7 @@ use platformctl::{
     port::{Answer, Host as _, Input, Member, Reply, Script},
     runtime::{
         files::{self, FileState, Listing, Live},
-        result::{self, Fate},
+        result::{self, Fate, Step},
     },
 };
 
@@ -96,11 +96,11 @@ fn listing(files: &[(&str, &str)]) -> Listing {
 }
 
 pub(crate) fn done() -> Fate {
-    Fate::Ended { rc: 0, step: "done".into() }
+    Fate::Ended { rc: 0, step: Step::Done }
 }
 
 pub(crate) fn failed(step: &str) -> Fate {
-    Fate::Ended { rc: 1, step: step.into() }
+    Fate::Ended { rc: 1, step: serde_json::from_value(step.into()).unwrap() }
 }
 
 #[test]

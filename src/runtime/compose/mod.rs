@@ -3,17 +3,26 @@
 pub mod change;
 pub mod container;
 pub mod content;
-pub mod logs;
+mod delivery;
+pub mod driver;
+mod gate;
 pub mod look;
 pub mod overlay;
-pub mod pull;
+mod preview;
 pub mod render;
+mod seen;
+mod settle;
 pub mod watch;
+mod work;
 
 use crate::{
-    model::{module::Manifest, names::ComposeName, policy::HostPolicy},
+    model::{module::Manifest, policy::HostPolicy},
     port::{Member, Script},
-    runtime::script::{run_script, scripts},
+    runtime::{
+        driver::Target,
+        engine,
+        script::{run_script, scripts},
+    },
 };
 
 /// Renders the model without a value of any secret.
@@ -67,20 +76,6 @@ pub const LABEL_IMAGE: &str = "dev.platformctl.image";
 /// The digest of the configs and secrets that are given to it: Compose's own hash does not look into them.
 pub const LABEL_INPUTS: &str = "dev.platformctl.inputs";
 
-/// The oldest Compose that is used: major and minor.
-pub const OLDEST: (u64, u64) = (2, 20);
-
-/// Major and minor of a version, with or without a `v`.
-pub fn version(text: &str) -> Option<(u64, u64)> {
-    let mut parts = text.trim_start_matches('v').split(['.', '-', '+']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-/// The engine's address on a host.
-pub fn engine(host: &HostPolicy) -> String {
-    if host.docker_host.is_empty() { "unix:///var/run/docker.sock".to_owned() } else { host.docker_host.clone() }
-}
-
 /// The first arguments of the scripts that render: ROOT MODULE RELEASE PROJECT FOLDER ENGINE.
 pub fn args(manifest: &Manifest, host: &HostPolicy, release: &str) -> Vec<String> {
     vec![
@@ -89,7 +84,7 @@ pub fn args(manifest: &Manifest, host: &HostPolicy, release: &str) -> Vec<String
         release.to_owned(),
         manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default(),
         folder(manifest),
-        engine(host),
+        engine::address(host),
     ]
 }
 
@@ -134,12 +129,8 @@ fn env_quoted(value: &str) -> String {
 }
 
 /// How the module is rendered, as files: what does not depend on what was seen.
-pub fn how(
-    manifest: &Manifest,
-    services: &[ComposeName],
-    stand_ins: &[crate::model::path::RepoPath],
-    name: &str,
-) -> Vec<Member> {
+pub fn how(target: Target<'_>) -> Vec<Member> {
+    let (manifest, rendering) = (&target.module.manifest, &target.module.rendering);
     let runtime = &manifest.runtime;
     let vars: String = runtime.vars.iter().map(|(key, value)| format!("{key}={}\n", env_quoted(value))).collect();
     let keys =
@@ -148,17 +139,18 @@ pub fn how(
         lines("p/files", &runtime.compose_files),
         lines("p/env_files", &runtime.env_files),
         lines("p/profiles", &runtime.profiles),
-        lines("p/services", services),
+        lines("p/services", &rendering.services),
         lines("p/secrets", manifest.secrets.iter().map(|secret| &secret.file)),
         lines("p/keys", keys),
-        text("p/vars", format!("{vars}PLATFORM_HOST='{name}'\n")),
+        text("p/vars", format!("{vars}PLATFORM_HOST='{}'\n", target.name)),
     ];
     // A file of the right name with the declared keys and no value: what is rendered with it may leave the host.
-    for file in stand_ins {
+    for file in &rendering.stand_ins {
         let declared = manifest.secrets.iter().find(|secret| secret.file == *file);
         let keys = declared.into_iter().flat_map(|secret| secret.keys.iter().map(|key| format!("{key}=")));
         members.push(lines(&format!("p/stand-in/{file}"), keys));
     }
+    members.push(lines("p/env_secrets", &rendering.env_secrets));
     members
 }
 

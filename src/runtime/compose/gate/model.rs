@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::{
-    flow::gate::compose::{Answered, Reach},
     model::{
         projection::Projection,
         refusal::{Code, Refusal},
         text::shown,
     },
+    runtime::{compose::gate::Judge, driver::Answered},
 };
 
 /// What cures a set of services that is not the source's.
 const FIX: &str = "look at the services' profiles, and at what the file includes";
 
-impl Reach<'_> {
+impl Judge<'_> {
     /// Everything is understood, every service is there, and nothing of the release is mounted but by content.
     pub(crate) fn model(&self) -> Answered {
         let unknown = self.model.unknown.iter().map(|key| {
@@ -28,7 +28,7 @@ impl Reach<'_> {
         });
         let mut refusals: Vec<Refusal> = unknown.collect();
         refusals.extend(self.other_services());
-        if self.compose.rendered.missing_images().is_empty() && self.plan.expected.len() != self.model.services.len() {
+        if self.seen.rendered.missing_images().is_empty() && self.expected != self.model.services.len() {
             refusals.push(Refusal::new(
                 Code::ComposeInvalid,
                 "Compose told no hash of a service's configuration",
@@ -46,7 +46,7 @@ impl Reach<'_> {
                         shown(file.as_deref().unwrap_or_default())
                     ),
                     if *kind == "secrets" {
-                        format!("put it on the host below {}/secrets/, declare it, and begin its path with ${{PLATFORM_SECRETS}}/", self.plan.bound.host.root)
+                        format!("put it on the host below {}/secrets/, declare it, and begin its path with ${{PLATFORM_SECRETS}}/", self.target.host.root)
                     } else {
                         "commit the file, or put it below ${PLATFORM_SECRETS}/ and declare it".to_owned()
                     },
@@ -59,7 +59,7 @@ impl Reach<'_> {
     /// Where the services that were rendered are not those that the source defines, or not the same both times: what is judged, what
     /// is planned and what runs would be three different things.
     fn other_services(&self) -> Vec<Refusal> {
-        let rendering = &self.plan.bound.module.rendering;
+        let rendering = &self.target.module.rendering;
         let refuse = |fact: String| Refusal::new(Code::ComposeInvalid, fact, FIX);
         let wanted = rendering.services.iter().filter(|name| !self.model.services.contains_key(name.as_str()));
         let mut refusals: Vec<Refusal> =
@@ -68,7 +68,7 @@ impl Reach<'_> {
         refusals.extend(
             strange.map(|name| refuse(format!("Compose renders a service `{}` that no file defines", shown(name)))),
         );
-        let first = self.compose.rendered.model.as_ref();
+        let first = self.seen.rendered.model.as_ref();
         let names =
             |model: &'_ Projection| model.services.keys().chain(&model.others).cloned().collect::<BTreeSet<String>>();
         let (before, now) = (first.map(names).unwrap_or_default(), names(self.model));
@@ -82,13 +82,13 @@ impl Reach<'_> {
 
     /// A content of this release at its place.
     pub(crate) fn is_content(&self, path: &str) -> bool {
-        self.overlay.contents.iter().any(|content| content.place(&self.plan.bound.host.root) == path)
+        self.overlay.contents.iter().any(|content| content.place(&self.target.host.root) == path)
     }
 
     /// A declared secret at its place.
     pub(crate) fn is_secret(&self, path: &str) -> bool {
-        let root = &self.plan.bound.host.root;
-        let secrets = &self.plan.bound.module.manifest.secrets;
+        let root = &self.target.host.root;
+        let secrets = &self.target.module.manifest.secrets;
         secrets.iter().any(|secret| format!("{root}/secrets/{}", secret.file) == path)
     }
 }

@@ -1,5 +1,8 @@
 //! Driver `files`: a release is a folder, and `<root>/live/<module>` is a symlink that is switched atomically.
 
+pub mod driver;
+mod watch;
+
 use std::collections::BTreeMap;
 
 use crate::{
@@ -8,8 +11,9 @@ use crate::{
         path::RepoPath,
         plan::{Action, Change, Data, Downtime},
     },
-    port::Script,
+    port::{PortError, Reply, Script},
     runtime::{
+        driver::{Order, Target, nonsense},
         machine::{self, LookError, Machine},
         script::{run_script, scripts},
     },
@@ -33,6 +37,13 @@ pub struct FileState {
     pub sha256: Digest,
 }
 
+impl FileState {
+    /// The permission bits of the file in a delivery.
+    pub fn bits(&self) -> u32 {
+        if self.mode == "755" { 0o755 } else { 0o644 }
+    }
+}
+
 /// A folder of files: path below it, and state.
 pub type Listing = BTreeMap<RepoPath, FileState>;
 
@@ -52,6 +63,22 @@ pub enum Live {
     },
     /// Something that platformctl did not put there.
     Foreign,
+}
+
+/// Asks what is live.
+fn look(target: Target<'_>) -> Order {
+    Order::new(LOOK, [target.host.root.to_string(), target.module.manifest.id.to_string()])
+}
+
+/// Reads what is live.
+///
+/// # Errors
+/// An answer that the script cannot have given.
+fn seen(reply: &Reply) -> Result<(Machine, Live), PortError> {
+    if reply.rc != 0 {
+        return Err(nonsense(&LOOK, format!("it ended with {}", reply.rc)));
+    }
+    parse_look(&reply.stdout).map_err(|error| nonsense(&LOOK, error))
 }
 
 /// Reads the answer of [`LOOK`]. Everything in it is hostile.

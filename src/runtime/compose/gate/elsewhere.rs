@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::{
-    flow::gate::compose::{Answered, Reach},
     model::{
         plan::{Action, Change},
         projection::{Bind, Port, Service},
@@ -14,15 +13,16 @@ use crate::{
         text::shown,
     },
     runtime::compose::{container::Container, look::Listens},
+    runtime::{compose::gate::Judge, driver::Answered},
 };
 
-impl Reach<'_> {
+impl Judge<'_> {
     /// Others that stand where the module would go.
     pub(crate) fn elsewhere(&self) -> Answered {
         let mut refusals = Vec::new();
         let own = self.project();
-        let module = self.plan.intention.module.as_str();
-        let root = self.plan.bound.host.root.as_str();
+        let module = self.target.module.manifest.id.as_str();
+        let root = self.target.host.root.as_str();
         for (name, service) in self.services() {
             let others: Vec<&Container> = self
                 .looked
@@ -92,14 +92,14 @@ impl Reach<'_> {
 
     /// Whether a container goes away before anything is made.
     fn goes(&self, container: &Container) -> bool {
-        self.plan.remove.contains(&container.id)
+        self.changes.remove.contains(&container.id)
     }
 
     /// Whether a container of the module's own is replaced by this very plan: Compose takes it away before it starts anything, and what
     /// the new one publishes is looked at by itself.
     fn gives_up(&self, container: &Container) -> bool {
         let replaced = |change: &&Change| matches!(change.action, Action::Adopt | Action::Recreate);
-        let mut replaced = self.plan.changes().iter().filter(replaced);
+        let mut replaced = self.changes.changes.iter().filter(replaced);
         replaced.any(|change| container.is_of(self.project(), &change.service))
     }
 

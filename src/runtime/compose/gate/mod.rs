@@ -7,10 +7,9 @@ mod model;
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    flow::{observe::Compose, plan::Plan},
     model::{
         module::DataAction,
         names::ComposeName,
@@ -20,22 +19,25 @@ use crate::{
         shell::word,
         text::{shown, yaml_scalar},
     },
-    runtime::compose::{
-        self,
-        look::{Looked, ThereNetwork},
-        overlay::Overlay,
-        render::{Rendered, SecretTrouble},
+    runtime::{
+        compose::{
+            change::Changes,
+            look::{Looked, ThereNetwork},
+            overlay::Overlay,
+            render::Rendered,
+            seen::ComposeSeen,
+        },
+        driver::{Answered, Target},
+        engine,
+        secrets::SecretTrouble,
     },
-    tree::module::Module,
 };
 
-/// One question of the gate: its name, what the answer rests on, and every reason against.
-pub(crate) type Answered = (&'static str, Value, Vec<Refusal>);
-
 /// Judges a compose module.
-pub(crate) fn judge(plan: &Plan, compose: &Compose) -> Vec<Answered> {
+/// `expected`: of how many services it is known how they must run.
+pub(super) fn judge(target: Target<'_>, compose: &ComposeSeen, changes: &Changes, expected: usize) -> Vec<Answered> {
     let mut answers =
-        vec![engine(plan, &compose.rendered), secrets(plan, &compose.rendered), images(&compose.rendered)];
+        vec![engine(target, &compose.rendered), secrets(target, &compose.rendered), images(&compose.rendered)];
     let seen = compose.seen.as_ref().and_then(|(overlay, looked)| Some((overlay, looked, looked.model.as_ref()?)));
     let Some((overlay, looked, model)) = seen.filter(|(_, looked, _)| looked.failed.is_none()) else {
         // Where there is no Compose or no engine, that is said, and no more is known.
@@ -44,7 +46,7 @@ pub(crate) fn judge(plan: &Plan, compose: &Compose) -> Vec<Answered> {
         answers.push(("model", json!({"rendered": false}), refusals));
         return answers;
     };
-    let host = Reach { plan, compose, overlay, looked, model };
+    let host = Judge { target, seen: compose, changes, expected, overlay, looked, model };
     answers.push(host.model());
     answers.push(host.doors());
     answers.push(host.binds());
@@ -54,17 +56,7 @@ pub(crate) fn judge(plan: &Plan, compose: &Compose) -> Vec<Answered> {
     answers
 }
 
-/// Whether a reviewed change of this apply says that data may go: an entry that stood there already when something was applied
-/// before was for another time.
-pub(crate) fn acknowledged(plan: &Plan, data: &str, action: DataAction) -> bool {
-    let says = |module: &Module| {
-        let entries = &module.manifest.acknowledge;
-        entries.iter().filter(|entry| entry.data == data && entry.action == action).count()
-    };
-    says(&plan.bound.module) > plan.bound.before.as_ref().map_or(0, says)
-}
-
-fn unrendered(compose: &Compose) -> Refusal {
+fn unrendered(compose: &ComposeSeen) -> Refusal {
     let why = match &compose.seen {
         Some((_, looked)) => match looked.failed.as_deref() {
             Some("containers") => {
@@ -85,16 +77,16 @@ fn unrendered(compose: &Compose) -> Refusal {
     )
 }
 
-fn engine(plan: &Plan, rendered: &Rendered) -> Answered {
-    let host = &plan.intention.host;
+fn engine(target: Target<'_>, rendered: &Rendered) -> Answered {
+    let host = target.name;
     let mut refusals = Vec::new();
-    match rendered.compose.as_deref().map(|text| (text, compose::version(text))) {
+    match rendered.compose.as_deref().map(|text| (text, engine::version(text))) {
         None => refusals.push(Refusal::new(
             Code::EngineUnreachable,
             format!("`docker compose version` gives no answer on {host}"),
             "install the Compose plugin, 2.20 or newer: platformctl doctor says how",
         )),
-        Some((text, seen)) if seen.is_none_or(|seen| seen < compose::OLDEST) => refusals.push(Refusal::new(
+        Some((text, seen)) if seen.is_none_or(|seen| seen < engine::OLDEST) => refusals.push(Refusal::new(
             Code::ComposeTooOld,
             format!("docker compose on {host} is {}, 2.20 or newer is needed", shown(text)),
             "install a newer Compose plugin: platformctl doctor says how",
@@ -104,15 +96,15 @@ fn engine(plan: &Plan, rendered: &Rendered) -> Answered {
     if rendered.engine.is_none() {
         refusals.push(Refusal::new(
             Code::EngineUnreachable,
-            format!("the Docker engine on {host} gives no answer at {}", compose::engine(&plan.bound.host)),
+            format!("the Docker engine on {host} gives no answer at {}", engine::address(target.host)),
             "start it, or let the account use it: platformctl doctor says how",
         ));
     }
     ("engine", json!({"compose": rendered.compose, "engine": rendered.engine}), refusals)
 }
 
-fn secrets(plan: &Plan, rendered: &Rendered) -> Answered {
-    let root = &plan.bound.host.root;
+fn secrets(target: Target<'_>, rendered: &Rendered) -> Answered {
+    let root = &target.host.root;
     let place = |file: &str| word(&format!("{root}/secrets/{}", shown(file)));
     let refusals = rendered.secrets.iter().map(|trouble| {
         let fix = match trouble {
@@ -128,7 +120,7 @@ fn secrets(plan: &Plan, rendered: &Rendered) -> Answered {
         };
         Refusal::new(Code::SecretMissing, trouble.fact(root), fix)
     });
-    ("secrets", json!({"files": plan.bound.module.manifest.secrets.len()}), refusals.collect())
+    ("secrets", json!({"files": target.module.manifest.secrets.len()}), refusals.collect())
 }
 
 fn images(rendered: &Rendered) -> Answered {
@@ -143,17 +135,19 @@ fn images(rendered: &Rendered) -> Answered {
     ("images", json!({"missing": missing}), refusals.collect())
 }
 
-struct Reach<'a> {
-    plan: &'a Plan,
-    compose: &'a Compose,
+struct Judge<'a> {
+    target: Target<'a>,
+    seen: &'a ComposeSeen,
+    changes: &'a Changes,
+    expected: usize,
     overlay: &'a Overlay,
     looked: &'a Looked,
     model: &'a Projection,
 }
 
-impl Reach<'_> {
+impl Judge<'_> {
     fn project(&self) -> &str {
-        self.plan.bound.module.manifest.runtime.project.as_deref().unwrap_or_default()
+        self.target.module.manifest.runtime.project.as_deref().unwrap_or_default()
     }
 
     fn services(&self) -> impl Iterator<Item = (&String, &Service)> {
@@ -161,8 +155,8 @@ impl Reach<'_> {
     }
 
     fn doors(&self) -> Answered {
-        let (module, policy) = (&self.plan.intention.module, &self.plan.bound.sacred);
-        let opened = self.model.opened(&self.plan.bound.host.root);
+        let (module, policy) = (&self.target.module.manifest.id, self.target.sacred);
+        let opened = self.model.opened(&self.target.host.root);
         let judge = |(door, by): &(String, String)| {
             // The next release has it at another place: no entry would do.
             if door.strip_prefix("selinux:Z:").is_some_and(|path| self.is_content(path)) {
@@ -177,7 +171,7 @@ impl Reach<'_> {
     }
 
     fn networks(&self) -> Answered {
-        let host = &self.plan.bound.host;
+        let host = self.target.host;
         let mut refusals = Vec::new();
         for (key, network) in &self.model.networks {
             let name = shown(&network.name);
@@ -189,10 +183,7 @@ impl Reach<'_> {
             } else if !host.networks.iter().any(|allowed| *allowed == network.name) {
                 refusals.push(Refusal::new(
                     Code::Capability,
-                    format!(
-                        "the external network {name} is not among `networks:` of host {}",
-                        self.plan.intention.host
-                    ),
+                    format!("the external network {name} is not among `networks:` of host {}", self.target.name),
                     format!("merge a pull request that adds it there: networks: [{name}]"),
                 ));
             } else if there.is_none() {
@@ -219,13 +210,13 @@ impl Reach<'_> {
                 ),
             ));
         }
-        if !self.plan.networks.contains(key) {
+        if !self.changes.networks.contains(key) {
             return None;
         }
         let ours = |id: &String| {
             let containers = self.looked.containers.iter();
             containers.filter(|container| container.id == *id).any(|container| {
-                self.plan.remove.contains(id) || self.services().any(|(name, _)| container.is_of(own, name))
+                self.changes.remove.contains(id) || self.services().any(|(name, _)| container.is_of(own, name))
             })
         };
         let other = there.attached().find(|id| !ours(id))?;
@@ -244,8 +235,8 @@ impl Reach<'_> {
     /// Data that a change would drop or replace.
     fn data(&self) -> Answered {
         let risks: Vec<(String, DataAction, String)> =
-            self.plan.risks.iter().map(|risk| (risk.data.clone(), risk.action, risk.service.clone())).collect();
-        let open = risks.iter().filter(|(data, action, _)| !acknowledged(self.plan, data, *action));
+            self.changes.risks.iter().map(|risk| (risk.data.clone(), risk.action, risk.service.clone())).collect();
+        let open = risks.iter().filter(|(data, action, _)| !self.target.acknowledges(data, *action));
         let refusals = open.map(|(data, action, service)| {
             let word = match action {
                 DataAction::Drop => "drop",

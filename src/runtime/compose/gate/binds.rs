@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::{
-    flow::gate::compose::{Answered, Reach},
     model::{
         path::RepoPath,
         projection::Bind,
@@ -12,6 +11,7 @@ use crate::{
         shell::word,
         text::shown,
     },
+    runtime::{compose::gate::Judge, driver::Answered},
 };
 
 /// A folder or file of the host in some container.
@@ -21,7 +21,7 @@ struct Mount {
     writable: bool,
 }
 
-impl Reach<'_> {
+impl Judge<'_> {
     /// Every bind, and every volume that is a bind in disguise.
     pub(crate) fn binds(&self) -> Answered {
         let mut refusals = Vec::new();
@@ -44,8 +44,8 @@ impl Reach<'_> {
     }
 
     fn bind(&self, bind: &Bind, place: &str) -> Option<Refusal> {
-        let host = &self.plan.bound.host;
-        let (module, policy) = (&self.plan.intention.module, &self.plan.bound.sacred);
+        let host = self.target.host;
+        let (module, policy) = (&self.target.module.manifest.id, self.target.sacred);
         let source = shown(&bind.source);
         if self.is_content(&bind.source) {
             return bind.writable.then(|| {
@@ -94,10 +94,10 @@ impl Reach<'_> {
     /// Where the bind really leads: judged as if it were written there, against where sacred paths really lie, and against what a
     /// container could turn into a link.
     fn real(&self, bind: &Bind, real: &str, place: &str) -> Option<Refusal> {
-        let (module, policy) = (&self.plan.intention.module, &self.plan.bound.sacred);
+        let (module, policy) = (&self.target.module.manifest.id, self.target.sacred);
         let leads = format!("{place}: {} leads to {}", shown(&bind.source), shown(real));
         if real != bind.source
-            && let Some(refusal) = sacred::bind(module, real, bind.writable, policy, &self.plan.bound.host, place)
+            && let Some(refusal) = sacred::bind(module, real, bind.writable, policy, self.target.host, place)
         {
             return Some(Refusal::new(refusal.code, format!("{leads}: {}", refusal.fact), refusal.fix));
         }
@@ -115,7 +115,7 @@ impl Reach<'_> {
                 "mount a folder ${PLATFORM_DATA}/…, or choose another path",
             ));
         }
-        let engine = Some(&self.compose.rendered.engine_root).filter(|root| !root.is_empty());
+        let engine = Some(&self.seen.rendered.engine_root).filter(|root| !root.is_empty());
         let hit = self
             .looked
             .sacred
@@ -132,14 +132,14 @@ impl Reach<'_> {
 
     /// Where a path of the model really lies; `None` if nothing is there.
     fn real_of(&self, path: &str) -> Option<String> {
-        let at = self.compose.binds.iter().position(|asked| asked == path)?;
+        let at = self.seen.binds.iter().position(|asked| asked == path)?;
         self.looked.reals.get(at)?.clone()
     }
 
     /// Whether somebody could make this path lead elsewhere by the time that a container is started: by a link at or above it, in a
     /// folder into which a container can write. Both ways: this bind may lie below, or be what others lie below.
     fn turned(&self, bind: &Bind, real: &str, place: &str) -> Option<Refusal> {
-        let (module, policy) = (&self.plan.intention.module, &self.plan.bound.sacred);
+        let (module, policy) = (&self.target.module.manifest.id, self.target.sacred);
         if sacred::is_allowed(module, &bind.source, bind.writable, policy) {
             return None;
         }
@@ -184,7 +184,7 @@ impl Reach<'_> {
     fn there(&self) -> impl Iterator<Item = Mount> {
         let own = self.project();
         let others = self.looked.containers.iter().filter(move |container| {
-            !self.plan.remove.contains(&container.id) && !self.services().any(|(name, _)| container.is_of(own, name))
+            !self.changes.remove.contains(&container.id) && !self.services().any(|(name, _)| container.is_of(own, name))
         });
         others.flat_map(move |container| {
             container.mounted().iter().filter_map(move |mount| {
