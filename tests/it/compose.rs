@@ -78,8 +78,6 @@ next: platformctl status app
 exit 0
 ✓ approved  PR #1, merge
 ✓ app: nothing to change since 2026-09-21T14:13:20Z, PR #1
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl show app
 
 "#]]
@@ -98,8 +96,6 @@ plan for app on box, PR #2
   merged as <40>
   replace  one  config:compose/one.conf  restarts
 1 change
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl apply app --approved <40> --pr 2
 
 "#]]
