@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_class_of_the_list_wins() {
+    fn class_priority_decides_between_refusals() {
         let refusal = |code| Refusal::new(code, "", "");
         let all = [refusal(Code::ManifestInvalid), refusal(Code::DataAtRisk), refusal(Code::EvilMerge)];
         assert_eq!(Class::of_all(&all), Class::NotApproved);
@@ -293,14 +293,14 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_sentence_agrees() {
+    fn documented_meaning_matches_is_untouched() {
         for class in Class::ALL {
             assert_eq!(class.world().starts_with("Untouched"), class.is_untouched(), "{}", class.name());
         }
     }
 
     #[test]
-    fn an_aborted_run_touched_nothing_whatever_failed() {
+    fn aborted_run_is_classed_as_untouched() {
         let aborted = |code| Err(crate::port::NotDone::aborted(PortError::new(code, "", "")));
         assert_eq!(Class::of_run(&aborted(Code::LinkLost), true), Class::Refused);
         assert_eq!(Class::of_run(&aborted(Code::HostUnreachable), true), Class::Unreachable);
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_unique() {
+    fn exit_codes_are_unique() {
         let mut numbers: Vec<_> = Class::ALL.iter().map(|class| class.exit()).collect();
         assert!(numbers.is_sorted());
         numbers.dedup();

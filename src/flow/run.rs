@@ -202,7 +202,7 @@ mod tests {
     use crate::model::ending::Ending;
 
     #[test]
-    fn only_done_is_done() {
+    fn only_a_completed_step_counts_as_done() {
         let judge = |fate| judge(fate, &"/srv/p".parse().unwrap(), &"20261122T101530Z-1a2b3c4d".parse().unwrap());
         let ending = |judged: Result<(), NotDone>| judged.unwrap_err().ending();
         let ended = |rc, step: &str| judge(Fate::Ended { rc, step: step.into() });

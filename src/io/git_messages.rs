@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_is_heard_and_noise_is_not() {
+    fn server_messages_are_kept_and_progress_is_dropped() {
         let words = |stderr: &str| said(stderr.as_bytes(), &Secrets::default());
         assert_eq!(
             words(
@@ -229,7 +229,7 @@ mod tests {
     /// Attack: a hook's words look like git's, while the push it answers is carried out.
     /// Defence: what the server sends through git begins with `remote:` and is shown, never sorted by.
     #[test]
-    fn the_servers_words_decide_nothing() {
+    fn server_messages_do_not_affect_classification() {
         let stderr = "remote: fatal: Authentication failed for 'x'\nremote: Permission denied (publickey)\n\
                       fatal: the remote end hung up unexpectedly\n";
         assert!(matches!(ended("origin", stderr.as_bytes(), &Secrets::default()), Ended::Unanswered(_)));
@@ -240,7 +240,7 @@ mod tests {
     /// What git prints on a real Forgejo, as it was recorded there.
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table")]
-    fn each_answer_of_a_real_forge_is_what_it_is() {
+    fn forge_errors_are_classified() {
         let answers: serde_json::Value = serde_json::from_str(include_str!("../../tests/git-answers.json")).unwrap();
         let mut table = String::new();
         for answer in answers.as_array().unwrap() {

@@ -88,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn a_script_gets_its_arguments_and_nothing_of_our_environment() {
+    fn script_gets_its_arguments_and_no_inherited_environment() {
         let reply = run("printf '%s|' \"$@\"; env | grep -c CARGO; exit 3", false, 10).unwrap();
         assert_eq!((reply.rc, reply.stdout.as_slice()), (3, b"it's|$HOME|0\n".as_slice()));
     }
 
     #[test]
-    fn silence_and_floods_are_not_answers() {
+    fn empty_and_oversized_answers_are_refused() {
         assert_eq!(run("kill -9 $PPID", true, 10).unwrap_err().code, Code::LinkLost);
         assert_eq!(run("kill -9 $PPID", false, 10).unwrap_err().code, Code::HostUnreachable);
         assert_eq!(run("sleep 20", false, 1).unwrap_err().code, Code::HostUnreachable);

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_line_for_our_ref_is_an_answer() {
+    fn only_the_status_line_of_our_ref_is_read() {
         let id = "a".repeat(40);
         let line = |flag: &str, rest: &str| format!("To x\n{flag}\t{id}:refs/platform/state\t{rest}\nDone\n");
         assert_eq!(push(0, &line("*", "[new reference]")), "accepted");
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn pull_refs_have_one_spelling() {
+    fn pull_refs_are_parsed_strictly() {
         let id = "b".repeat(40);
         let text = ["1", "01", "+2", "0", "x", "18446744073709551616", "3"]
             .map(|n| format!("{id}\trefs/pull/{n}/head\n"))

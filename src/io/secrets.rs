@@ -151,7 +151,7 @@ mod tests {
     /// Attack: a server or git itself repeats a token in an error message.
     /// Defence: URLs are shown without who logs in, and every secret that is known here is masked before anything is printed.
     #[test]
-    fn no_secret_is_shown() {
+    fn known_secrets_are_masked() {
         let secrets = secrets();
         let shown = |text: &str| secrets.shown(text);
         assert_eq!(

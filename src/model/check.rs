@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_says_all_its_problems_at_their_places() {
+    fn manifest_reports_all_problems_with_their_lines() {
         assert_eq!(manifest(MANIFEST), []);
         let bad = "schema: module/2\nid: other\ntitle: ''\nowner: ola\nhost: box\nafter: [a, a]\nruntime:\n  driver: files\n  project: x\nhealth:\n  deadline_s: 0\n  probes:\n    - {tcp: nowhere}\n    - {http: 'http://u@h/', tcp: 'a:1'}\non_failure: rollback\n";
         assert_eq!(
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn compose_has_its_own_keys() {
+    fn compose_driver_keys_are_checked() {
         let base = "schema: module/2\nid: site\ntitle: Site\nowner: ola\nhost: box\nruntime:\n  driver: compose\n";
         let good = format!("{base}  project: apps\n  compose_files: [compose/a.yaml]\n  vars: {{TAG: '7'}}\n");
         assert_eq!(manifest(&good), []);

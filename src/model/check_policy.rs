@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_reached_as_written() {
+    fn host_entries_are_checked() {
         for key in [
             "host,10.0.0.1 ssh-ed25519 AAAA",
             "[127.0.0.1]:22 ecdsa-sha2-nistp256 A+/= me",
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_does_not_promise_what_is_not_checked() {
+    fn policy_options_that_are_not_implemented_are_refused() {
         assert_eq!(policy(POLICY), []);
         for (line, text) in [
             (4, "approval: {required_approvals: 1}\n"),

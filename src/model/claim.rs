@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_file_is_held_to_its_digest() {
+    fn plan_file_must_match_its_digest() {
         assert!(file(&intent(), |_| {}).is_ok());
         assert_eq!(file(&intent(), |file| file["intent"]["pr"] = json!(2)), Err("plan_edited"));
         assert_eq!(file(&intent(), |file| file["intent"]["more"] = json!(2)), Err("plan_edited"));
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_plan_says_in_what() {
+    fn stale_plan_names_what_changed() {
         let claim = file(&intent(), |_| {}).unwrap();
         let mut now = claim.intent().clone();
         now.pr = Some(7);
@@ -171,7 +171,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_refused_without_harm(bytes: Vec<u8>) {
+        fn arbitrary_plan_bytes_are_refused(bytes: Vec<u8>) {
             prop_assert!(Claim::parse(&bytes, Timestamp::from_unix_s(0)).is_err());
         }
     }

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_and_what_is_rendered_have_the_same_name() {
+    fn source_and_rendered_model_give_the_same_capability() {
         for (key, value, names) in [
             ("privileged", json!(true), vec!["privileged:true"]),
             ("privileged", json!("false"), vec![]),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_the_table_opens_something() {
+    fn every_key_in_the_table_needs_an_allow_entry() {
         let all = json!({"n": {"aliases": ["a"], "ipv4_address": "a", "ipv6_address": "a", "link_local_ips": ["a"],
             "mac_address": "a", "driver_opts": {"a": 1}}});
         let elsewhere: Vec<String> = joined(&all, None, |key| Some((key.to_owned(), true)));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_a_network_of_others_is_a_door() {
+    fn settings_on_external_networks_need_an_allow_entry() {
         let networks = json!({"proxy": {"aliases": ["db"], "priority": {"!": "5"}}, "own": {"aliases": ["x"], "driver_opts": {"o": "1"}}});
         let known = |key: &str| Some((format!("{key}_1"), key == "proxy"));
         assert_eq!(joined(&networks, None, known), ["driver_opts:own_1:o", "aliases:proxy_1:db"]);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_subnet_is_no_door() {
+    fn plain_subnet_needs_no_allow_entry() {
         for plain in
             [json!({}), json!({"driver": "default", "config": [{"subnet": "10.2.0.0/16"}]}), json!({"config": null})]
         {

@@ -148,7 +148,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn paths_that_leave_are_not_paths() {
+    fn paths_that_leave_the_repository_are_refused() {
         for bad in
             ["", "/a", "a/../b", "./a", "a//b", "a/", "a\nb", "a\\b", ".git/config", "x/.GIT/y", "..", "a\u{202e}b"]
         {
@@ -165,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn resolving_never_leaves(relative in "[a./]{0,30}") {
+        fn resolved_paths_stay_in_the_repository(relative in "[a./]{0,30}") {
             let base: RepoPath = "a/b".parse().unwrap();
             if let Ok(path) = RepoPath::resolve(Some(&base), &relative) {
                 prop_assert!(path.as_str().parse::<RepoPath>().is_ok());

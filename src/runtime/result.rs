@@ -94,7 +94,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn only_our_nonce_is_believed() {
+    fn result_with_another_nonce_is_refused() {
         let run: RunId = "20261122T101530Z-1a2b3c4d".parse().unwrap();
         let line = br#"{"run":"20261122T101530Z-1a2b3c4d","nonce":"n","rc":0,"step":"done","release":"x"}"#;
         assert_eq!(fate(&run, "n", line), Fate::Ended { rc: 0, step: "done".into() });
@@ -108,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_answers_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let run: RunId = "20261122T101530Z-1a2b3c4d".parse().unwrap();
             let ended = matches!(fate(&run, "n", &bytes), Fate::Ended { .. });
             prop_assert!(!ended);

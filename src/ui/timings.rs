@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_a_table() {
+    fn timings_are_printed_as_a_table() {
         let lines = timings(&[("fetch", 1_204), ("observe", 50), ("verify", 30_000)]);
         let expected = [
             "where the time went",

@@ -7,7 +7,7 @@ use snapbox::{assert_data_eq, str};
 use crate::support::site::Site;
 
 #[test]
-fn from_a_merge_to_live() {
+fn merged_change_goes_live() {
     let site = Site::new();
     assert_data_eq!(
         site.run(0, "status"),
@@ -203,7 +203,7 @@ next: platformctl status
 }
 
 #[test]
-fn refusals_say_what_to_do() {
+fn refusals_print_a_fix() {
     let site = Site::new();
     assert_data_eq!(
         site.run(0, "apply"),
@@ -390,7 +390,7 @@ fix: plan again when it is merged
 }
 
 #[test]
-fn a_plan_file_is_a_claim() {
+fn plan_file_is_recomputed_before_apply() {
     let site = Site::new();
     let plan = site.repo.path("plan.json");
     let path = plan.display();
@@ -487,7 +487,7 @@ fix: remove what it refuses, then plan again
 }
 
 #[test]
-fn one_object_for_scripts() {
+fn json_output_is_one_object() {
     let site = Site::new();
     let applied = site.json(0, "apply --approved-pr 1 site");
     let field = |value: &serde_json::Value, name: &str| value[name].to_string();
@@ -520,7 +520,7 @@ fn one_object_for_scripts() {
 }
 
 #[test]
-fn git_log_serves_a_person_as_it_is() {
+fn record_is_readable_with_git_log() {
     let site = Site::new();
     site.run(0, "apply site --pr 1");
     let log = site.repo.git(&["log", "-1", "--format=%B%an <%ae> %cn", "refs/platform/state"]);
@@ -555,7 +555,7 @@ Ola <ola@example.org> platformctl
 }
 
 #[test]
-fn an_evil_merge_is_shown_as_what_it_adds() {
+fn evil_merge_is_shown_with_its_extra_changes() {
     let site = Site::new();
     site.repo.branch("pr2", "main");
     site.repo.write("modules/site/public/index.html", "two\n");
@@ -587,7 +587,7 @@ fix: merge the base into the branch, then merge the pull request; a repair is a 
 
 /// One pull request, several modules: those that others come after first, and a stop at the first failure.
 #[test]
-fn one_pull_request_of_several_modules() {
+fn pull_request_can_change_several_modules() {
     let site = Site::empty("    activate: [[\"false\"]]\n");
     let module = |id: &str, more: &str, activate: &str| {
         let text = format!(
@@ -713,7 +713,7 @@ fix: name it once
 }
 
 #[test]
-fn a_release_that_failed_stays_in_sight_until_another_is_applied() {
+fn failed_release_stays_pending_until_another_is_applied() {
     let site = Site::empty("    activate: [[\"false\"]]\n");
     let put = |n: u64, page: &str, activate: &str| {
         site.activating(n, page, activate);

@@ -31,7 +31,7 @@ pub(crate) fn section(path: &str, name: &str, text: &str) {
 }
 
 #[test]
-fn doors_and_sacred_paths_are_as_documented() {
+fn documented_capabilities_and_sacred_paths_match_the_code() {
     let mut text = "| key | opens |\n| --- | --- |\n".to_owned();
     for (key, what) in DOORS {
         writeln!(text, "| `{key}` | {what} |").unwrap();
@@ -46,12 +46,12 @@ fn doors_and_sacred_paths_are_as_documented() {
 }
 
 #[test]
-fn kinds_of_records_are_as_documented() {
+fn documented_record_kinds_match_the_code() {
     section("docs/state-format.md", "kinds", &platformctl::ledger::shape::table());
 }
 
 #[test]
-fn exit_codes_are_as_documented() {
+fn documented_exit_codes_match_the_code() {
     let mut text = "# Exit codes\n\nGenerated from `src/error.rs`; a test compares it. The number tells which world you are in.\n\n\
                     | code | class | the world is |\n| --- | --- | --- |\n"
         .to_owned();
@@ -69,7 +69,7 @@ fn exit_codes_are_as_documented() {
 }
 
 #[test]
-fn commands_are_as_documented() {
+fn documented_commands_match_the_help() {
     page("docs/cli.md", &platformctl::cli::reference());
 }
 
@@ -130,7 +130,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn attacks_are_as_documented() {
+fn documented_attacks_match_the_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for (folder, prefix) in [("tests/it", ""), ("src", "src::")] {
@@ -153,7 +153,7 @@ fn attacks_are_as_documented() {
 }
 
 #[test]
-fn an_attack_is_read_from_the_comment_of_its_test() {
+fn attacks_are_parsed_from_test_comments() {
     let text = "/// Attack: a | b\n/// goes on.\n/// Defence: c.\n#[test]\nfn x() {\n}\n/// Plain.\nfn y() {}\n";
     let one = Attack { attack: "a | b goes on.".into(), defence: "c.".into(), test: "m::x".into() };
     assert_eq!(attacks("m", text), [one]);

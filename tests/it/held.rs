@@ -17,7 +17,7 @@ const NEVER: &str =
 /// Attack: a release turns unhealthy and takes requests for minutes until the deadline of the watch passes
 /// Defence: what Docker calls unhealthy is held at once
 #[test]
-fn what_turns_unhealthy_is_held_at_once() {
+fn unhealthy_container_is_held_immediately() {
     let stack = Stack::new();
     for (n, service) in [(1, TURNS), (2, NEVER)] {
         stack.change(n, |stack| {
@@ -34,7 +34,7 @@ fn what_turns_unhealthy_is_held_at_once() {
 
 /// A window of N seconds lasts N seconds, and the plan says what it does not see.
 #[test]
-fn a_settle_window_lasts_as_long_as_it_says() {
+fn settle_window_has_the_configured_length() {
     let stack = Stack::new();
     let verify_ms = |args: &str| {
         let applied = stack.json(1, args);
@@ -83,7 +83,7 @@ const TALKS: &str = "command:\n- sh\n- -c\n- |\n  . /run/app.env\n  echo \"plain
 /// Attack: a container prints its own secrets before it dies, and the tool that shows its last lines spreads them
 /// Defence: the host masks every value of the module's secret files before anything leaves it, and shows nothing if it cannot
 #[test]
-fn a_container_that_prints_its_secrets_shows_none() {
+fn container_output_is_masked() {
     let stack = Stack::new();
     for (file, text) in CANARIES {
         stack.secret(file, text);
@@ -151,7 +151,7 @@ fn a_container_that_prints_its_secrets_shows_none() {
 /// Attack: a health check prints a password in its error message
 /// Defence: what a health check said is masked like everything that a container said, shown to people, and in no record
 #[test]
-fn a_health_check_says_why_without_secrets() {
+fn healthcheck_output_is_shown_and_masked() {
     let stack = Stack::new();
     stack.secret("app.env", "PASSWORD=c4n4ry-health\n");
     stack.change(1, |stack| {
@@ -174,7 +174,7 @@ fn a_health_check_says_why_without_secrets() {
 
 /// A run that somebody else ends tells the same.
 #[test]
-fn what_resume_finds_held_says_why_too() {
+fn resume_prints_why_a_release_is_held() {
     let stack = Stack::new();
     stack.change(1, |stack| {
         stack.compose(&[("app", "command: [sh, -c, 'echo the disk is gone; sleep 3; exit 5']")]);
@@ -195,7 +195,7 @@ fn what_resume_finds_held_says_why_too() {
 /// Attack: a container prints members of a JSON secret one by one, a value as Compose reads its escapes, or the password of a URL.
 /// Defence: what is masked of a secret file is every form of its values that a program is likely to print.
 #[test]
-fn every_form_of_a_value_is_masked() {
+fn every_encoding_of_a_secret_value_is_masked() {
     let script = include_str!("../../src/runtime/scripts/compose-logs.sh");
     let (_, rest) = script.split_once("\ntab=").unwrap();
     let (functions, _) = rest.split_once("\nmasked=yes").unwrap();

@@ -56,7 +56,7 @@ fn our_own(repo: &Repo) {
 }
 
 #[test]
-fn our_own_modules_hold() {
+fn example_modules_are_valid() {
     let repo = Repo::new();
     our_own(&repo);
     assert_eq!(problems(&repo), Vec::<String>::new());
@@ -79,7 +79,7 @@ fn our_own_modules_hold() {
 }
 
 #[test]
-fn a_title_is_no_change_of_what_runs() {
+fn title_change_does_not_change_the_effective_digest() {
     let repo = repo();
     let before = digests(&repo, "site");
     repo.write("modules/site/module.yaml", &manifest("site").replace("title: T", "title: Other"));
@@ -91,7 +91,7 @@ fn a_title_is_no_change_of_what_runs() {
 }
 
 #[test]
-fn what_git_can_hold_and_nobody_delivers() {
+fn undeliverable_git_entries_are_refused() {
     let repo = repo();
     assert_eq!(problems(&repo), Vec::<String>::new());
     let public = repo.work().join("modules/site/public");
@@ -118,7 +118,7 @@ modules/site/public/link content_refused is a symbolic link
 }
 
 #[test]
-fn every_problem_is_said_at_once_with_its_place() {
+fn all_problems_are_reported_with_their_lines() {
     let repo = repo();
     repo.write("modules/two/module.yaml", &manifest("two").replace("host: box", "host: nowhere\nafter: [site, gone]"));
     repo.write("modules/three/module.yaml", &manifest("three").replace("host: box", "host: box\nafter: [four]"));

@@ -64,7 +64,7 @@ mod tests {
     const ID: Oid = Oid::from_bytes([7; 20]);
 
     #[test]
-    fn a_signed_merge_is_read_whole() {
+    fn signed_merge_commit_is_parsed() {
         let hex = "a".repeat(40);
         let raw = format!(
             "tree {hex}\nparent {hex}\nparent {hex}\nauthor Ö <o@x> 12 +0100\ncommitter C <c@x> 34 +0000\n\
@@ -80,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             prop_assert!(parse(ID, bytes).is_none());
         }
     }

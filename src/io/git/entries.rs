@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_git_writes_is_read() {
+    fn trees_written_by_git_are_parsed() {
         let tree = raw(&[
             ("100644", b".gitattributes"),
             ("100644", b".gitmodules"),
@@ -166,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             drop(read(id(), &bytes));
         }
     }

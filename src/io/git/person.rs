@@ -62,7 +62,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cleaning_twice_changes_nothing(text in any::<String>()) {
+        fn cleaning_a_name_is_idempotent(text in any::<String>()) {
             let once = clean(&text);
             prop_assert_eq!(clean(&once), once.clone());
             prop_assert!(!once.contains(['<', '>', '\n']) && once.trim() == once);

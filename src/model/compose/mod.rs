@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_service_names_is_found_in_every_form() {
+    fn files_of_a_service_are_found_in_every_syntax() {
         let scan = scanned(
             "services:\n  a:\n    image: x\n    env_file: [./a.env, {path: b.env, required: false}]\n    volumes:\n      - ./conf:/etc/x:ro\n      - data:/data\n      - {type: bind, source: ./w, target: /w}\n      - /srv/a:/a\n      - ${PLATFORM_SECRETS}/s:/s:ro\n    configs: [c]\n    networks: {proxy: {}}\nvolumes: {data: {}, other: {}}\nconfigs: {c: {file: ./c.json}}\nnetworks: {proxy: {external: true}}\n",
         );
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reaches_outside_is_found() {
+    fn paths_outside_the_repository_are_found() {
         for (line, code, text) in [
             (3, Code::ClosureIncomplete, "    env_file: /etc/passwd\n"),
             (3, Code::ClosureIncomplete, "    env_file: ../../../x\n"),
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_included_beside_others_takes_its_paths_from_the_first_ones_folder() {
+    fn include_list_resolves_paths_against_its_first_file() {
         let scan =
             scanned("include: [{path: [sub/one.yaml, two.yaml]}, other/three.yaml]\nservices: {a: {image: x}}\n");
         let follows: Vec<_> =
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_extended_in_the_same_file_counts() {
+    fn service_extended_in_the_same_file_counts() {
         let scan = scanned(
             "services:\n  a: {extends: {service: b}}\n  b: {image: x, extends: c, environment: {B: 1}}\n  c: {extends: a, env_file: '${PLATFORM_SECRETS}/s', privileged: true}\n  d: {build: .}\n",
         );

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_has_a_place() {
+    fn errors_have_line_and_column() {
         let good: Small = read(b"name: x\ncount: 3\nvars:\n  A: \"1\"\n").unwrap();
         assert_eq!((good.count, good.vars.len()), (3, 1));
         for (text, line, column) in [
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn bombs_are_refused_at_once() {
+    fn yaml_bombs_are_refused_quickly() {
         let mut laughs = "name: x\na0: &a0 [x]\n".to_owned();
         for n in 1..30 {
             laughs += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(","));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_read_in_two_ways_is_refused() {
+    fn ambiguous_yaml_is_refused() {
         for text in
             ["name: \"x\"\ncount: \"5\"\n", "name: true\n", "name: 1.10\n", "name: ~\n", "name: !!binary aGVsbG8=\n"]
         {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn compose_files_may_merge_and_every_value_has_a_place() {
+    fn compose_files_may_use_merge_keys() {
         let text = b"x-base: &base\n  image: a:1\nservices:\n  web:\n    <<: *base\n    ports: [\"80:80\"]\n";
         let node = read_compose(text).unwrap();
         let web = node.get("services").unwrap().get("web").unwrap();

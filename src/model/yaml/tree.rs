@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_and_spellings_are_kept() {
+    fn tags_and_scalar_spelling_are_kept() {
         let json = |text: &str| tree(text).unwrap().to_json().to_string();
         let differ = [
             "a: 0440",
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn merges_are_those_of_compose() {
+    fn merge_keys_match_compose() {
         let text = "x: &x {a: 1, b: 1, c: 1}\ny: &y\n  <<: *x\n  b: 2\nz:\n  c: 3\n  <<: [*y, {d: 4, a: 9}]\n";
         let node = tree(text).unwrap();
         let z = node.get("z").unwrap();
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_is_refused() {
+    fn ambiguous_compose_yaml_is_refused() {
         for (text, at) in [
             ("a: 1\na: 2\n", (2, 1)),
             ("a: 1\n\"<<\": {b: 1}\n", (2, 1)),

@@ -143,7 +143,7 @@ mod tests {
     /// Attack: a host answers that a container has the id `-f` or `--volumes`, and it is handed to `docker rm` in the next run.
     /// Defence: an id is 64 hexadecimal digits, or the answer makes no sense.
     #[test]
-    fn an_id_is_no_option() {
+    fn container_id_cannot_be_an_option() {
         let line = |id: &str| {
             format!(
                 r#"{{"id":"{id}","name":"/a","image":"i","image_name":"x","status":"running","exit":0,"started":"t","health":null,"restarts":0,

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_escaped_and_belong_to_their_container() {
+    fn log_lines_are_escaped_and_kept_per_container() {
         let one =
             r#"container {"service":"web","name":"/p-web-1","status":"exited","exit":3,"oom":false,"health":null}"#;
         let words =
@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_answers_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             drop(parse(&bytes));
         }
     }

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_or_refused() {
+    fn answers_are_parsed_strictly() {
         let hex = "a".repeat(64);
         let head = format!(
             "hash web {hex}\nfinal {hex}\nbind 0 /srv/a\nbind 1 -\nsacred 0 /etc\nlisten 0100007F:1F90\nsource /srv/l\nleads /srv/real\n"
@@ -282,7 +282,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_answers_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             drop(parse(&bytes, &own()));
         }
     }

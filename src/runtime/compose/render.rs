@@ -176,7 +176,7 @@ mod tests {
     const HEAD: &str = "time 1790000000\nmachine \nroot ok\nfree_kb 7\nwritable yes\n";
 
     #[test]
-    fn an_answer_is_read_or_refused() {
+    fn answers_are_parsed_strictly() {
         let id = format!("sha256:{}", "a".repeat(64));
         let text = format!(
             "{HEAD}secret key PASSWORD a.env\nsecret dollar a.env\nengine 20.10\ndata_root \"/d\"\nimage {id} web:1\nimage - gone:2\ncompose 2.40.3\n\
@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_answers_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             drop(parse(&bytes, &own()));
         }
     }

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_as_planned_is_good() {
+    fn container_must_match_the_plan_to_be_good() {
         let one = |edit: fn(&mut Container)| said(false, 1, vec![container(edit)]);
         assert_eq!(one(|_| {}), "good");
         assert_eq!(one(|c| c.health = Some("healthy".into())), "good");
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_is_read_or_refused() {
+    fn watch_answers_are_parsed_strictly() {
         let seen = "a".repeat(64);
         let sample =
             parse(format!("probe 1 pass\nprobe 2 fail refused\nsecret {seen} a.env\nsample {seen}\n").as_bytes());
@@ -297,7 +297,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_answers_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             drop(parse(&bytes));
         }
     }
