@@ -226,8 +226,8 @@ mod tests {
         assert_eq!(words("remote: a\u{1b}[2Jb\n"), "remote: a\\u{1b}[2Jb");
     }
 
-    /// Attack: a hook's words look like git's, while the push it answers is carried out.
-    /// Defence: what the server sends through git begins with `remote:` and is shown, never sorted by.
+    /// Attack: a server hook prints text that looks like an error of git, although the push succeeds.
+    /// Defence: lines of the server begin with `remote:`; they are shown and never used to classify the error.
     #[test]
     fn server_messages_do_not_affect_classification() {
         let stderr = "remote: fatal: Authentication failed for 'x'\nremote: Permission denied (publickey)\n\

@@ -412,8 +412,8 @@ mod tests {
         assert!(argv(&[&"x".repeat(301)]).starts_with("<text bytes=301 sha256:"));
     }
 
-    /// Attack: a URL with a password is an argument of a child.
-    /// Defence: who logs in is masked in every URL of every line.
+    /// Attack: a child process has a URL with a password among its arguments.
+    /// Defence: user and password are masked in every URL of every log line.
     #[test]
     fn credentials_in_urls_are_not_logged() {
         assert_eq!(argv(&["ssh", "--", "ssh://ola:pw@box:22"]), "ssh -- 'ssh://***@box:22'");

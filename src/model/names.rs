@@ -382,8 +382,8 @@ mod tests {
     }
 
     proptest! {
-        /// Attack: a name in the repository is an option, a shell's word, a pattern or two lines.
-        /// Defence: each name has a type whose grammar holds none of these.
+        /// Attack: a name in the repository is an option, contains shell syntax or a pattern, or spans two lines.
+        /// Defence: each kind of name has a type whose grammar excludes all of these.
         #[test]
         fn names_cannot_be_options_or_contain_shell_syntax(text in "[-a-zA-Z0-9_.@:/ \n\t'\"`$;|&*?%=+,~^<>(){}\\[\\]\\\\!#é\u{202e}]{0,12}") {
             const HARMFUL: &str = " \n\t'\"`$;|&*?<>(){}\\!#~^,\u{202e}é";

@@ -216,8 +216,8 @@ mod tests {
     }
 
     proptest! {
-        /// Attack: a door or path is named so that the printed `allow:` line cannot be read, or opens something else.
-        /// Defence: the line quotes what it holds, and the policy with it opens exactly what was refused.
+        /// Attack: a capability or path is named so that the printed `allow:` line cannot be parsed, or allows something else.
+        /// Defence: values in the line are quoted, and a policy with this line allows exactly what was refused.
         #[test]
         fn printed_allow_line_is_accepted(text in "[-a-zA-Z0-9_.:/ \n\t'\"`$,{}\\[\\]&*!|>%@#\\\\é\u{202e}\u{2028}\u{e0001}\u{feff}]{0,12}", writable: bool) {
             let a: ModuleId = "a".parse().unwrap();

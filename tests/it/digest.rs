@@ -91,9 +91,9 @@ fn replace(repo: &Repo, path: &str, from: &str, to: &str) -> impl FnOnce() + use
     }
 }
 
-/// Attack: somebody changes what runs in a place that the module only refers to: a definition in another listed file, a network of
-/// the second file, a file that a config gives, or the spelling of a number.
-/// Defence: the effective digest is made of all listed files without what is known to concern others alone.
+/// Attack: an unreviewed commit changes something that the module uses indirectly: a definition in another listed file, a
+/// network in a second file, a file of a config, or the spelling of a number.
+/// Defence: the effective digest covers all listed files except entries that are known to belong to other modules only.
 #[test]
 fn effective_digest_covers_everything_that_runs() {
     let (one, two) = ("compose/one.yaml", "compose/two.yaml");
@@ -153,8 +153,8 @@ fn effective_digest_covers_everything_that_runs() {
     assert_ne!(executable("compose/conf/x"), before);
 }
 
-/// Attack: a service refers to a config, network, volume or service through a variable, and somebody changes what it may come to mean.
-/// Defence: a reference that is not literal makes every listed file count whole, and every file that any of them names.
+/// Attack: a service names a config, network, volume or service through a variable, and an unreviewed commit changes its target.
+/// Defence: a reference through a variable makes every listed file, and every file that they name, part of the effective digest.
 #[test]
 fn reference_through_a_variable_counts_all_files() {
     let repo = shared();
@@ -185,8 +185,8 @@ fn reference_through_a_variable_counts_all_files() {
     }
 }
 
-/// Attack: somebody changes a file that is included or extended, or the `.env` that Compose reads by itself beside an included file.
-/// Defence: what is followed counts whole, with every file that it names, and so does that `.env`.
+/// Attack: an unreviewed commit changes an included or extended file, or the `.env` that Compose reads beside an included file.
+/// Defence: included and extended files, every file that they name, and that `.env` are part of the effective digest as a whole.
 #[test]
 fn included_and_extended_files_count_whole() {
     let repo = shared();
@@ -231,8 +231,8 @@ fn at(repo: &Repo) -> impl Fn(Oid) -> platformctl::tree::footprint::Footprint {
     }
 }
 
-/// Attack: a typo makes the module invalid, and while it is, somebody changes what it runs.
-/// Defence: an invalid module counts by the raw entries of what it names, and by the whole tree where it hides what it names.
+/// Attack: a typo makes the module invalid, and in the meantime an unreviewed commit changes what it runs.
+/// Defence: the digest of an invalid module covers the raw content of every file that it names, or the whole tree if these are unknown.
 #[test]
 fn invalid_manifest_hides_no_change() {
     let valid = |repo: &Repo| repo.commit("valid");
@@ -273,8 +273,8 @@ fn invalid_manifest_hides_no_change() {
     assert_eq!(at(hidden).near, at(elsewhere).near, "and is none of the modules that this changed");
 }
 
-/// Attack: somebody pushes an `acknowledge` entry past all reviews, so that the next reviewed change may drop data.
-/// Defence: accepted risks are part of what every stretch of history is held against, although nothing runs differently for them.
+/// Attack: somebody pushes an `acknowledge` entry without a review, so that the next reviewed change may drop data.
+/// Defence: `acknowledge` entries are part of the effective digest, although they do not change what runs.
 #[test]
 fn acknowledgement_must_be_reviewed() {
     let repo = shared();
@@ -298,8 +298,8 @@ fn acknowledgement_must_be_reviewed() {
     assert!(said.starts_with("exit 6\n") && said.contains("unreviewed_change"), "{said}");
 }
 
-/// Attack: by accident a version of a module's file is too large to be read, and it is repaired later.
-/// Defence: that version counts as an invalid one; the walk over history goes on, and the repaired module is applied.
+/// Attack: one version of a module's file is too large to be read by accident, and a later commit repairs it.
+/// Defence: the oversized version counts as invalid; the history walk continues, and the repaired module can be applied.
 #[test]
 fn oversized_file_in_history_counts_as_an_invalid_version() {
     let large = format!("# {}\n", "x".repeat(2 << 20));
@@ -359,8 +359,8 @@ fn tree(repo: &Repo, entries: &[(&str, &[u8], Oid)]) -> Oid {
     String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap().trim().parse().unwrap()
 }
 
-/// Attack: somebody pushes a tree with two entries of one name, entries out of order, or an entry that a file system takes for `.git`.
-/// Defence: every tree that is read is held against the rules of `git fsck --strict`, and one that breaks them is refused.
+/// Attack: somebody pushes a tree with duplicate entries, unsorted entries, or an entry that a file system equates with `.git`.
+/// Defence: every tree is checked by the rules of `git fsck --strict` when it is read, and refused if it breaks them.
 #[test]
 fn tree_that_fails_git_fsck_is_refused() {
     let repo = shared();
@@ -639,8 +639,8 @@ fn below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 /// What a byte may become: names that there are, numbers, and what means something to YAML or Compose.
 const BYTES: &[u8] = b"abcdensvwxp0123/.$! -#:\"\n&*{";
 
-/// Attack: somebody changes any one byte of the repository, wherever it is.
-/// Defence: if what Compose renders for the module, or a byte that is delivered to it, differs, so does its effective digest.
+/// Attack: an unreviewed commit changes any single byte of the repository.
+/// Defence: whenever the module's rendered model or a delivered byte changes, its effective digest changes too.
 #[test]
 fn any_byte_that_changes_the_module_changes_its_effective_digest() {
     lab();

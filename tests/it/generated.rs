@@ -52,15 +52,15 @@ fn documented_record_kinds_match_the_code() {
 
 #[test]
 fn documented_exit_codes_match_the_code() {
-    let mut text = "# Exit codes\n\nGenerated from `src/error.rs`; a test compares it. The number tells which world you are in.\n\n\
-                    | code | class | the world is |\n| --- | --- | --- |\n"
+    let mut text = "# Exit codes\n\nGenerated from `src/error.rs`; a test compares it. The number tells whether a host was changed.\n\n\
+                    | code | class | meaning |\n| --- | --- | --- |\n"
         .to_owned();
     for class in Class::ALL {
         writeln!(text, "| {} | {} | {} |", class.exit(), class.name(), class.world()).unwrap();
     }
-    text += "\nA command that did what it was asked ends with 1 instead of 0 if its answer could not be printed: standard output is \
-             full, or its reader is gone (`| head`).\n\nWhere several reasons are given at once, the exit code is the first present of 20, 8, 6, 7, 5, 3.\n\n\
-             ## Reasons\n\n`code` in every refusal and error is one of these; they are never renamed.\n\n\
+    text += "\nA successful command exits with 1 instead of 0 if its answer could not be printed: standard output is \
+             full, or its reader has exited (`| head`).\n\nIf a command reports several reasons at once, the exit code is the first of 20, 8, 6, 7, 5, 3 among them.\n\n\
+             ## Reasons\n\nThe `code` of every refusal and error is one of these names. Names are never changed.\n\n\
              | code | exit | meaning |\n| --- | --- | --- |\n";
     for code in Code::ALL {
         writeln!(text, "| `{}` | {} | {} |", code.slug(), Class::of(*code).exit(), code.meaning()).unwrap();

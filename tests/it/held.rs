@@ -14,8 +14,8 @@ const TURNS: &str = "command: [sh, -c, 'sleep 4; touch /tmp/bad; sleep 600']\n\
 const NEVER: &str =
     "healthcheck: {test: [CMD, test, -e, /nowhere], interval: 1s, timeout: 1s, retries: 2, start_period: 2s}";
 
-/// Attack: a release turns unhealthy and takes requests for minutes until the deadline of the watch passes
-/// Defence: what Docker calls unhealthy is held at once
+/// Attack: an unhealthy release keeps receiving requests for minutes until the deadline passes
+/// Defence: a container that Docker reports as unhealthy is held immediately
 #[test]
 fn unhealthy_container_is_held_immediately() {
     let stack = Stack::new();
@@ -80,8 +80,8 @@ const TALKS: &str = "command:\n- sh\n- -c\n- |\n  . /run/app.env\n  echo \"plain
      printf 'good\\033[2Jbye'\n  exit 3\n\
      volumes: ['${PLATFORM_SECRETS}/app.env:/run/app.env:ro', '${PLATFORM_SECRETS}/app.pem:/run/app.pem:ro', '${PLATFORM_SECRETS}/app.json:/run/app.json:ro']";
 
-/// Attack: a container prints its own secrets before it dies, and the tool that shows its last lines spreads them
-/// Defence: the host masks every value of the module's secret files before anything leaves it, and shows nothing if it cannot
+/// Attack: a container prints its secrets before it exits, and platformctl shows its last log lines
+/// Defence: the host masks every value of the module's secret files before sending anything, and sends nothing if it cannot mask
 #[test]
 fn container_output_is_masked() {
     let stack = Stack::new();
@@ -149,7 +149,7 @@ fn container_output_is_masked() {
 }
 
 /// Attack: a health check prints a password in its error message
-/// Defence: what a health check said is masked like everything that a container said, shown to people, and in no record
+/// Defence: output of health checks is masked like container logs, shown only to people, and never recorded
 #[test]
 fn healthcheck_output_is_shown_and_masked() {
     let stack = Stack::new();
@@ -192,8 +192,8 @@ fn resume_prints_why_a_release_is_held() {
     }
 }
 
-/// Attack: a container prints members of a JSON secret one by one, a value as Compose reads its escapes, or the password of a URL.
-/// Defence: what is masked of a secret file is every form of its values that a program is likely to print.
+/// Attack: a container prints single members of a JSON secret, an unescaped value, or the password of a URL.
+/// Defence: every form of a secret value that a program is likely to print is masked.
 #[test]
 fn every_encoding_of_a_secret_value_is_masked() {
     let script = include_str!("../../src/runtime/scripts/compose-logs.sh");

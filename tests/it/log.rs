@@ -114,8 +114,8 @@ fix: set PLATFORMCTL_LOG to off, info or debug, or unset it
     assert_eq!((off.status.code(), stderr(&off)), (Some(0), ""));
 }
 
-/// Attack: a folder or file has control characters in its name, to forge lines of the log or to drive the reader's terminal.
-/// Defence: every line of the log is escaped as a whole before it is written.
+/// Attack: a file name contains control characters, to forge log lines or to control the reader's terminal.
+/// Defence: every log line is escaped as a whole before it is written.
 #[test]
 fn log_lines_are_escaped() {
     let site = Site::new();
@@ -130,8 +130,8 @@ fn log_lines_are_escaped() {
     );
 }
 
-/// Attack: a token of the environment or of git's configuration is part of an argument or a path that is logged.
-/// Defence: every line of the log is masked like every message, with the secrets of the environment and of the remote's configuration.
+/// Attack: a token from the environment or from git's configuration is part of a logged argument or path.
+/// Defence: every log line is masked like every message: secrets from the environment and the remote's configuration are replaced.
 #[test]
 fn tokens_are_not_logged() {
     const TOKEN: &str = "tok3n-0f-the-forge";
@@ -163,7 +163,7 @@ fn panic_names_its_location_and_asks_for_a_report() {
         site.told(&output).replace(&place, "at <place>").replace(env!("CARGO_PKG_VERSION"), "<version>"),
         str![[r#"
 exit 1
-BUG bug (1). Unknown: please report.
+BUG bug (1). Internal error, state unknown: please report.
 platformctl <version> (status) panicked at <place>: a
 planted panic
 fix: report this output; if it happens again, run it with
@@ -182,8 +182,8 @@ fix: report this output; if it happens again, run it with
     assert_eq!(stdout(&traced), stdout(&json));
 }
 
-/// Attack: a panic of a library quotes the text that it was reading, which holds a secret.
-/// Defence: of a panic only its place is told, and its message where that stands in the source.
+/// Attack: a library panics and quotes the text that it was parsing, which contains a secret.
+/// Defence: a panic report contains only the source location, and the message only if it is a literal in the source.
 #[test]
 fn panic_message_contains_no_values() {
     let site = Site::new();

@@ -38,8 +38,8 @@ fn platformctl(args: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(text).unwrap())
 }
 
-/// Attack: an operator follows a message to a file that only the source repository of this project has
-/// Defence: messages name `platformctl help TOPIC`, and the pages are in the binary
+/// Attack: a message points an operator to a file that exists only in the source repository of this project
+/// Defence: messages name `platformctl help TOPIC`; the pages are compiled into the binary
 #[test]
 fn messages_do_not_refer_to_repository_files() {
     let mut found = Vec::new();
@@ -117,8 +117,8 @@ fn help_suggests_the_nearest_command() {
     assert_eq!((code, object["text"].as_str().unwrap().starts_with("# ")), (Some(0), true));
 }
 
-/// Attack: a disk that is full swallows the answer of a command, and the script that asked goes on
-/// Defence: an answer that cannot be printed is an error
+/// Attack: a full disk drops the output of a command, and the calling script continues
+/// Defence: output that cannot be written is an error (exit code 1)
 #[test]
 fn an_answer_that_cannot_be_printed_is_an_error() {
     let site = Site::new();

@@ -40,8 +40,8 @@ fn more(lines: &'static str) -> impl Fn(&str) -> String {
     move |policy| format!("{policy}{lines}\n")
 }
 
-/// Attack: a direct push to the base opens the engine's socket, enables fast-forward or moves the root of a host.
-/// Defence: the recorded policy stays in force until every change of its files is proven under the rules before it.
+/// Attack: a direct push to the base allows the engine's socket, enables fast-forward or moves the root of a host.
+/// Defence: the recorded policy stays in force until every change to the policy files is proven under the policy before that change.
 #[test]
 fn directly_pushed_policy_has_no_effect() {
     for lines in [
@@ -69,7 +69,7 @@ fn directly_pushed_policy_has_no_effect() {
 }
 
 /// Attack: a direct push replaces allowed_signers.
-/// Defence: both files of the policy are proven.
+/// Defence: changes to both policy files must be proven.
 #[test]
 fn directly_pushed_signers_have_no_effect() {
     let site = recorded();
@@ -80,8 +80,8 @@ fn directly_pushed_signers_have_no_effect() {
     assert_eq!(site.says(&ask(1)), "unreviewed_policy");
 }
 
-/// Attack: a commit that was pushed directly adopts itself, by the commit that is pushed after it.
-/// Defence: only a policy that is itself proven adopts.
+/// Attack: a directly pushed commit is adopted by another direct push after it.
+/// Defence: only a proven policy can adopt commits.
 #[test]
 fn directly_pushed_policy_cannot_adopt_commits() {
     let site = recorded();
@@ -116,8 +116,8 @@ fn policy_from_a_pull_request_is_recorded() {
     assert!(event.contains("\"covers\":[2,3]"), "{event}");
 }
 
-/// Attack: a pull request enables fast-forward, and a push that looks like one follows at once.
-/// Defence: each change is proven under the rules in force before it, not under those that it brings itself.
+/// Attack: a pull request enables fast-forward, and a direct push that looks like a fast-forward follows.
+/// Defence: each change is proven under the policy in force before it, not under the one that it introduces.
 #[test]
 fn policy_change_is_proven_under_the_previous_policy() {
     // A fast-forward that brings the permission for fast-forwards.
@@ -190,8 +190,8 @@ fn policy_is_accepted_from_every_merge_style() {
     assert_eq!(site.says(&ask(5)), "ok, 1 files, covers [5], recorded: Some(true)");
 }
 
-/// Attack: a policy that is no YAML, or that this version does not understand, is pushed to the base.
-/// Defence: acting stops with the place of the fault; reading goes on with the recorded policy.
+/// Attack: somebody pushes a policy to the base that is not YAML or that this version does not support.
+/// Defence: commands that change hosts stop and print the location of the error; reading commands use the recorded policy.
 #[test]
 fn reads_use_the_recorded_policy() {
     let site = recorded();
@@ -208,8 +208,8 @@ fn reads_use_the_recorded_policy() {
     assert!(site.run(1, "apply site --pr 1").starts_with("exit 6\n"));
 }
 
-/// Attack: the record is replaced by a forged one with a policy of the attacker's, and a fresh clone meets it.
-/// Defence: a record whose policy was never on the base is refused, and no host is asked by what it says.
+/// Attack: the record is replaced by a forged one with the attacker's policy, and a fresh clone fetches it.
+/// Defence: a record whose policy was never on the base is refused before any host is contacted.
 #[test]
 fn fresh_clone_refuses_a_record_with_a_foreign_policy() {
     let site = recorded();
@@ -231,8 +231,8 @@ fn fresh_clone_refuses_a_record_with_a_foreign_policy() {
     assert_eq!(says(), "state_forked");
 }
 
-/// Attack: a reviewed policy pins another record than the one that it is recorded in.
-/// Defence: the first record is what the chain begins with; a pin that differs stops everything.
+/// Attack: a reviewed policy pins a different record than the one that contains it.
+/// Defence: the pin is compared with the first record of the chain, and every command refuses a mismatch.
 #[test]
 fn wrong_genesis_pin_refuses_every_command() {
     let site = recorded();
@@ -254,8 +254,8 @@ fn record_is_written_only_to_the_policys_remote() {
     assert_eq!(site.says(&ask(1)), "noop, recorded: false");
 }
 
-/// Attack: a typo makes the policy invalid, somebody changes it while nobody can read it, and a pull request repairs the typo.
-/// Defence: an invalid policy counts by its files as they lie in git, so that every change of them must be proven.
+/// Attack: a typo makes the policy invalid, a direct push changes it in that state, and a pull request repairs the typo.
+/// Defence: an invalid policy is compared by the raw blobs of its files, so every change to them must be proven.
 #[test]
 fn invalid_policy_hides_no_change() {
     let site = recorded();

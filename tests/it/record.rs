@@ -161,7 +161,7 @@ impl Bench {
 
 type Change<'a> = &'a dyn Fn(&mut Event);
 
-/// Attack: someone with push access writes a well-formed outcome about another pull request, merge, plan or host than its intent.
+/// Attack: somebody with push access writes a well-formed outcome that names a different pull request, merge, plan or host than its intent.
 /// Defence: every reader compares an outcome with the intent that opened its run, field by field.
 #[test]
 fn outcome_must_match_its_intent() {
@@ -200,8 +200,8 @@ fn outcome_must_match_its_intent() {
     }
 }
 
-/// Attack: a second run begins beside an open one, or under the id of an earlier run whose result the host still has.
-/// Defence: an intent needs a scope without an open run and a run id greater than every earlier one of its module.
+/// Attack: a second run starts while one is open, or reuses the id of an earlier run whose result is still on the host.
+/// Defence: an intent is valid only if its scope has no open run and its run id is greater than every earlier one of the module.
 #[test]
 fn intent_needs_a_free_scope_and_a_new_run_id() {
     let bench = Bench::new();
@@ -250,8 +250,8 @@ fn intent_needs_a_free_scope_and_a_new_run_id() {
     }
 }
 
-/// Attack: a policy event puts into force what no commit of the base ever had.
-/// Defence: the event names the commit it was read at, and its blobs must be the ones in the tree of that commit.
+/// Attack: a policy event puts a policy into force that no commit of the base ever had.
+/// Defence: the event names the commit that it was read from, and its blobs must be in the tree of that commit.
 #[test]
 fn kinds_require_their_fields() {
     let bench = Bench::new();
@@ -283,7 +283,7 @@ fn kinds_require_their_fields() {
     assert_eq!(bench.fault(&event), "rule `key` expects a signature by SHA256:abc, found none");
 }
 
-/// Attack: a commit carries more headers than its event accounts for, such as a second author or another encoding.
+/// Attack: a record commit has headers that its event does not imply, such as a second author or another encoding.
 /// Defence: the headers are computed from the event and compared byte for byte.
 #[test]
 fn record_with_extra_headers_is_invalid() {
@@ -312,7 +312,7 @@ fn record_with_extra_headers_is_invalid() {
 }
 
 /// Attack: a writer's clock is a year ahead when it records something.
-/// Defence: no reader compares a record with its own clock; later records take the time of the one before them.
+/// Defence: no reader compares a record with its own clock; a later record uses at least the time of its predecessor.
 #[test]
 fn record_with_a_future_time_is_accepted() {
     let bench = Bench::new();
@@ -335,8 +335,8 @@ fn record_with_a_future_time_is_accepted() {
 
 // Junk and recovery.
 
-/// Attack: someone tries to take valid records out of the chain by declaring them junk in a recover record.
-/// Defence: a recover record in which anything displaced holds as a record is refused by every reader.
+/// Attack: somebody writes a recover record that declares valid records to be junk, to remove them from the chain.
+/// Defence: every reader refuses a recover record if any displaced commit is a valid record.
 #[test]
 fn recover_record_cannot_void_valid_records() {
     let bench = Bench::new();
@@ -464,8 +464,8 @@ fn fact(site: &Site, dir: &Path, args: &[&str]) -> (i64, String, String) {
     (value["exit"].as_i64().unwrap(), of("fact"), of("fix"))
 }
 
-/// Attack: someone pushes something that is no record onto refs/platform/state, as a fast-forward.
-/// Defence: every clone says the same of it, and one `state recover` makes everything work again in all of them.
+/// Attack: somebody pushes a commit that is not a record onto refs/platform/state, as a fast-forward.
+/// Defence: every clone reports the same error, and one `state recover` repairs all of them.
 #[test]
 fn junk_push_is_recovered_by_one_command() {
     costs_one_command(&["the same tree", "no event", "not canonical"]);
@@ -766,8 +766,8 @@ fn dated(site: &Site, dir: &Path, ahead: i64, minutes: i64, args: &str) -> Strin
     site.told(&output)
 }
 
-/// Attack: a machine whose clock is wrong writes records, or a host's clock is.
-/// Defence: before anything is recorded, the clock here is compared with the host's; more than 5 minutes apart is refused.
+/// Attack: the clock of this machine or of a host is wrong when a record is written.
+/// Defence: the clocks of this machine and the host are compared before recording; a difference above 5 minutes is refused.
 #[test]
 fn clock_skew_prevents_recording() {
     let site = Site::new();
@@ -798,8 +798,8 @@ fn clock_skew_prevents_recording() {
     assert!(site.run(0, "log").contains("in the future") && site.run(0, "verify").starts_with("exit 0\n"));
 }
 
-/// Attack: the record is rewound, and a clone that never saw more of it asks for something that needs no change.
-/// Defence: every verb that asks a host compares the record with what that host was shown.
+/// Attack: the record is rewound, and a clone that never saw the newer records runs an apply that needs no change.
+/// Defence: every command that contacts a host compares the record with the newest one that this host has seen.
 #[test]
 fn rewound_record_is_detected_by_a_noop() {
     let site = Site::new();
@@ -835,7 +835,7 @@ fn rewound_record_is_detected_by_a_noop() {
 }
 
 /// Attack: something on the host overwrites `witness.json`, so that a rewound record would not be noticed there.
-/// Defence: a witness that is not what a run leaves is refused, and never taken for none.
+/// Defence: an unreadable witness is refused and never treated as a missing one.
 #[test]
 fn invalid_witness_is_refused() {
     let site = Site::new();
@@ -856,8 +856,8 @@ fn invalid_witness_is_refused() {
     assert!(site.run(1, "apply site --pr 2").starts_with("exit 0\n"));
 }
 
-/// Attack: a rewound record makes a run number count backwards on a host whose witness was removed.
-/// Defence: the host refuses a number that is not greater than the last one it carried out for this record, with exit code 20.
+/// Attack: the record is rewound, the witness on the host is removed, and a run gets a lower number than an earlier one.
+/// Defence: the host refuses a run number that is not greater than its last one for this record (exit code 20).
 #[test]
 fn host_with_a_newer_run_refuses_with_20() {
     let site = Site::new();
@@ -943,8 +943,8 @@ fn watched() -> (Site, TcpListener) {
     (site, listener)
 }
 
-/// Attack: someone resumes a run that somebody else still watches, so that two outcomes race and one is lost.
-/// Defence: resume is busy beside a process of the same clone, and beside a result so fresh that another clone may still watch it.
+/// Attack: somebody resumes a run that another process still watches, so that two outcomes race and one is lost.
+/// Defence: `resume` is busy while a process of the same clone watches, and while the result is so recent that another clone may be watching.
 #[test]
 fn resume_is_busy_while_apply_watches() {
     let (site, _listener) = watched();

@@ -88,8 +88,8 @@ fn rebase_with_a_dropped_duplicate_is_proven() {
     }
 }
 
-/// Attack: after a rebase of two commits, somebody leaves one of them out and pushes the rest as if git had dropped it.
-/// Defence: what is left out must change nothing at its place.
+/// Attack: somebody rebases two commits, omits one of them, and pushes the rest as if git had dropped a duplicate.
+/// Defence: an omitted commit must change nothing at its position.
 #[test]
 fn rebase_that_omits_a_change_is_refused() {
     let repo = Repo::new();
@@ -133,8 +133,8 @@ fn rebase_covers_modules_changed_by_earlier_commits() {
     assert_eq!(site.live(), "five\n");
 }
 
-/// Attack: a pull request was reverted by another one, and somebody pushes its squash again, directly.
-/// Defence: a pull request is proven at one place of the base, the first; a second one is a direct push.
+/// Attack: a squashed pull request is reverted by another one, and somebody pushes the squash commit again directly.
+/// Defence: a pull request is proven at one position of the base, the first; the same content later is a direct push.
 #[test]
 fn reverted_squash_pushed_again_is_refused() {
     let site = Site::new();
@@ -236,7 +236,7 @@ fn unproven_fast_forward_can_be_adopted() {
 }
 
 /// Attack: one side of a merge renames a folder and the other adds a file to it, which git calls a conflict and someone resolves by hand.
-/// Defence: where a change follows a renamed folder, only git's own clean verdict counts.
+/// Defence: a change that follows a renamed folder is accepted only if git itself merges it cleanly.
 #[test]
 fn directory_rename_conflict_is_refused() {
     let repo = Repo::new();

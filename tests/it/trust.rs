@@ -63,7 +63,7 @@ fn plant(repo: &Repo, git_dir: &str) {
     fs::copy(hook, repo.path(git_dir).join("hooks/reference-transaction")).unwrap();
 }
 
-/// Attack: another account plants a hook and an upload program in its clone and waits until an operator looks at it.
+/// Attack: another account puts a hook and an upload program into its clone and waits until an operator opens it.
 /// Defence: a clone that git does not trust is refused before anything in it is read or run.
 #[test]
 fn clone_of_another_account_is_refused() {
@@ -114,8 +114,8 @@ fn clone_of_another_account_is_refused() {
     assert!(reset.starts_with("exit 2\nUSAGE foreign_repository"), "{reset}");
 }
 
-/// Attack: a linked work tree is one's own, but the repository behind it, with its hooks and settings, is another account's.
-/// Defence: the common folder is judged like the rest.
+/// Attack: the operator owns a linked work tree, but another account owns its repository with the hooks and settings.
+/// Defence: the ownership of the common git folder is checked too.
 #[test]
 fn linked_work_tree_of_a_foreign_repository_is_refused() {
     let site = Site::new();
@@ -139,7 +139,7 @@ fn linked_work_tree_of_a_foreign_repository_is_refused() {
 }
 
 /// Attack: a pull request adds a folder that has the form of a bare repository with settings of its own.
-/// Defence: a bare repository that another one tracks is content, and is not opened.
+/// Defence: a bare repository that is tracked by another repository is content and is not opened.
 #[test]
 fn bare_repository_inside_a_work_tree_is_not_opened() {
     let site = Site::new();
@@ -271,8 +271,8 @@ fn verdicts(git: &Git, base: Oid, head: Oid) -> Vec<String> {
     said
 }
 
-/// Attack: attributes, drivers, settings or replaced objects of a clone turn a conflict into a clean merge.
-/// Defence: a merge is decided by the two commits and the attributes of the tree that is merged into, in gix and in git alike.
+/// Attack: attributes, merge drivers, settings or replace refs of a clone turn a conflict into a clean merge.
+/// Defence: a merge depends only on the two commits and the attributes of the target tree, in gix and in git.
 #[test]
 fn clone_settings_do_not_affect_merges() {
     let repo = Repo::new();
@@ -354,8 +354,8 @@ fn clone_settings_do_not_affect_merges() {
     );
 }
 
-/// Attack: a conflict is resolved by hand in the merge, and settings make a computed merge give just that.
-/// Defence: the merge is computed under no configuration at all, whoever computes it.
+/// Attack: a merge contains a manual conflict resolution, and git settings make the recomputed merge give the same result.
+/// Defence: the merge is recomputed without any git configuration.
 #[test]
 fn git_configuration_cannot_hide_an_evil_merge() {
     let site = Site::new();
@@ -384,8 +384,8 @@ fn git_configuration_cannot_hide_an_evil_merge() {
     assert!(said.contains("evil_merge"), "{said}");
 }
 
-/// Attack: a mirror clone, or a refspec for refs/platform/*, lets a fetch move the local record to whatever the remote has.
-/// Defence: what is fetched and pushed goes into private refs alone, whatever the configuration maps.
+/// Attack: a mirror clone or a refspec for refs/platform/* lets a fetch overwrite the local record.
+/// Defence: fetches and pushes write only private refs, whatever refspecs are configured.
 #[test]
 fn configured_refspecs_never_move_the_local_record() {
     let repo = Repo::new();
@@ -531,8 +531,8 @@ fn forbidding() -> (u16, std::sync::mpsc::Receiver<String>) {
     (port, seen)
 }
 
-/// Attack: a server repeats the token that it was given in its error, which ends in a log that many read.
-/// Defence: whatever git prints is masked before it is shown; the server's own words stay.
+/// Attack: a server repeats the received token in its error message, which ends up in a shared log.
+/// Defence: output of git is masked before it is shown; the rest of the server's message stays.
 #[test]
 fn askpass_gets_its_token_and_output_is_masked() {
     let site = Site::new();

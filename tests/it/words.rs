@@ -53,8 +53,8 @@ fn problems(repo: &Repo) -> Vec<String> {
     report.problems.iter().map(|p| format!("{} {} {}", p.place(), p.code.slug(), p.message)).collect()
 }
 
-/// Attack: a merged compose file names a service, network, volume, config, secret, profile, container or image like an option.
-/// Defence: names are parsed with the grammar of their field when the file is read, and refused with file and line otherwise.
+/// Attack: a merged compose file has a service, network, volume, config, secret, profile, container or image name that looks like an option.
+/// Defence: every name is parsed with the grammar of its field, and an invalid one is refused with file and line.
 #[test]
 fn name_like_an_option_is_refused_with_its_line() {
     let project = "  project: apps\n";
@@ -226,8 +226,8 @@ fn loose(calls: &[Vec<String>]) -> Vec<&Vec<String>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Attack: a word that is an option, a pattern or a command reaches a script on the host in any of its lists or arguments.
-    /// Defence: every program gets such words after `--` or after an option's `=`; find, which has neither, gets none with a dash.
+    /// Attack: a word that is an option, a pattern or a command reaches a script on the host in a list or an argument.
+    /// Defence: programs get such words after `--` or after an option's `=`; `find`, which supports neither, gets no word with a leading dash.
     #[test]
     fn host_programs_get_no_options_from_repository_text(
         begins in prop::collection::vec("(-|--|-o|-f|--file=|--no-interpolate|--output=|-exec|-delete|\\$\\(touch |`touch |'|;touch )", 3..5),
@@ -294,8 +294,8 @@ fn everything(dir: &Path) -> Vec<PathBuf> {
     String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect()
 }
 
-/// Attack: a service is named like an option of Compose, and no check before the host notices.
-/// Defence: names of services follow `--`, and the real Compose takes what follows it for a service that does not exist.
+/// Attack: a service has the name of a Compose option, and no earlier check notices.
+/// Defence: service names follow `--`, and the real Compose then treats the word as an unknown service.
 #[test]
 fn compose_treats_service_names_as_operands() {
     lab();
@@ -349,8 +349,8 @@ impl Host for Lying {
     }
 }
 
-/// Attack: the host renders other services than the source defines, or other ones the second time than the first.
-/// Defence: the gate compares the services of both renders with each other and with the source, and refuses a difference.
+/// Attack: the host renders services that differ from the source, or from its own first rendering.
+/// Defence: the gate compares the services of both renderings and of the source, and refuses a difference.
 #[test]
 fn rendered_services_must_match_the_source() {
     let stack = Stack::new();
@@ -430,8 +430,8 @@ fn sh(dir: &Path, script: &str) -> String {
     said.trim_end().to_owned()
 }
 
-/// Attack: somebody leaves a link or a FIFO where an operator writes a plan file.
-/// Defence: `plan -o` writes to a FIFO, refuses a link, and replaces nothing but a regular file.
+/// Attack: somebody places a symbolic link or a FIFO at the path where an operator writes a plan file.
+/// Defence: `plan -o` writes to a FIFO, refuses a symbolic link, and replaces only regular files.
 #[test]
 fn plan_output_replaces_only_regular_files() {
     let site = Site::new();
@@ -467,8 +467,8 @@ fn plan_output_replaces_only_regular_files() {
     assert!(said.starts_with("exit 0\n{\n") && said.contains("plan for site"), "{said}");
 }
 
-/// Attack: an operator who is root writes a plan file to a device by accident.
-/// Defence: `plan -o` writes to a character device, refuses a block device, and replaces neither node.
+/// Attack: an operator writes a plan file to a device as root, by accident.
+/// Defence: `plan -o` writes to a character device, refuses a block device, and replaces neither device node.
 #[test]
 fn plan_output_does_not_replace_a_device() {
     lab();
@@ -518,8 +518,8 @@ const OPENS: &[(&str, &str)] = &[
     ("volumes: [{type: bind, source: /srv/x, target: /x, bind: {selinux: z}}]", "selinux:z:/srv/x"),
 ];
 
-/// Attack: a merged module joins another module's namespaces, or takes a name or an address on a network of others.
-/// Defence: each is a door that `plan` names before the merge and that only a reviewed `allow:` entry opens.
+/// Attack: a merged module joins another module's namespaces, or takes a name or an address on a foreign network.
+/// Defence: each is a capability that `plan` reports before the merge and that needs a reviewed `allow:` entry.
 #[test]
 fn capability_is_reported_before_the_merge() {
     let more = "  other: {image: x}\nnetworks: {outside: {external: true, name: out}}\n";
@@ -556,8 +556,8 @@ fn capability_is_reported_before_the_merge() {
     }
 }
 
-/// Attack: a compose file hides a door behind a variable, so that nobody sees it in the source.
-/// Defence: the gate judges the rendered model by the same table as the source.
+/// Attack: a compose file hides a capability behind a variable, so that reviewers do not see it in the source.
+/// Defence: the gate checks the rendered model by the same table as the source.
 #[test]
 fn rendered_model_is_judged_like_the_source() {
     let stack = Stack::on("    transport: ssh\n    destination: lab\n    networks: []\n", "");
@@ -789,8 +789,8 @@ next: review PR #1 and merge it by one of: merge, squash, rebase, rebase-merge
     );
 }
 
-/// Attack: a path in a compose file or a container's label holds a command, and an operator pastes the printed fix.
-/// Defence: printed commands hold text from outside only as one quoted word.
+/// Attack: a path in a compose file or a container label contains a command, and an operator pastes the printed fix.
+/// Defence: printed commands contain text from outside only as a single quoted word.
 #[test]
 fn printed_commands_quote_foreign_text() {
     let stack = Stack::new();
@@ -808,7 +808,7 @@ fn printed_commands_quote_foreign_text() {
     }
 }
 
-/// Attack: the destination of a host in the policy is an option of ssh, which runs a command here.
+/// Attack: the ssh destination of a host in the policy is an option that makes ssh run a local command.
 /// Defence: the policy refuses such a destination, and ssh gets every destination after `--`.
 #[test]
 fn ssh_destination_cannot_be_an_option() {
@@ -839,8 +839,8 @@ fn ssh_destination_cannot_be_an_option() {
     }
 }
 
-/// Attack: the root is reached by another path than the policy's, and an `allow:` entry opens that path.
-/// Defence: the gate compares where a bind really leads with where the root really is, and no entry opens that.
+/// Attack: the host's `root` is reachable by a second path, and an `allow:` entry opens that path.
+/// Defence: the gate compares the real path of a bind with the real path of `root`, which no entry can open.
 #[test]
 fn allow_entry_cannot_open_the_root() {
     lab();

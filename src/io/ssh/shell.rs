@@ -169,8 +169,8 @@ mod tests {
         }
     }
 
-    /// Attack: a link is lost while a script that changes a host is being sent
-    /// Defence: nothing of a script runs before its last byte is there
+    /// Attack: the connection is lost while a script that changes a host is being sent
+    /// Defence: a script does not start before its last byte has arrived
     #[test]
     fn truncated_script_does_not_run() {
         let argv = ["-c", "printf '%s|' \"$@\"\ncat", "platformctl", "it's", "a\nb", "$HOME!"].map(str::to_owned);
