@@ -191,7 +191,7 @@ pub fn judge(fate: Fate, root: &HostPath, run: &RunId) -> Result<(), NotDone> {
         Fate::Running | Fate::Begun | Fate::Never | Fate::NotAnAnswer => Err(NotDone::unknown(error(
             Code::LinkLost,
             "the host gave no result for the run",
-            "run `platformctl resume`: it asks the host what became of the run",
+            "run `platformctl resume`: it asks the host how the run ended",
         ))),
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn said(stderr: &[u8], secrets: &Secrets) -> String {
         told.push("…".to_owned());
     }
     told.dedup();
-    if told.is_empty() { "no words at all".to_owned() } else { told.join("; ") }
+    if told.is_empty() { "no message".to_owned() } else { told.join("; ") }
 }
 
 /// What a transfer that failed came to.
@@ -163,7 +163,7 @@ pub(super) fn unreachable(name: &str, why: &str) -> PortError {
     let name = text::shown(name);
     PortError::new(
         Code::RemoteUnreachable,
-        format!("the remote `{name}` gave no answer: {why}"),
+        format!("the remote `{name}` did not answer: {why}"),
         format!("see that `git ls-remote {name}` works, then try again"),
     )
 }
@@ -216,7 +216,7 @@ mod tests {
             ),
             "remote: Not allowed to push to protected branch main"
         );
-        assert_eq!(words("\n"), "no words at all");
+        assert_eq!(words("\n"), "no message");
         assert_eq!(
             words(
                 "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.\n"

@@ -54,7 +54,7 @@ impl Host for Local {
         log::child(&command);
         let mut child = command.spawn().map_err(|error| {
             let what = format!("could not start `sh` for the step {}", script.name);
-            PortError::new(Code::HostUnreachable, what, "see that /bin/sh is there").because(error)
+            PortError::new(Code::HostUnreachable, what, "check that /bin/sh exists").because(error)
         })?;
         let ends = child.stdin.take().zip(child.stdout.take());
         let (stdin, stdout) = ends.ok_or_else(|| framed::lost(script, "it has no standard streams"))?;

@@ -99,7 +99,7 @@ fn compose(runtime: &Runtime, c: &mut Collector<'_>) {
         c.must(
             !value.contains('\\') && !value.contains(char::is_control),
             &["runtime", "vars", name],
-            "holds a backslash, a line break or another control character",
+            "contains a backslash, a line break or another control character",
             "write it into the compose file, or deliver it as a file",
         );
         let fits = name.parse::<VarName>().is_ok()
@@ -148,7 +148,7 @@ fn health(health: &Health, driver: Driver, c: &mut Collector<'_>) {
         (1..=DEADLINE_MAX_S).contains(&health.deadline_s),
         &["health", "deadline_s"],
         format!("`deadline_s` is not between 1 and {DEADLINE_MAX_S}"),
-        "write how many seconds it may take",
+        "write the longest time that it may take, in seconds",
     );
     c.must(
         health.settle_s.unwrap_or(0) < health.deadline_s,

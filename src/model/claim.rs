@@ -41,30 +41,30 @@ impl Claim {
         let again = "plan again: platformctl plan <module> -o FILE";
         let foreign = |fact: String| Refusal::new(Code::PlanForeign, fact, again);
         let file: File =
-            serde_json::from_slice(bytes).map_err(|error| foreign(format!("this is no plan file: {error}")))?;
+            serde_json::from_slice(bytes).map_err(|error| foreign(format!("this is not a plan file: {error}")))?;
         if file.schema != plan::SCHEMA {
             let fact = format!("the plan file has the schema `{}`, not {}", shown(&file.schema), plan::SCHEMA);
             return Err(foreign(fact));
         }
         if file.status != "ok" {
             let fact = format!("the plan file records a plan that ended as `{}`", shown(&file.status));
-            return Err(Refusal::new(Code::PlanErrored, fact, "remove what it refuses, then plan again"));
+            return Err(Refusal::new(Code::PlanErrored, fact, "fix the refusals in it, then plan again"));
         }
         let edited = |fact: &str| Refusal::new(Code::PlanEdited, fact, again);
         let (Some(value), Some(digest)) = (file.intent, file.digest) else {
-            return Err(edited("the plan file promises nothing: `intent` or `digest` is missing"));
+            return Err(edited("the plan file has no `intent` or no `digest`"));
         };
         if json::digest(&value).ok() != Some(digest) {
-            return Err(edited("the plan file was changed: its digest does not fit its intent"));
+            return Err(edited("the plan file was changed: its digest does not match its intent"));
         }
         let intent: Intention = serde_json::from_value(value.clone())
             .map_err(|error| foreign(format!("the intent of the plan file cannot be read: {error}")))?;
         // A key that this version does not know would be promised and not kept.
         if json::digest(&intent).ok() != Some(digest) {
-            return Err(foreign("the plan file promises something that this version does not know".to_owned()));
+            return Err(foreign("the plan file contains an action that this version does not know".to_owned()));
         }
         if file.expires < now {
-            let fact = format!("the plan file was good until {}", file.expires);
+            let fact = format!("the plan file expired at {}", file.expires);
             return Err(Refusal::new(Code::PlanStale, fact, again));
         }
         Ok(Self { intent, digest })
@@ -87,7 +87,7 @@ impl Claim {
         }
         let value = |intent: &Intention| serde_json::to_value(intent).unwrap_or_default();
         let (Value::Object(then), Value::Object(now)) = (value(&self.intent), value(now)) else {
-            return Some(Refusal::new(Code::PlanStale, "the plan file promises something else", "plan again"));
+            return Some(Refusal::new(Code::PlanStale, "the plan file differs from the current plan", "plan again"));
         };
         let different = then.iter().filter(|(key, value)| now.get(*key) != Some(*value));
         let words: Vec<String> = different
@@ -98,8 +98,8 @@ impl Claim {
             .collect();
         Some(Refusal::new(
             Code::PlanStale,
-            format!("the plan file promises something else than what would happen now; {}", words.join("; ")),
-            format!("look at it and plan again: platformctl plan {} -o FILE", self.intent.module),
+            format!("the plan file differs from the current plan; {}", words.join("; ")),
+            format!("review the difference and plan again: platformctl plan {} -o FILE", self.intent.module),
         ))
     }
 }

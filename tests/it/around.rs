@@ -50,8 +50,8 @@ next: git push origin platformctl-init
         str![[r#"
 exit 2
 USAGE usage (2). Nothing was changed.
-there is a branch `platformctl-init` already, and it is left
-as it is
+the branch `platformctl-init` exists already and was not
+changed
 fix: give another: --branch NAME
 
 "#]]

@@ -402,7 +402,7 @@ fn plan_file_is_recomputed_before_apply() {
         str![[r#"
 exit 7
 REFUSED plan_edited (7). Nothing was changed.
-the plan file was changed: its digest does not fit its
+the plan file was changed: its digest does not match its
 intent
 fix: plan again: platformctl plan <module> -o FILE
 
@@ -428,9 +428,9 @@ fix: platformctl pending names the pull requests to apply
 exit 7
 ✓ approved  PR #2, merge
 REFUSED plan_stale (7). Nothing was changed.
-the plan file promises something else than what would happen
-now; changes: planned create index.html, now recreate
-index.html; closure: planned
+the plan file differs from the current plan; changes:
+planned create index.html, now recreate index.html; closure:
+planned
 sha256:<64>,
 now
 sha256:<64>;
@@ -446,7 +446,7 @@ merge: planned <40>, now
 2
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
-fix: look at it and plan again: platformctl plan site -o FILE
+fix: review the difference and plan again: platformctl plan site -o FILE
 
 "#]]
     );
@@ -455,7 +455,7 @@ fix: look at it and plan again: platformctl plan site -o FILE
         str![[r#"
 exit 7
 REFUSED plan_stale (7). Nothing was changed.
-the plan file was good until 2026-09-22T14:13:20Z
+the plan file expired at 2026-09-22T14:13:20Z
 fix: plan again: platformctl plan <module> -o FILE
 
 "#]]
@@ -480,7 +480,7 @@ fix: git status; commit them on a branch or put them away; or say --no-checkout-
 exit 7
 REFUSED plan_errored (7). Nothing was changed.
 the plan file records a plan that ended as `refused`
-fix: remove what it refuses, then plan again
+fix: fix the refusals in it, then plan again
 
 "#]]
     );

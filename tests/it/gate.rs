@@ -93,7 +93,7 @@ fn volumes_and_networks_of_other_projects_are_refused() {
         runtime(stack, "  vars: {A: 'x\\', B: \"\\nPLATFORM_SECRETS=/etc\\n#\"}\n", "secrets: [{file: shadow}]\n");
     });
     let said = stack.run(50, "apply app --pr 50");
-    assert!(said.starts_with("exit 3\n") && said.contains("holds a backslash"), "{said}");
+    assert!(said.starts_with("exit 3\n") && said.contains("contains a backslash"), "{said}");
     // Above what another has mounted, by whatever way that is written there.
     let link = stack.site.repo.path("link");
     std::os::unix::fs::symlink(stack.site.repo.path("open"), &link).unwrap();

@@ -140,7 +140,7 @@ fn all_problems_are_reported_with_their_lines() {
         snapbox::str![[r#"
 c.yaml:4:31 bind_relative_writable `x` is not tracked: a release has its own folder, so it would start empty in each
 c.yaml:4:41 bind_not_read_only the tracked `c.yaml` is mounted writable: a release is never changed
-modules/Bad manifest_invalid the folder's name is no module id
+modules/Bad manifest_invalid the folder name is not a valid module id
 modules/empty manifest_invalid the folder has no module.yaml
 modules/four/module.yaml:6:1 manifest_invalid a cycle: four after three after four
 modules/two/module.yaml:7:26 manifest_invalid `modules/two/public` is not a folder in the repository

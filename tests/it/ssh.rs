@@ -143,10 +143,10 @@ fn ssh_login_failures_and_timeouts_are_reported() {
 exit 9
 ✓ approved  PR #1, merge
 UNREACHABLE host_unreachable (9). Nothing was changed.
-the host <host> gave no answer: it hangs: connected, but
-never ready (in authentication, or in its shell's start-up
-files)
-fix: see that `ssh -o BatchMode=yes <host> true` works, then run the same command again
+the host <host> did not answer: it hangs after the
+connection was opened (in authentication, or in the shell's
+start-up files)
+fix: make `ssh -o BatchMode=yes <host> true` work, then run the same command again
 
 "#]]
     );

@@ -209,7 +209,7 @@ fn unsupported_repository_features_are_reported() {
         str![[r#"
 sha256
 unsupported_repository: this repository has sha256 objects; that is not supported
-  make it anew with sha1 objects, here and on the server: git init --object-format=sha1
+  create it again with sha1 objects, here and on the server: git init --object-format=sha1
 partial
 unsupported_repository: this repository is a partial clone, without objects that a decision may need; that is not supported
   git clone "$(git remote get-url origin)" fresh
@@ -437,16 +437,16 @@ fn several_push_urls_are_refused() {
     repo.git(&["config", "--add", "remote.origin.pushurl", &url]);
     assert_eq!(pushed(), "accepted", "one of its own is fine");
     repo.git(&["config", "--add", "remote.origin.pushurl", "../other.git"]);
-    assert_eq!(pushed(), "the remote `origin` has 2 push URLs, and the record has one place");
+    assert_eq!(pushed(), "the remote `origin` has 2 push URLs, but the record needs exactly one");
     // A fork that is pushed to, say: the record would never be seen again.
     repo.git(&["config", "--unset-all", "remote.origin.pushurl"]);
     repo.git_in(".", &["init", "-q", "--bare", "other.git"]);
     repo.git(&["config", "remote.origin.pushurl", "../other.git"]);
     repo.git(&["push", "-q", "--delete", &url, "refs/platform/state"]);
-    assert_eq!(pushed(), "the remote `origin` is pushed to at another repository than it is fetched from");
+    assert_eq!(pushed(), "the remote `origin` has different repositories as fetch URL and push URL");
     repo.git(&["config", "--unset-all", "remote.origin.pushurl"]);
     repo.git(&["config", "--add", "remote.origin.url", "../other.git"]);
-    assert_eq!(pushed(), "the remote `origin` has 2 push URLs, and the record has one place");
+    assert_eq!(pushed(), "the remote `origin` has 2 push URLs, but the record needs exactly one");
     repo.git(&["remote", "remove", "origin"]);
     assert_eq!(pushed(), "there is no remote `origin`");
 }

@@ -454,10 +454,10 @@ fn plan_output_replaces_only_regular_files() {
     assert_eq!(sh(&work, "cat target; readlink link dangling; test -d folder"), "kept\ntarget\nnowhere");
     // A FIFO is written to if somebody reads.
     sh(&work, "mkfifo pipe");
-    assert!(plan("pipe").contains("nobody reads from"));
+    assert!(plan("pipe").contains("no process reads from"));
     let reader =
         Command::new("timeout").args(["20", "cat", "pipe"]).current_dir(&work).stdout(Stdio::piped()).spawn().unwrap();
-    let said = (0..100).map(|_| plan("pipe")).find(|said| !said.contains("nobody reads from")).unwrap();
+    let said = (0..100).map(|_| plan("pipe")).find(|said| !said.contains("no process reads from")).unwrap();
     assert!(said.starts_with("exit 0\n"), "{said}");
     let read = reader.wait_with_output().unwrap().stdout;
     assert!(String::from_utf8_lossy(&read).contains("platformctl.plan/1"));

@@ -20,7 +20,7 @@ pub(super) fn read(id: Oid, raw: &[u8]) -> Answer<Vec<(Vec<u8>, Entry)>> {
         PortError::new(
             Code::ContentRefused,
             format!("the tree {id} has {entry} that {why}; `git fsck --strict` refuses it"),
-            "find out who made it: ordinary git never does; then replace it by a pull request",
+            "find out who created it (git itself never does), then replace it in a pull request",
         )
     };
     let mut found: Vec<(Vec<u8>, Entry)> = Vec::new();

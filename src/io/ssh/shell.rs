@@ -92,7 +92,7 @@ pub(super) fn none(destination: &str, code: Option<i32>, words: &[u8]) -> PortEr
     PortError::new(
         Code::HostUnreachable,
         format!("the account at {name} runs no command: {why}; it {ended}"),
-        format!("{fix}, or name another account; `ssh -o BatchMode=yes {name} true` asks the same"),
+        format!("{fix}, or name another account; `ssh -o BatchMode=yes {name} true` performs the same check"),
     )
 }
 
