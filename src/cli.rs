@@ -152,6 +152,9 @@ pub struct Waive {
 pub struct Plan {
     /// The module
     pub module: ModuleId,
+    /// One of its hosts [default: each of them, in the order of its manifest]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<HostName>,
     /// The approval [default: the newest merge that changed the module]
     #[command(flatten)]
     pub approving: Approving,
@@ -178,6 +181,9 @@ pub struct Apply {
     /// Modules, or plan files (containing `/` or ending in `.json`) [default: the modules that the pull request changed]
     #[arg(value_name = "MODULE|PLAN")]
     pub targets: Vec<String>,
+    /// One host of the modules [default: each of their hosts, in the order of the manifest; the first that fails ends it]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<HostName>,
     /// The approval.
     #[command(flatten)]
     pub approving: Approving,

@@ -11,6 +11,8 @@ pub mod config;
 pub mod error;
 pub mod flow;
 pub mod io;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod laws;
 pub mod ledger;
 pub mod model;
 pub mod port;

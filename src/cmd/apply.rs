@@ -25,6 +25,7 @@ use crate::{
     ui::{Last, Report, seconds, wrapped},
     verb::{
         apply::{self, Applied, Ask, Noop, Run},
+        busy,
         fetch::{self, Fetched},
         resume, targets,
     },
@@ -53,25 +54,25 @@ fn applied(session: &Session, args: &Apply, steps: &Steps<'_>) -> Result<Report,
         ));
     }
     if let [only] = asks.as_slice() {
-        session.warm(&only.module);
+        session.warm(&only.module, only.host.as_ref());
     }
     let mut fetched = session.refresh(&ports, &request)?;
     if asks.is_empty() {
-        let changed = targets::changed(&apply::candidates(&ports, &fetched), &request)?;
-        asks.extend(changed.into_iter().map(|module| ask(module, &args.approving, &args.waive)));
+        let changed = targets::changed(&apply::candidates(&ports, &fetched), &request, args.host.as_ref())?;
+        let each =
+            changed.into_iter().flat_map(|(module, hosts)| hosts.into_iter().map(move |host| (module.clone(), host)));
+        asks.extend(each.map(|(module, host)| ask(module, host, &args.approving, &args.waive)));
     }
-    let names: Vec<ModuleId> = asks.iter().map(|ask| ask.module.clone()).collect();
-    let order = targets::named(ports.source, fetched.p, &names)?;
-    asks.sort_by_key(|ask| order.iter().position(|module| *module == ask.module));
+    let asks = targets::spread(ports.source, fetched.p, &asks)?;
     let mut reports = Vec::new();
     for ask in &asks {
         if asks.len() > 1 {
-            session.printer.say(&format!("{} ({} of {})", ask.module, reports.len() + 1, asks.len()));
+            session.printer.say(&format!("{} ({} of {})", ask.name(), reports.len() + 1, asks.len()));
         }
         steps.next();
         let report = steps.timed(one(session, &ports, &mut fetched, ask, args, begun));
         let failed = report.exit() != 0;
-        reports.push((ask.module.clone(), report));
+        reports.push((ask.name(), report));
         if failed {
             break;
         }
@@ -101,10 +102,12 @@ fn asked(session: &Session, args: &Apply) -> Result<Vec<Ask>, Failure> {
                 Failure::usage(format!("`{}` is not a module", shown(target)), "give a module's id, or a plan file")
             })?,
         };
-        if asks.iter().any(|ask| ask.module == module) {
+        // A plan file is for one host.
+        let host = args.host.clone().or_else(|| Some(claim.as_ref()?.intent().host.clone()));
+        if asks.iter().any(|ask| ask.module == module && (ask.host.is_none() || host.is_none() || ask.host == host)) {
             return Err(Failure::usage(format!("{module} is named twice"), "name it once"));
         }
-        let ask = ask(module, &args.approving, &args.waive);
+        let ask = ask(module, host, &args.approving, &args.waive);
         asks.push(Ask { again: args.again, claim: claim.map(Box::new), ..ask });
     }
     Ok(asks)
@@ -165,7 +168,7 @@ fn waits(
     ask: &Ask,
     told: &mut Option<RunId>,
 ) -> Result<(), Stop> {
-    let Some(open) = apply::holder(ports, fetched, &ask.module)? else { return Ok(()) };
+    let Some(open) = busy::holder(ports, fetched, &ask.module, ask.host.as_ref())? else { return Ok(()) };
     let now = session.clock.now();
     if told.as_ref() != Some(&open.run) {
         let (owner, since) = (shown(&open.owner), open.opened.age(now));
@@ -196,8 +199,8 @@ fn record(record: Option<&Appended>) -> Value {
 }
 
 fn nothing(noop: &Noop, ask: &Ask) -> Report {
-    let since = noop.since.as_ref();
-    let seen = since.and_then(|since| Some((since.last_apply_at?, since.last_apply_pr?, since.last_apply_seq?)));
+    let since = noop.since.as_ref().and_then(|since| since.running.as_ref());
+    let seen = since.map(|running| (running.at, running.pr, running.seq));
     let words = seen.map_or_else(String::new, |(at, pr, _)| format!(" since {at}, PR #{pr}"));
     let since = seen.map_or(Value::Null, |(at, pr, seq)| json!({"at": at, "pr": pr, "seq": seq}));
     Report::done("apply", "noop", Last::Next(format!("platformctl show {}", ask.module)))
@@ -217,7 +220,7 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
     let module = &ask.module;
     let lost = run.carried.lost.as_ref();
     let recorded = run.carried.is_recorded();
-    let resume = format!("platformctl resume {}", run.run);
+    let resume = format!("platformctl resume {}", run.carried.run);
     let class = Class::of_run(&run.carried.ended, recorded);
     let outcome = outcome(ending(&run.carried.ended), recorded);
     let report = match &run.carried.ended {
@@ -243,12 +246,12 @@ fn ran(run: &Run, ask: &Ask, took_ms: u64) -> Report {
     report
         .with("module", module)
         .with("host", &run.summary.host)
-        .with("run", &run.run)
-        .with("intent", run.intent)
+        .with("run", &run.carried.run)
+        .with("intent", run.carried.intent)
         .with("approved", &run.summary.approval)
         .with("checkout", run.summary.checkout)
         .with("changes", &run.summary.changes)
-        .with("gate", &run.checks)
+        .with("gate", run.carried.permit.checks())
         .with("record", record(run.carried.record.as_ref()))
 }
 
@@ -278,11 +281,11 @@ fn stopped(outcome: Outcome, class: Class, refusal: Refusal) -> Report {
 }
 
 /// Several modules: all the same, or partial.
-fn joined(mut reports: Vec<(ModuleId, Report)>, asks: &[Ask]) -> Report {
+fn joined(mut reports: Vec<(String, Report)>, asks: &[Ask]) -> Report {
     if let ([_], Some((_, only))) = (asks, reports.first()) {
         return only.clone();
     }
-    let left: Vec<&ModuleId> = asks.iter().skip(reports.len()).map(|ask| &ask.module).collect();
+    let left: Vec<String> = asks.iter().skip(reports.len()).map(Ask::name).collect();
     let results: Vec<Value> = reports.iter().map(|(_, report)| report.json()).collect();
     let Some((module, last)) = reports.pop() else {
         return Report::done("apply", "noop", Last::Next("platformctl pending".to_owned()))
@@ -290,14 +293,15 @@ fn joined(mut reports: Vec<(ModuleId, Report)>, asks: &[Ask]) -> Report {
             .with("targets", results);
     };
     if last.exit() == 0 {
-        let lines: Vec<String> = asks.iter().map(|ask| format!("✓ {}", ask.module)).collect();
+        let lines: Vec<String> = asks.iter().map(|ask| format!("✓ {}", ask.name())).collect();
         return Report::done("apply", "applied", Last::Next("platformctl status".to_owned()))
             .lines(lines)
             .with("targets", results);
     }
     if reports.is_empty() {
         // Nothing was applied before it: the first failure tells everything.
-        return last.with("targets", results);
+        let left = left.iter().map(|target| format!("! {target} not tried"));
+        return last.lines(left).with("targets", results);
     }
     let done: Vec<String> = reports.iter().map(|(module, _)| format!("✓ {module}")).collect();
     let mut lines = last.said();

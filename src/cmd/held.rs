@@ -3,7 +3,7 @@
 use super::session::Session;
 use crate::{
     model::text::shown,
-    runtime::compose::logs::{Said, Words},
+    runtime::logs::{Said, Words},
     ui::{plural, wrapped},
     verb::left::Left,
 };

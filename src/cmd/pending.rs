@@ -59,7 +59,10 @@ pub(super) fn run(session: &Session, args: &cli::Pending) -> Result<Report, Fail
     let next = open.first().map_or_else(|| last(&rows), |open| Last::Next(format!("platformctl resume {}", open.run)));
     let runs = open.iter().flat_map(|open| {
         let since = open.opened.age(session.clock.now());
-        [format!("! {}  run open since {since}", open.module), format!("  {} by {}", open.run, shown(&open.owner))]
+        [
+            format!("! {}  run open since {since}", open.deployment()),
+            format!("  {} by {}", open.run, shown(&open.owner)),
+        ]
     });
     let mut report = Report::done("pending", "ok", next)
         .lines([head])
@@ -114,12 +117,14 @@ fn field(one: &Pending, way: Option<&Way>) -> Value {
     })
 }
 
-/// What to do next: for the first module that something can be done for.
+/// What to do next: for the first deployment that something can be done for. A release that failed there is not recommended again.
 fn last(rows: &[(&Pending, Option<&Way>)]) -> Last {
-    let apply = rows.iter().find_map(|(one, way)| match way {
-        Some(Way::Apply { pr, .. }) => Some(format!("platformctl plan {} --pr {pr}", one.module)),
+    let plan = |one: &Pending, pr: u64| format!("platformctl plan {} --pr {pr}", one.args());
+    let mut open = rows.iter().filter(|(one, _)| one.held != Some(true));
+    let apply = open.find_map(|(one, way)| match way {
+        Some(Way::Apply { pr, .. }) => Some(plan(one, *pr)),
         Some(Way::Open(_) | Way::Refused(_)) => None,
-        None => one.pr.filter(|_| one.valid).map(|pr| format!("platformctl plan {} --pr {pr}", one.module)),
+        None => one.pr.filter(|_| one.valid).map(|pr| plan(one, pr)),
     });
     if let Some(command) = apply {
         return Last::Next(command);
@@ -129,6 +134,7 @@ fn last(rows: &[(&Pending, Option<&Way>)]) -> Last {
         Some((one, _)) if !one.valid => Last::Next(format!("platformctl validate {}", one.module)),
         Some((_, Some(Way::Open(open)))) => Last::Next(format!("platformctl resume {}", open.run)),
         Some((_, Some(Way::Refused(refusals)))) if !refusals.is_empty() => Last::Fix(refusals[0].fix.clone()),
+        Some((one, _)) if one.held == Some(true) => Last::Next(format!("platformctl show {}", one.module)),
         Some(_) => Last::Next("platformctl pending".to_owned()),
     }
 }

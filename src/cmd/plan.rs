@@ -12,14 +12,16 @@ use crate::{
     flow::{approve::request::Request, bind::Waivers},
     io::file,
     model::{
-        ids::ModuleId,
+        ids::{HostName, ModuleId},
         plan::{self, Action, Change, Data, Downtime, PlanFile, PlanStatus},
     },
-    port::{Clock as _, Step},
+    port::{Clock as _, Ports, Step},
     ui::{Last, Report, meanings, plural, table, timings, wrapped},
     verb::{
         apply::Ask,
+        fetch::Fetched,
         plan::{Proposal, Which, propose},
+        targets,
         timings::Timings,
     },
 };
@@ -28,9 +30,10 @@ use crate::{
 const GOOD_FOR_S: i64 = 24 * 3_600;
 
 /// What a person asks of a module.
-pub(super) fn ask(module: ModuleId, approving: &Approving, waive: &Waive) -> Ask {
+pub(super) fn ask(module: ModuleId, host: Option<HostName>, approving: &Approving, waive: &Waive) -> Ask {
     Ask {
         module,
+        host,
         request: Request { approved: approving.approved.clone(), pr: approving.pr },
         again: false,
         waivers: Waivers { checkout: waive.no_checkout_binding, older: waive.allow_older },
@@ -40,9 +43,27 @@ pub(super) fn ask(module: ModuleId, approving: &Approving, waive: &Waive) -> Ask
 }
 
 pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
-    let ask = ask(args.module.clone(), &args.approving, &args.waive);
+    let ask = ask(args.module.clone(), args.host.clone(), &args.approving, &args.waive);
     let clock = Timings::new(&session.clock);
-    let planned = planned(session, args, &ask, &clock);
+    let host = |policy: &_| session.host(policy);
+    let tell = |step| {
+        if let Step::Began(phase) = step {
+            clock.began(phase);
+        }
+    };
+    let ports = session.ports(&host, &tell);
+    if args.at.is_none() {
+        session.warm(&ask.module, ask.host.as_ref());
+    }
+    let fetched = session.refresh(&ports, &ask.request).map_err(Failure::from);
+    if let Ok(fetched) = &fetched {
+        let asks = targets::spread(ports.source, fetched.p, std::slice::from_ref(&ask))?;
+        if asks.len() > 1 {
+            let report = each(session, &ports, fetched, args, &asks)?;
+            return Ok(timed(report, &durations_ms(&clock), args));
+        }
+    }
+    let planned = fetched.and_then(|fetched| planned(session, &ports, &fetched, args, &ask));
     let durations_ms = durations_ms(&clock);
     if let Some(path) = &args.output {
         let now = session.clock.now();
@@ -84,27 +105,63 @@ fn timed(report: Report, durations_ms: &[(&'static str, u64)], args: &Plan) -> R
     report.lines(table).durations(durations_ms)
 }
 
-fn planned(session: &Session, args: &Plan, ask: &Ask, timings: &Timings<'_>) -> Result<(Proposal, Report), Failure> {
-    let host = |policy: &_| session.host(policy);
-    let tell = |step| {
-        if let Step::Began(phase) = step {
-            timings.began(phase);
+/// Plans a module on each of its hosts, as `apply` without `--host` treats them. The first reason on any host decides the exit code.
+fn each(session: &Session, ports: &Ports<'_>, fetched: &Fetched, args: &Plan, asks: &[Ask]) -> Result<Report, Failure> {
+    if let (Some(path), Some(first)) = (&args.output, asks.first().and_then(|ask| ask.host.as_ref())) {
+        let module = &args.module;
+        let fix = format!("platformctl plan {module} --host {first} -o {}", path.display());
+        return Err(Failure::usage(format!("a plan file is for one host, and {module} has several"), fix));
+    }
+    let (mut lines, mut results, mut worst, mut pending) = (Vec::new(), Vec::new(), None, false);
+    let mut warnings: Vec<String> = Vec::new();
+    for ask in asks {
+        let report = match planned(session, ports, fetched, args, ask) {
+            Ok((proposal, report)) => {
+                warnings.extend(
+                    proposal.warnings.iter().filter(|warning| !warnings.contains(warning)).cloned().collect::<Vec<_>>(),
+                );
+                pending |= !proposal.done;
+                report
+            }
+            Err(failure) => Report::failed("plan", &failure).with("module", &ask.module).with("host", &ask.host),
+        };
+        lines.extend(report.said());
+        results.push(report.json());
+        if report.exit() != 0 && worst.is_none() {
+            worst = Some(report);
+        }
+    }
+    let report = match worst {
+        Some(worst) => worst.only(lines),
+        None => {
+            let next = if pending { "pending" } else { "status" };
+            let outcome = if pending { "ok" } else { "noop" };
+            Report::done("plan", outcome, Last::Next(format!("platformctl {next}"))).lines(lines)
         }
     };
-    let ports = session.ports(&host, &tell);
+    let mut report = report.with("targets", results);
+    warnings.into_iter().for_each(|warning| report.warn(warning));
+    warn(&mut report, fetched);
+    notices(session, &mut report, fetched);
+    Ok(if args.exit_code && pending && report.exit() == 0 { report.ends_in(Class::Differs) } else { report })
+}
+
+fn planned(
+    session: &Session,
+    ports: &Ports<'_>,
+    fetched: &Fetched,
+    args: &Plan,
+    ask: &Ask,
+) -> Result<(Proposal, Report), Failure> {
     let which = match &args.at {
         Some(rev) => Which::At(session.git.resolve(rev)?),
         None if ask.request == Request::default() => Which::Newest,
         None => Which::Request(ask.request.clone()),
     };
-    if args.at.is_none() {
-        session.warm(&ask.module);
-    }
-    let fetched = session.refresh(&ports, &ask.request)?;
-    let proposal = propose(&ports, &fetched, ask, &which)?;
-    let mut report = report(&proposal);
-    warn(&mut report, &fetched);
-    notices(session, &mut report, &fetched);
+    let proposal = propose(ports, fetched, ask, &which)?;
+    let mut report = report(&proposal, ask.host.as_ref());
+    warn(&mut report, fetched);
+    notices(session, &mut report, fetched);
     Ok((proposal, report))
 }
 
@@ -162,7 +219,7 @@ pub(super) fn changes(changes: &[Change]) -> Vec<String> {
     lines
 }
 
-fn report(proposal: &Proposal) -> Report {
+fn report(proposal: &Proposal, host: Option<&HostName>) -> Report {
     let intent = &proposal.intention;
     let outcome = match (proposal.refusals.is_empty(), proposal.done) {
         (false, _) => "refused",
@@ -187,7 +244,10 @@ fn report(proposal: &Proposal) -> Report {
     }
     lines.push(if proposal.done { "nothing to change".to_owned() } else { plural(intent.changes.len(), "change") });
     let next = match (proposal.done, intent.merge, intent.pr) {
-        (false, Some(merge), Some(pr)) => format!("platformctl apply {} --approved {merge} --pr {pr}", intent.module),
+        (false, Some(merge), Some(pr)) => {
+            let host = host.map(|host| format!(" --host {host}")).unwrap_or_default();
+            format!("platformctl apply {}{host} --approved {merge} --pr {pr}", intent.module)
+        }
         (false, None, Some(pr)) => {
             let styles: Vec<&str> = proposal.styles.iter().map(|style| style.as_str()).collect();
             format!("review PR #{pr} and merge it by one of: {}", styles.join(", "))

@@ -17,7 +17,7 @@ use crate::{
         ssh::Ssh,
     },
     model::{
-        ids::ModuleId,
+        ids::{HostName, ModuleId},
         policy::{HostPolicy, Transport},
     },
     port::{Answer, Clock as _, Host, Ledger as _, Ports, Remote, Sign, Source as _, Step},
@@ -94,22 +94,25 @@ impl Session {
         Ssh::new(policy.destination.as_deref().unwrap_or_default(), &host_keys, &self.env)
     }
 
-    /// Begins to connect to the host that a module had when the base was fetched last, while the remote is asked for a newer one.
-    /// Only a connection whose entry in the policy is still the same is used then; whatever fails here is told there.
-    pub(super) fn warm(&self, module: &ModuleId) {
-        if let Some(policy) = self.last_host(module).ok().flatten().filter(|host| host.transport == Transport::Ssh) {
+    /// Begins to connect to the host that a module had when the base was fetched last, or to its first, while the remote is asked for a
+    /// newer one. Only a connection whose entry in the policy is still the same is used then; whatever fails here is told there.
+    pub(super) fn warm(&self, module: &ModuleId, host: Option<&HostName>) {
+        if let Some(policy) =
+            self.last_host(module, host).ok().flatten().filter(|host| host.transport == Transport::Ssh)
+        {
             let ssh = self.ssh(&policy);
             ssh.begin();
             *self.warm.borrow_mut() = Some((policy, ssh));
         }
     }
 
-    fn last_host(&self, module: &ModuleId) -> Answer<Option<HostPolicy>> {
+    fn last_host(&self, module: &ModuleId, host: Option<&HostName>) -> Answer<Option<HostPolicy>> {
         let Some((base, _)) = self.git.base()? else { return Ok(None) };
         let snapshot = Snapshot::lazy(&self.git, self.git.commit(base)?.tree);
         let manifest = manifests::manifest(&snapshot, module)?.and_then(Result::ok);
+        let host = host.cloned().or_else(|| manifest?.hosts().first().cloned());
         let policy = manifests::policy(&snapshot)?.ok();
-        Ok(manifest.zip(policy).and_then(|(manifest, at)| at.policy.hosts.get(&manifest.host).cloned()))
+        Ok(host.zip(policy).and_then(|(host, at)| at.policy.hosts.get(&host).cloned()))
     }
 
     /// The world that the verbs ask.

@@ -76,7 +76,8 @@ fn records(session: &Session, state: &State<'_>, what: Option<&str>) -> Result<V
         let Some(status) = state.module(&module)? else {
             return Err(absent(session, state, &module));
         };
-        return walk(session, state.tip(), |event| event.seq == status.last.seq, 1);
+        let newest = status.last().map(|last| last.seq);
+        return walk(session, state.tip(), |event| Some(event.seq) == newest, 1);
     }
     Err(Failure::usage(
         format!("`{}` is no module, run, seq or full id", shown(what)),

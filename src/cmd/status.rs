@@ -8,10 +8,10 @@ use crate::{
     error::Failure,
     ledger::state::State,
     model::{
-        ids::ModuleId,
+        ids::{HostName, ModuleId},
         near::did_you_mean,
         refusal::{Code, Refusal},
-        status::{ModuleStatus, OpenRun},
+        status::{HostStatus, ModuleStatus, OpenRun},
         time::Timestamp,
     },
     port::{Answer, Clock as _, Ledger as _, Source as _},
@@ -73,15 +73,31 @@ fn known(session: &Session, state: &State<'_>) -> Answer<(Vec<ModuleId>, Vec<Mod
 }
 
 /// `✓`, `!` or `✗`, and in words.
-fn standing(status: &ModuleStatus, now: Timestamp) -> (&'static str, String) {
-    let pr = status.last_apply_pr.map_or_else(String::new, |pr| format!("#{pr} "));
-    match (&status.held, status.last_apply_at) {
-        (Some(held), _) => ("✗", format!("#{} HELD, failed here {}", held.pr, held.at.age(now))),
-        (None, Some(at)) => ("✓", format!("{pr}ok, {}", at.age(now))),
-        (None, None) => {
+fn standing(status: &HostStatus, now: Timestamp) -> (&'static str, String) {
+    match (status.unsettled(), &status.running, &status.removed) {
+        (Some(held), ..) => ("✗", format!("#{} HELD, failed here {}", held.pr, held.at.age(now))),
+        (None, Some(running), _) => ("✓", format!("#{} ok, {}", running.pr, running.at.age(now))),
+        (None, None, Some(removed)) => ("✓", format!("#{} removed it, {}", removed.pr, removed.at.age(now))),
+        (None, None, None) => {
             ("!", format!("never applied; the last try ended: {}", status.last.result.as_deref().unwrap_or("not yet")))
         }
     }
+}
+
+/// What is said of a module on one host.
+fn deployment(module: &ModuleId, host: &HostName, status: &HostStatus, now: Timestamp) -> Vec<String> {
+    let (mark, words) = standing(status, now);
+    let mut lines = vec![format!("{mark} {module} on {host}  {words}")];
+    let Some(running) = &status.running else { return lines };
+    let good = if status.unsettled().is_some() {
+        lines.push(format!("  the last that went well is #{}; what failed may be what runs", running.pr));
+        "last good "
+    } else {
+        ""
+    };
+    lines.push(format!("  {good}merged as {}", running.merge));
+    lines.push(format!("  {good}release   {}", running.closure.hex()));
+    lines
 }
 
 fn one(session: &Session, state: &State<'_>, module: &ModuleId) -> Result<Report, Failure> {
@@ -90,22 +106,13 @@ fn one(session: &Session, state: &State<'_>, module: &ModuleId) -> Result<Report
         return Err(absent(session, state, module));
     };
     let seen = session.git.base()?.map(|(_, at)| at);
-    let (mark, words) = standing(&status, now);
-    let next =
-        if status.held.is_some() { format!("platformctl show {module}") } else { "platformctl pending".to_owned() };
-    let mut lines = vec![format!("{mark} {module} on {}  {words}", status.host)];
-    let good = match (&status.held, status.last_apply_pr) {
-        (Some(_), Some(pr)) => {
-            lines.push(format!("  the last that went well is #{pr}; what failed may be what runs"));
-            "last good "
-        }
-        (Some(_), None) | (None, _) => "",
-    };
-    lines.extend(status.last_apply_sha.map(|merge| format!("  {good}merged as {merge}")));
-    lines.extend(status.closure.map(|closure| format!("  {good}release   {}", closure.hex())));
-    lines.extend(seen.map(|seen| format!("  the remote was last asked {}", seen.age(now))));
+    let held = status.hosts.values().any(|status| status.unsettled().is_some());
+    let next = if held { format!("platformctl show {module}") } else { "platformctl pending".to_owned() };
+    let lines = status.hosts.iter().flat_map(|(host, status)| deployment(module, host, status, now));
+    let seen_line = seen.map(|seen| format!("  the remote was last asked {}", seen.age(now)));
     Ok(Report::done("status", "ok", Last::Next(next))
         .lines(lines)
+        .lines(seen_line)
         .with("module", module)
         .with("status", &status)
         .with("record", json!({"commit": state.tip()}))
@@ -114,38 +121,39 @@ fn one(session: &Session, state: &State<'_>, module: &ModuleId) -> Result<Report
 
 fn all(session: &Session, state: &State<'_>) -> Result<Report, Failure> {
     let now = session.clock.now();
-    let mut modules = state.modules()?;
-    modules.sort_by(|a, b| (&a.host, a.held.is_none(), &a.module).cmp(&(&b.host, b.held.is_none(), &b.module)));
+    let modules = state.modules()?;
+    let mut rows = Vec::new();
+    for module in &modules {
+        rows.extend(module.hosts.iter().map(|(host, status)| row(module, host, status)));
+    }
+    rows.sort_by_key(|(host, settled, module, _)| (*host, *settled, *module));
     let open = state.open_runs()?;
     let base = session.git.base()?;
     let waiting = match base {
         Some((base, _)) => Some(pending::pending(&session.git, Some(state), base)?.len()),
         None => None,
     };
-    let held = modules.iter().filter(|status| status.held.is_some()).count();
+    let held = rows.iter().filter(|(_, settled, ..)| !settled).count();
     let mut lines = Vec::new();
-    let mut hosts: Vec<_> = modules.iter().map(|status| &status.host).collect();
+    let mut hosts: Vec<&HostName> = rows.iter().map(|(host, ..)| *host).collect();
     hosts.dedup();
     let seen = base.map_or_else(|| "never seen".to_owned(), |(_, at)| format!("seen {}", at.age(now)));
     for host in hosts {
-        let here: Vec<&ModuleStatus> = modules.iter().filter(|status| status.host == *host).collect();
-        lines.push(format!("{host} · {seen} · {}", plural(here.len(), "module")));
-        let rows: Vec<Vec<String>> = here
-            .iter()
-            .map(|status| {
-                let (mark, words) = standing(status, now);
-                vec![format!("{mark} {}", status.module), words]
-            })
-            .collect();
-        lines.extend(table(&rows));
+        let here = rows.iter().filter(|(on, ..)| *on == host);
+        lines.push(format!("{host} · {seen} · {}", plural(here.clone().count(), "module")));
+        let cells = here.map(|(_, _, module, status)| {
+            let (mark, words) = standing(status, now);
+            vec![format!("{mark} {module}"), words]
+        });
+        lines.extend(table(&cells.collect::<Vec<_>>()));
     }
     lines.extend(open.iter().flat_map(|run| running(run, now)));
     let count = waiting.map_or_else(|| "?".to_owned(), |n| n.to_string());
     lines.push(format!("pending {count} · held {held} · open runs {}", open.len()));
-    let worst = modules.iter().find(|status| status.held.is_some());
+    let worst = rows.iter().find(|(_, settled, ..)| !settled);
     let next = match (open.first(), worst, waiting) {
         (Some(run), _, _) => format!("platformctl resume {}", run.run),
-        (None, Some(status), _) => format!("platformctl show {}", status.module),
+        (None, Some((_, _, module, _)), _) => format!("platformctl show {module}"),
         (None, None, Some(1..)) => "platformctl pending".to_owned(),
         (None, None, Some(0) | None) => "platformctl log".to_owned(),
     };
@@ -158,10 +166,19 @@ fn all(session: &Session, state: &State<'_>) -> Result<Report, Failure> {
         .with("seen", base.map(|(_, at)| at)))
 }
 
+/// A deployment as it is sorted: by its host, what is held before what is settled, by its module.
+fn row<'a>(
+    module: &'a ModuleStatus,
+    host: &'a HostName,
+    status: &'a HostStatus,
+) -> (&'a HostName, bool, &'a ModuleId, &'a HostStatus) {
+    (host, status.unsettled().is_none(), &module.module, status)
+}
+
 fn running(run: &OpenRun, now: Timestamp) -> [String; 2] {
     let expired = if run.expires < now { ", expired" } else { "" };
     [
-        format!("! {}  run open since {}{expired}", run.module, run.opened.age(now)),
+        format!("! {}  run open since {}{expired}", run.deployment(), run.opened.age(now)),
         format!("  {} by {}", run.run, run.owner),
     ]
 }

@@ -1,14 +1,14 @@
 //! Close: the outcome, whatever happened. Never skipped; where the remote cannot be reached it waits in the spool.
 
 use crate::{
-    flow::{
-        observe::Running,
-        open::Intent,
-        run, ship,
-        verify::{self, Expected, What},
-    },
+    flow::{gate::Permit, open::Intent, run, ship, verify},
     ledger::event::{Event, Kind},
-    model::{ending::Ending, evidence::Evidence, ids::Oid, refusal::Code},
+    model::{
+        ending::Ending,
+        evidence::Evidence,
+        ids::{Oid, RunId},
+        refusal::Code,
+    },
     port::{Ended, Host, NotDone, Phase, PortError, Step, Tell, ending},
     record::{Appended, Record},
 };
@@ -16,6 +16,12 @@ use crate::{
 /// A run that was carried out.
 #[derive(Debug)]
 pub struct Carried {
+    /// What was carried out.
+    pub permit: Permit,
+    /// The run.
+    pub run: RunId,
+    /// The record of its intent.
+    pub intent: Oid,
     /// How it ended.
     pub ended: Ended,
     /// Its outcome, unless it stays open.
@@ -32,12 +38,16 @@ impl Carried {
 }
 
 /// Ships, runs and verifies an intent, and records what became of it. There is no way out of here but through the record.
-pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Carried {
-    let ended = attempt(intent, record, host, tell);
+pub fn carry_out(intent: Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Carried {
+    let ended = attempt(&intent, record, host, tell);
     tell(Step::Began(Phase::Close));
     // Made of what is at hand: after a change nothing is asked that could fail before the outcome is kept.
-    let draft = Event::draft(Kind::ApplyOutcome, record.clock.now(), intent.event.actor.clone());
-    let closed = match outcome(draft, intent.commit, &intent.event, &ended) {
+    let draft = Event::draft(
+        intent.event().kind.outcome().unwrap_or(Kind::ApplyOutcome),
+        record.clock.now(),
+        intent.event().actor.clone(),
+    );
+    let closed = match outcome(draft, intent.commit(), intent.event(), &ended) {
         Some(event) => record.append_or_spool(&event).map(Some),
         None => Ok(None),
     };
@@ -48,7 +58,8 @@ pub fn carry_out(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Te
     if let Some(done) = closed.as_ref().filter(|done| done.on_remote) {
         tell(Step::Recorded(done.seq));
     }
-    Carried { ended, record: closed, lost }
+    let (permit, run, intent) = intent.ended();
+    Carried { permit, run, intent, ended, record: closed, lost }
 }
 
 fn attempt(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Ended {
@@ -67,7 +78,7 @@ fn attempt(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>
         // Nothing live is touched by a delivery, however it ends.
         Err(error) => return Err(NotDone::aborted(error)),
     };
-    tell(Step::Shipped(shipped.files));
+    tell(Step::Shipped(shipped.files()));
     if clock.interrupted() {
         return Err(NotDone::aborted(stopped()));
     }
@@ -77,16 +88,10 @@ fn attempt(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>
         return Err(NotDone::aborted(error));
     }
     let ran = run::run(shipped, host)?;
-    let plan = intent.permit.plan();
-    let composed = matches!(plan.observed.running, Running::Compose(_));
-    tell(Step::Changed(composed.then(|| plan.changes().to_vec())));
-    let what = match plan.observed.running {
-        Running::Files(_) => What::Files(&plan.wanted),
-        Running::Compose(_) => What::Compose(&plan.expected),
-    };
-    let expected = Expected { target: plan.bound.target(), what };
+    let plan = intent.plan();
+    tell(Step::Changed(plan.work().is_by_service().then(|| plan.changes().to_vec())));
     tell(Step::Began(Phase::Verify));
-    let ended = verify::after(ran, &expected, host, clock);
+    let ended = verify::after(&ran, host, clock);
     if let Ok(evidence) = &ended {
         tell(Step::Healthy(Box::new(evidence.clone())));
     }

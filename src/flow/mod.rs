@@ -13,8 +13,12 @@ pub mod ship;
 pub mod verify;
 
 use crate::{
-    model::refusal::{Code, Refusal},
-    port::PortError,
+    model::{
+        ids::Oid,
+        refusal::{Code, Refusal},
+    },
+    port::{Answer, Host, Input, Member, PortError, Reply},
+    runtime::driver::{Order, Part},
 };
 
 /// Why a stage gave no product.
@@ -39,6 +43,28 @@ impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(vec![refusal])
     }
+}
+
+/// Carries an order to a host; its blobs are read while it is sent.
+///
+/// # Errors
+/// As [`Host::run`], or a blob cannot be read.
+pub(crate) fn send(host: &dyn Host, order: Order, read: &dyn Fn(Oid) -> Answer<Vec<u8>>) -> Answer<Reply> {
+    let Order { script, args, parts } = order;
+    let Some(parts) = parts else { return host.run(&script, &args, Input::Nothing) };
+    let mut members = parts.into_iter().map(|part| match part {
+        Part::Member(member) => Ok(member),
+        Part::Blob { path, mode, id } => Ok(Member { path, mode, bytes: read(id)? }),
+    });
+    host.run(&script, &args, Input::Tar(&mut members))
+}
+
+/// For orders without blobs.
+///
+/// # Errors
+/// Always.
+pub(crate) fn no_blob(id: Oid) -> Answer<Vec<u8>> {
+    Err(PortError::new(Code::Bug, format!("the blob {id} is asked for where none is sent"), "please report this"))
 }
 
 /// Stops with one reason.

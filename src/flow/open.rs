@@ -3,6 +3,7 @@
 use crate::{
     flow::{
         approve::policy::{InForce, Why},
+        bind::bound::Present,
         gate::Permit,
         plan::Plan,
     },
@@ -12,7 +13,7 @@ use crate::{
         tree,
     },
     model::{
-        ids::{Oid, RunId},
+        ids::{HostName, Oid, RunId},
         module::Manifest,
         status::OpenRun,
         text::hex,
@@ -23,7 +24,7 @@ use crate::{
         append::{Append, Preconditions},
         bug,
     },
-    runtime::{compose, machine::Witness},
+    runtime::{self, machine::Witness},
 };
 
 /// How long an intent locks before others may ask the host what became of it, in seconds.
@@ -33,15 +34,14 @@ const EXPIRES_S: i64 = 3_600;
 #[derive(Debug)]
 #[must_use]
 pub struct Intent {
-    pub(crate) permit: Permit,
-    pub(crate) run: RunId,
-    pub(crate) nonce: String,
-    pub(crate) commit: Oid,
-    pub(crate) seq: u64,
-    pub(crate) witness: String,
-    pub(crate) genesis: Oid,
-    /// What was recorded: the outcome is made of it without asking anybody again.
-    pub(crate) event: Event,
+    permit: Permit,
+    run: RunId,
+    nonce: String,
+    commit: Oid,
+    seq: u64,
+    witness: String,
+    genesis: Oid,
+    event: Event,
     /// Tells other processes of this clone that somebody is still at it.
     _alive: Box<dyn Guard>,
 }
@@ -61,6 +61,36 @@ impl Intent {
     pub fn seq(&self) -> u64 {
         self.seq
     }
+
+    /// What is carried out.
+    pub fn plan(&self) -> &Plan {
+        self.permit.plan()
+    }
+
+    /// By which the host's result is recognised.
+    pub(super) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// What the host keeps as a witness of the record, as JSON.
+    pub(super) fn witness(&self) -> &str {
+        &self.witness
+    }
+
+    /// The first record.
+    pub(super) fn genesis(&self) -> Oid {
+        self.genesis
+    }
+
+    /// What was recorded: the outcome is made of it without asking anybody again.
+    pub(super) fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// What is left of it once its outcome is kept.
+    pub(super) fn ended(self) -> (Permit, RunId, Oid) {
+        (self.permit, self.run, self.commit)
+    }
 }
 
 /// How opening ended.
@@ -74,15 +104,12 @@ pub enum Opened {
 
 /// The name of the lock of a module's runs on its host: all modules of a compose project share one.
 pub fn lock(manifest: &Manifest) -> String {
-    match &manifest.runtime.project {
-        Some(project) => compose::lock(project),
-        None => manifest.id.to_string(),
-    }
+    runtime::driver(manifest.runtime.driver).lock(manifest)
 }
 
-/// What a module's run locks.
-pub fn scope(manifest: &Manifest) -> String {
-    format!("{}/{}", manifest.host, lock(manifest))
+/// What a module's run on one of its hosts locks.
+pub fn scope(host: &HostName, manifest: &Manifest) -> String {
+    format!("{host}/{}", lock(manifest))
 }
 
 /// The name of the lock on the host that an open run holds.
@@ -160,37 +187,42 @@ impl Record<'_> {
         Ok((event, run))
     }
 
-    /// What an intent or a no-op for a module rests on, as the record stands now.
+    /// What an intent or a no-op for a deployment rests on: what the record said of it when the plan was made, and the policy in force.
     ///
     /// # Errors
     /// The record cannot be read.
-    pub fn preconditions(&self, manifest: &Manifest, status: Option<Oid>) -> Answer<Preconditions> {
+    pub fn preconditions(&self, bound: &Present) -> Answer<Preconditions> {
         let policy = match self.ledger.tip()? {
             Some(tip) => State::at(self.source, tip)?.blob_id(tree::POLICY)?,
             None => None,
         };
-        Ok(Preconditions { module: manifest.id.clone(), status, scope: scope(manifest), policy })
+        let deployment = bound.deployment().clone();
+        let scope = scope(&deployment.host, bound.manifest());
+        Ok(Preconditions { deployment, status: bound.last().cloned(), scope, policy })
     }
 }
 
-/// Records the intent to carry out a permitted plan. `status` is the blob of the module's status that the plan rests on.
+/// Records the intent to carry out a permitted plan.
 ///
 /// # Errors
 /// The record cannot be written; nothing was touched.
-pub fn open(record: &Record<'_>, permit: Permit, status: Option<Oid>) -> Answer<Opened> {
+pub fn open(record: &Record<'_>, permit: Permit) -> Answer<Opened> {
     let plan = permit.plan();
     let intention = plan.intention();
     let (mut event, run) = record.about(Kind::ApplyIntent, plan)?;
     let nonce = hex(&record.clock.chance());
     event.tell_changes(&intention.changes).map_err(|error| bug("the list of changes").because(error))?;
-    event.waived.extend(permit.checks.iter().filter(|check| check.result == "waived").map(|check| check.id.to_owned()));
+    event.retry = permit.checks().iter().any(|check| check.id == "held" && check.result == "waived");
+    event
+        .waived
+        .extend(permit.checks().iter().filter(|check| check.result == "waived").map(|check| check.id.to_owned()));
     event.lock = Some(Lock {
         project: plan.bound().manifest().runtime.project.as_ref().map(ToString::to_string),
-        scope: scope(plan.bound().manifest()),
+        scope: scope(&intention.host, plan.bound().manifest()),
         expires: event.time.plus_s(EXPIRES_S),
         nonce: nonce.clone(),
     });
-    let preconditions = record.preconditions(plan.bound().manifest(), status)?;
+    let preconditions = record.preconditions(plan.bound())?;
     let alive = record.begin(&event)?;
     match record.append(&event, Some(&preconditions)) {
         Ok(Append::Done(done)) => {

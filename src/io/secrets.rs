@@ -89,11 +89,13 @@ fn decoded(text: &str) -> String {
 }
 
 /// Masks who logs in, in every URL. The user of an ssh URL is no secret.
-pub(super) fn urls(text: &str) -> String {
+pub(super) fn urls(message: &str) -> String {
     let mut out = String::new();
-    let mut rest = text;
+    let mut rest = message;
     while let Some((before, after)) = rest.split_once("://") {
-        let end = after.find(|c: char| c.is_whitespace() || "/'\"<>?".contains(c)).unwrap_or(after.len());
+        // A quote, an angle bracket or a control character can be part of a password: only what ends a URL for certain ends it here.
+        let ends = |c: char| (c.is_whitespace() && !text::is_harmful(c)) || "/?#\n".contains(c);
+        let end = after.find(ends).unwrap_or(after.len());
         let (authority, tail) = after.split_at(end);
         out.push_str(before);
         out.push_str("://");
@@ -173,5 +175,20 @@ mod tests {
         );
         assert_eq!(shown("rewritten-to"), "***");
         assert_eq!(shown("/usr/bin:/bin"), "/usr/bin:/bin");
+    }
+
+    /// Attack: a password in a URL has a quote, an angle bracket or a control character in it, and git repeats the URL.
+    /// Defence: only a blank, a line break or a `/`, `?` or `#` ends the part of a URL that is searched for a login.
+    #[test]
+    fn a_quote_in_a_password_does_not_end_the_search() {
+        for (text, shown) in [
+            ("fatal: 'https://ola:pa'ss@forge/a.git'", "fatal: 'https://***@forge/a.git'"),
+            ("https://ola:pa\"s<s>@forge", "https://***@forge"),
+            ("https://\u{b}ola:pass@forge/", "https://***@forge/"),
+            ("see <https://forge>, ask ola@example.org", "see <https://forge>, ask ola@example.org"),
+            ("'https://forge/a.git': no", "'https://forge/a.git': no"),
+        ] {
+            assert_eq!(urls(text), shown);
+        }
     }
 }

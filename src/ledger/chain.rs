@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::{
     event::{self, Event, Kind},
     fault::{Checked, Fault, Wrong},
+    fold::{self, Files},
     form, meaning, message,
     recover::{self, Rejudge},
     shape::shape,
@@ -127,11 +128,11 @@ impl Judge<'_> {
                 return Ok(Err(wrong));
             }
         }
-        let old = match (&event.module, before) {
-            (Some(module), Some(before)) => State::at(self.source, before.id)?.bytes(&tree::status_path(module))?,
-            (Some(_) | None, _) => None,
+        let files = match before {
+            Some(before) => State::at(self.source, before.id)?.files(&event)?,
+            None => Files::new(),
         };
-        let edits = match tree::fold(&event, old.as_deref()) {
+        let edits = match fold::fold(&event, &files) {
             Ok(edits) => edits,
             Err(error) => return Ok(Err(Wrong::new("fields", "what its kind needs", error.to_string()))),
         };

@@ -2,70 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::kind::Kind;
 use crate::model::{
     approval::Approval,
     digest::Digest,
     ending::Ending,
     evidence::Evidence,
-    ids::{HostName, ModuleId, Oid, RunId},
+    ids::{Deployment, HostName, ModuleId, Oid, RunId},
     json::{self, CanonicalError},
     plan::Change,
+    status::Finding,
     time::Timestamp,
 };
 
 /// The schema of `event.json`.
 pub const SCHEMA: &str = "platform-event/1";
-
-/// What kind of thing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
-    /// The first record.
-    #[serde(rename = "genesis")]
-    Genesis,
-    /// The policy in force changed.
-    #[serde(rename = "policy")]
-    Policy,
-    /// An apply is about to begin; opens a run.
-    #[serde(rename = "apply.intent")]
-    ApplyIntent,
-    /// An apply ended; closes its run.
-    #[serde(rename = "apply.outcome")]
-    ApplyOutcome,
-    /// Nothing to change, but the module advances to a newer merge result.
-    #[serde(rename = "apply.noop")]
-    ApplyNoop,
-    /// An open run was taken over by a person.
-    #[serde(rename = "takeover")]
-    Takeover,
-    /// A result that arrived after a takeover.
-    #[serde(rename = "late-outcome")]
-    LateOutcome,
-    /// Going past a gate, with a reason.
-    #[serde(rename = "break-glass")]
-    BreakGlass,
-    /// A remark.
-    #[serde(rename = "annotate")]
-    Annotate,
-    /// A return to the last good record; has two parents.
-    #[serde(rename = "recover")]
-    Recover,
-}
-
-impl Kind {
-    /// Every kind, in order.
-    pub const ALL: &'static [Self] = &[
-        Self::Genesis,
-        Self::Policy,
-        Self::ApplyIntent,
-        Self::ApplyOutcome,
-        Self::ApplyNoop,
-        Self::Takeover,
-        Self::LateOutcome,
-        Self::BreakGlass,
-        Self::Annotate,
-        Self::Recover,
-    ];
-}
 
 /// Who acted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +27,19 @@ pub struct Actor {
     pub email: String,
     /// The fingerprint of the key that signed, if known when the event is made.
     pub key: Option<String>,
+    /// The runner that wrote it, where one did: its own word, proven by nothing.
+    pub via: Option<Via>,
+}
+
+/// A runner of CI, as it describes itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Via {
+    /// The server whose runner it is.
+    pub server: String,
+    /// The repository.
+    pub repository: String,
+    /// The run there.
+    pub run: String,
 }
 
 /// One event. Fields that a kind does not use are absent.
@@ -104,6 +68,9 @@ pub struct Event {
     /// Its host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostName>,
+    /// Kind `move`: the deployment that goes on as this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Deployment>,
     /// Outcomes: how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Ending>,
@@ -119,6 +86,12 @@ pub struct Event {
     /// The digest of the plan's intent part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Digest>,
+    /// Rollbacks: the record by which the release that is activated again was applied here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns_to: Option<Oid>,
+    /// Whether a person asked to try a release again that failed here. Its success makes the record forget the failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry: bool,
     /// The blob of platform.yaml in force; on kind `policy` the new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Oid>,
@@ -152,6 +125,12 @@ pub struct Event {
     /// Kind `recover`: all ids it voids, also those that `voids` has no room for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voided: Option<Voided>,
+    /// Kind `prune`: what was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<Pruned>,
+    /// Kind `observe`: every difference that was found, sorted; empty where the host is as recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Vec<Finding>>,
     /// Who.
     pub actor: Actor,
     /// What was seen.
@@ -172,11 +151,14 @@ impl Event {
             intent: None,
             module: None,
             host: None,
+            from: None,
             result: None,
             approved: None,
             closure: None,
             effective: None,
             plan: None,
+            returns_to: None,
+            retry: false,
             policy: None,
             signers: None,
             policy_commit: None,
@@ -188,12 +170,19 @@ impl Event {
             reason: None,
             voids: Vec::new(),
             voided: None,
+            pruned: None,
+            findings: None,
             actor,
             evidence: None,
         }
     }
 
-    /// Makes a draft of kind [`Kind::ApplyOutcome`] the answer to an intent: of the same run, about the same thing.
+    /// The deployment that it is about, if it is about one.
+    pub fn deployment(&self) -> Option<Deployment> {
+        Some(Deployment::new(self.module.as_ref()?, self.host.as_ref()?))
+    }
+
+    /// Makes a draft of an outcome the answer to an intent: of the same run, about the same thing.
     #[must_use]
     pub fn answering(mut self, intent: Oid, opened: &Self, result: Ending, evidence: Evidence) -> Self {
         self.result = Some(result);
@@ -206,6 +195,8 @@ impl Event {
         self.closure = opened.closure;
         self.effective = opened.effective;
         self.plan = opened.plan;
+        self.returns_to = opened.returns_to;
+        self.retry = opened.retry;
         self.policy = opened.policy;
         self.changes.clone_from(&opened.changes);
         self.changed.clone_from(&opened.changed);
@@ -256,6 +247,26 @@ pub struct Voided {
     pub count: u64,
     /// The digest of their ids, one a line, parents first.
     pub ids: Digest,
+}
+
+/// Most differences that an observation lists.
+pub const FINDINGS_MAX: usize = 200;
+
+/// What was deleted from a host. None of it was named by the record any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// Folders of releases.
+    pub releases: u64,
+    /// Delivered files that no release uses.
+    pub files: u64,
+    /// Folders of runs that ended.
+    pub runs: u64,
+    /// Images.
+    pub images: u64,
+    /// The room that it made, in bytes.
+    pub bytes: u64,
+    /// The digest of the list of all names, one a line, sorted.
+    pub names: Digest,
 }
 
 /// What an intent locks until its outcome.

@@ -1,7 +1,7 @@
-//! What an event means beside those before it. What each kind must hold to stands in `shape.rs`, in words.
+//! What an event means beside those before it. `shape.rs` says in words what is checked of each kind.
 //!
-//! No check here costs more than a look at the tree before the record and, for what ends a run, one step for every record since the run
-//! was opened. History is never searched.
+//! No check here costs more than a look at the tree before the record and, for an event that names an earlier record (what ends a run,
+//! and a rollback), one step for every record since. History is never searched.
 
 use serde::Serialize;
 
@@ -12,7 +12,14 @@ use super::{
     transition::{self, RunState},
 };
 use crate::{
-    model::{ids::Oid, path::RepoPath, policy, status::OpenRun, text::shown},
+    model::{
+        ending::Ending,
+        ids::{Deployment, Oid},
+        path::RepoPath,
+        policy,
+        status::OpenRun,
+        text::shown,
+    },
     port::{Answer, Mode, Source},
 };
 
@@ -23,35 +30,60 @@ pub(super) fn judge(source: &dyn Source, before: &Checked, event: &Event) -> Jud
     let state = State::at(source, before.id)?;
     if let Some(run) = &event.run {
         let open = state.open_run(run)?;
-        let now = if open.is_some() { RunState::Open } else { RunState::Absent };
+        let now = open.as_ref().and_then(|open| Kind::named(&open.kind)).map_or(RunState::Absent, RunState::Open);
         if transition::next(now, event.kind).is_err() {
             let found = match now {
-                RunState::Open => format!("run {run} is open"),
+                RunState::Open(kind) => format!("run {run} is open by {}", kind.as_str()),
                 RunState::Absent => format!("run {run} is not open"),
             };
             return Ok(Some(Wrong::new("run", format!("a run that can have {}", event.kind.as_str()), found)));
         }
-        if let (Some(open), Kind::ApplyOutcome | Kind::Takeover) = (&open, event.kind) {
-            return answers(source, before, event, open);
+        if let Some(open) = open.filter(|_| event.kind.closes() || event.kind == Kind::Takeover) {
+            return answers(source, before, event, &open);
         }
     }
+    if event.kind.begins()
+        && let Some(wrong) = begins(&state, event)?
+    {
+        return Ok(Some(wrong));
+    }
     match event.kind {
-        Kind::ApplyIntent | Kind::ApplyNoop => begins(&state, event),
         Kind::LateOutcome => late(source, before, event),
         Kind::Policy => policy(source, event),
-        Kind::Genesis | Kind::ApplyOutcome | Kind::Takeover | Kind::BreakGlass | Kind::Annotate | Kind::Recover => {
-            Ok(None)
-        }
+        Kind::RollbackIntent => returns(source, before, event),
+        Kind::RemoveIntent => removes(&state, event),
+        Kind::Adopt => adopts(&state, event),
+        Kind::Move => moves(&state, event),
+        Kind::BreakGlass => newer(&state, event),
+        Kind::Genesis
+        | Kind::ApplyIntent
+        | Kind::ApplyOutcome
+        | Kind::ApplyNoop
+        | Kind::RollbackOutcome
+        | Kind::RemoveOutcome
+        | Kind::Prune
+        | Kind::Observe
+        | Kind::Takeover
+        | Kind::Annotate
+        | Kind::Recover
+        | Kind::Heartbeat => Ok(None),
     }
 }
 
 /// What begins: alone in its scope, under the policy in force, by a run that was never there.
 fn begins(state: &State<'_>, event: &Event) -> Judged {
-    let (Some(module), Some(host), Some(run)) = (&event.module, &event.host, &event.run) else { return Ok(None) };
+    let Some(deployment) = event.deployment() else { return Ok(None) };
+    let Deployment { module, host } = &deployment;
     if let Some(lock) = &event.lock {
-        let fits = match &lock.project {
-            None => lock.scope == format!("{host}/{module}"),
-            Some(project) => lock.scope.starts_with(&format!("{host}/")) && lock.scope.ends_with(project.as_str()),
+        let key = lock.scope.strip_prefix(host.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let fits = match (&lock.project, key) {
+            (None, key) => key == Some(module.as_str()),
+            // The name of the project, or behind the name of its driver.
+            (Some(project), Some(key)) => {
+                let driver = key.strip_suffix(project.as_str()).and_then(|driver| driver.strip_suffix('.'));
+                key == project || driver.is_some_and(|driver| driver.bytes().all(|byte| byte.is_ascii_lowercase()))
+            }
+            (Some(_), None) => false,
         };
         if !fits {
             let expected = format!("the scope of {module} on {host}");
@@ -59,18 +91,110 @@ fn begins(state: &State<'_>, event: &Event) -> Judged {
         }
     }
     let scope = event.lock.as_ref().map(|lock| lock.scope.as_str());
-    let same = |open: &OpenRun| open.module == *module || scope.is_some_and(|scope| open.scope == scope);
+    let same = |open: &OpenRun| {
+        let open_for = open.deployment();
+        open_for == deployment || event.from.as_ref() == Some(&open_for) || scope == Some(open.scope.as_str())
+    };
     if let Some(open) = state.open_runs()?.into_iter().find(same) {
-        let expected = format!("no open run of {module} or of its scope");
+        let expected = format!("no open run of {deployment} or of its scope");
         return Ok(Some(Wrong::new("scope", expected, format!("run {} is open", open.run))));
     }
-    let newest = state.module(module)?.and_then(|status| status.newest_run);
-    if let Some(newest) = newest.filter(|newest| run <= newest) {
-        return Ok(Some(Wrong::new("run", format!("a run id greater than {newest}"), run.to_string())));
+    if let Some(wrong) = newer(state, event)? {
+        return Ok(Some(wrong));
     }
     let in_force = state.blob_id(super::tree::POLICY)?;
     if event.policy != in_force {
         return Ok(Some(differs("policy", in_force.as_ref(), event.policy.as_ref())));
+    }
+    Ok(None)
+}
+
+/// The run is newer than every earlier one of the deployments that it is about.
+fn newer(state: &State<'_>, event: &Event) -> Judged {
+    let Some(run) = &event.run else { return Ok(None) };
+    for deployment in event.deployment().iter().chain(&event.from) {
+        let newest = state.deployment(deployment)?.and_then(|status| status.newest_run);
+        if let Some(newest) = newest.filter(|newest| run <= newest) {
+            return Ok(Some(Wrong::new("run", format!("a run id greater than {newest}"), run.to_string())));
+        }
+    }
+    Ok(None)
+}
+
+/// A rollback goes back to what an earlier record of this deployment says was applied and ended well.
+fn returns(source: &dyn Source, before: &Checked, event: &Event) -> Judged {
+    let Some(to) = event.returns_to else { return Ok(None) };
+    let none = |found: String| {
+        let expected = "an earlier record of this deployment by which the release was applied and ended well";
+        Ok(Some(Wrong::new("returns_to", expected, found)))
+    };
+    let Some(applied) = on_chain(source, before, to)? else { return none(to.to_string()) };
+    let good = match applied.result {
+        None => [Kind::ApplyNoop, Kind::Adopt].contains(&applied.kind),
+        Some(result) => result == Ending::Ok && [Kind::ApplyOutcome, Kind::RollbackOutcome].contains(&applied.kind),
+    };
+    if !good || applied.deployment() != event.deployment() {
+        return none(format!("{to}, which is not one"));
+    }
+    let of = |event: &Event| (event.approved.clone(), event.closure, event.effective);
+    if of(&applied) != of(event) {
+        return none(format!("{to}, which is about another release"));
+    }
+    Ok(None)
+}
+
+/// An event of the chain that ends in `before`, if `id` is a record of it. Costs one step for every record since.
+fn on_chain(source: &dyn Source, before: &Checked, id: Oid) -> Answer<Option<Event>> {
+    // Every record has an event; what has none, or is not here at all, is no record of this chain.
+    let event = match source.has(id)? {
+        true => State::at(source, id)?.event().ok(),
+        false => None,
+    };
+    let Some(event) = event.filter(|event| event.seq <= before.event.seq) else { return Ok(None) };
+    let there = back(source, before.id, before.event.seq - event.seq)?;
+    Ok((there == Some(id)).then_some(event))
+}
+
+/// What is removed is known to the record, and was not removed before.
+fn removes(state: &State<'_>, event: &Event) -> Judged {
+    let Some(deployment) = event.deployment() else { return Ok(None) };
+    let found = match state.deployment(&deployment)? {
+        Some(status) if status.removed.is_none() => return Ok(None),
+        Some(_) => "a deployment that was removed",
+        None => "none",
+    };
+    Ok(Some(Wrong::new("deployment", format!("a deployment {deployment} to remove"), found)))
+}
+
+/// What is taken over was not applied by this record.
+fn adopts(state: &State<'_>, event: &Event) -> Judged {
+    let Some(deployment) = event.deployment() else { return Ok(None) };
+    let running = state.deployment(&deployment)?.and_then(|status| status.running);
+    Ok(running.map(|running| {
+        let found = format!("PR #{} runs there since seq {}", running.pr, running.seq);
+        Wrong::new("deployment", format!("nothing that the record knows to run as {deployment}"), found)
+    }))
+}
+
+/// What moves was applied and did not move before; where it goes nothing ever was.
+fn moves(state: &State<'_>, event: &Event) -> Judged {
+    let (Some(from), Some(to)) = (&event.from, event.deployment()) else { return Ok(None) };
+    let wrong = |expected: String, found: &str| Ok(Some(Wrong::new("deployment", expected, found)));
+    if *from == to {
+        return wrong("two deployments".to_owned(), "the same twice");
+    }
+    match state.deployment(from)? {
+        Some(status) if status.moved_to.is_some() => {
+            return wrong(format!("a deployment {from} that did not move before"), "one that did");
+        }
+        Some(status) if status.newest.is_none() => {
+            return wrong(format!("a deployment {from} that was applied"), "one that never was");
+        }
+        None => return wrong(format!("a deployment {from} that was applied"), "none"),
+        Some(_) => {}
+    }
+    if state.deployment(&to)?.is_some_and(|status| status.newest.is_some()) {
+        return wrong(format!("a deployment {to} that was never applied"), "one that was");
     }
     Ok(None)
 }
@@ -95,7 +219,7 @@ fn late(source: &dyn Source, before: &Checked, event: &Event) -> Judged {
         true => State::at(source, intent)?.event().ok(),
         false => None,
     };
-    let Some(opened) = opened.filter(|opened| opened.seq < before.event.seq && opened.kind == Kind::ApplyIntent) else {
+    let Some(opened) = opened.filter(|opened| opened.seq < before.event.seq && opened.kind.opens()) else {
         return none(&intent.to_string());
     };
     let mut at = before.id;
@@ -141,7 +265,8 @@ fn equals(event: &Event, opened: &Event) -> Option<Wrong> {
         same("head", Some(&wanted.head), Some(&found.head));
         same("merge", Some(&wanted.merge), Some(&found.merge));
     }
-    fields! { approved closure effective plan policy checkout changed }
+    fields! { approved closure effective plan returns_to policy checkout changed }
+    same("retry", Some(&opened.retry), Some(&event.retry));
     same("changes", Some(&opened.changes), Some(&event.changes));
     wrong
 }

@@ -18,24 +18,6 @@ const LINE_MAX: usize = 400;
 /// Width at which free text is wrapped.
 const WRAP: usize = 72;
 
-impl Kind {
-    /// The kind as it is written.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Genesis => "genesis",
-            Self::Policy => "policy",
-            Self::ApplyIntent => "apply.intent",
-            Self::ApplyOutcome => "apply.outcome",
-            Self::ApplyNoop => "apply.noop",
-            Self::Takeover => "takeover",
-            Self::LateOutcome => "late-outcome",
-            Self::BreakGlass => "break-glass",
-            Self::Annotate => "annotate",
-            Self::Recover => "recover",
-        }
-    }
-}
-
 /// The message of `event`, whose `event.json` has the digest `event_digest`.
 ///
 /// # Errors
@@ -68,21 +50,50 @@ fn subject(event: &Event) -> String {
         1 => " (1 change)".to_owned(),
         n => format!(" ({n} changes)"),
     };
+    let result = event.result.map_or("?", Ending::as_str);
+    // What may be about a module, about a host or about neither.
+    let about = match (&event.module, &event.host) {
+        (Some(_), Some(_)) => format!(": {place}"),
+        (Some(_), None) => format!(": {module}"),
+        (None, Some(_)) => format!(": {host}"),
+        (None, None) => String::new(),
+    };
     match event.kind {
         Kind::Genesis => "genesis: the record begins".to_owned(),
         Kind::Policy => "policy: platform.yaml as merged is in force".to_owned(),
         Kind::ApplyIntent => format!("apply intent: {place}{pr}{changes}"),
-        Kind::ApplyOutcome => {
-            let result = event.result.map_or("?", Ending::as_str);
-            format!("apply {result}: {place}{pr}{changes}")
-        }
+        Kind::ApplyOutcome => format!("apply {result}: {place}{pr}{changes}"),
         Kind::ApplyNoop => format!("apply noop: {place}{pr}"),
+        Kind::RollbackIntent => format!("rollback intent: {place}, back to PR #{}{changes}", back_to(event)),
+        Kind::RollbackOutcome => format!("rollback {result}: {place}, back to PR #{}{changes}", back_to(event)),
+        Kind::RemoveIntent => format!("remove intent: {place}{pr}{changes}"),
+        Kind::RemoveOutcome => format!("remove {result}: {place}{pr}{changes}"),
+        Kind::Adopt => format!("adopt: {place}{pr}"),
+        Kind::Move => {
+            let from = event.from.as_ref().map(|from| format!("{} on {}", from.module, from.host)).unwrap_or_default();
+            format!("move: {from} to {place}{pr}")
+        }
+        Kind::Prune => {
+            let pruned = event.pruned.as_ref();
+            let count = |of: fn(&super::event::Pruned) -> u64| pruned.map_or(0, of);
+            format!("prune: {host}, {} releases, {} files", count(|it| it.releases), count(|it| it.files))
+        }
+        Kind::Observe => match event.findings.as_ref().map_or(0, Vec::len) {
+            0 => format!("observe: {place}, as recorded"),
+            1 => format!("observe: {place}, 1 difference"),
+            n => format!("observe: {place}, {n} differences"),
+        },
         Kind::Takeover => format!("takeover: {place}"),
         Kind::LateOutcome => format!("late outcome: {place}{pr}"),
         Kind::BreakGlass => format!("break glass: {place}{pr}"),
-        Kind::Annotate => "annotate".to_owned(),
+        Kind::Annotate => format!("annotate{about}"),
         Kind::Recover => "recover: back to the last good record".to_owned(),
+        Kind::Heartbeat => format!("heartbeat{about}"),
     }
+}
+
+fn back_to(event: &Event) -> u64 {
+    event.approved.as_ref().map_or(0, |approval| approval.pr)
 }
 
 /// All trailers, in their fixed order; those that an event has no value for are absent.

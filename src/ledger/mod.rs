@@ -3,7 +3,9 @@
 pub mod chain;
 pub mod event;
 pub mod fault;
+pub mod fold;
 mod form;
+pub mod kind;
 mod meaning;
 pub mod message;
 pub mod recover;

@@ -1,15 +1,10 @@
 //! What an event of each kind has, and what it means: one table, which docs/state-format.md prints.
 
-use Field::{
-    Approved, Changed, Changes, Checkout, Closure, Effective, Evidence, Host, Intent, Lock, Module, Plan, Policy,
-    PolicyCommit, Reason, Result as Ended, Run, Signers, Voided, Voids, Waived,
-};
-
 use super::{
-    event::{Event, Kind},
+    event::{Event, FINDINGS_MAX, Kind},
     fault::Wrong,
 };
-use crate::model::ending::Ending;
+use crate::model::{ending::Ending, status::Finding};
 
 /// Declares the fields that a kind may need.
 macro_rules! fields {
@@ -43,11 +38,14 @@ fields! {
     Intent "intent" |event| event.intent.is_some();
     Module "module" |event| event.module.is_some();
     Host "host" |event| event.host.is_some();
+    From "from" |event| event.from.is_some();
     Result "result" |event| event.result.is_some();
     Approved "approved" |event| event.approved.is_some();
     Closure "closure" |event| event.closure.is_some();
     Effective "effective" |event| event.effective.is_some();
     Plan "plan" |event| event.plan.is_some();
+    ReturnsTo "returns_to" |event| event.returns_to.is_some();
+    Retry "retry" |event| event.retry;
     Policy "policy" |event| event.policy.is_some();
     Signers "signers" |event| event.signers.is_some();
     PolicyCommit "policy_commit" |event| event.policy_commit.is_some();
@@ -59,10 +57,12 @@ fields! {
     Reason "reason" |event| event.reason.is_some();
     Voids "voids" |event| !event.voids.is_empty();
     Voided "voided" |event| event.voided.is_some();
+    Pruned "pruned" |event| event.pruned.is_some();
+    Findings "findings" |event| event.findings.is_some();
     Evidence "evidence" |event| event.evidence.is_some();
 }
 
-/// What holds for every event of a kind.
+/// What is valid for every event of a kind.
 #[derive(Debug)]
 pub struct Shape {
     /// The kind.
@@ -75,7 +75,16 @@ pub struct Shape {
     pub may: &'static [Field],
     /// What else is checked, in words.
     pub means: &'static str,
+    /// What it changes in the tree beside `event.json`, in words.
+    pub does: &'static str,
 }
+
+use Field::{
+    Approved, Changed, Changes, Checkout, Closure, Effective, Evidence, Findings, From, Host, Intent, Lock, Module,
+    Plan, Policy, PolicyCommit, Pruned, Reason, Result as Ended, Retry, ReturnsTo, Run, Signers, Voided, Voids, Waived,
+};
+
+const OPENS: &str = "The run is open and locks its scope; `newest_run` is its run.";
 
 /// The table.
 pub const SHAPES: &[Shape] = &[
@@ -85,6 +94,7 @@ pub const SHAPES: &[Shape] = &[
         must: &[],
         may: &[],
         means: "It is the first record, and the only genesis.",
+        does: "`FORMAT` is written.",
     },
     Shape {
         kind: Kind::Policy,
@@ -92,29 +102,104 @@ pub const SHAPES: &[Shape] = &[
         must: &[Policy, PolicyCommit],
         may: &[Signers, Approved, Reason],
         means: "The tree of `policy_commit` has exactly the blob `policy` at platform.yaml, and `signers` at allowed_signers.",
+        does: "`policy/` holds these two files.",
     },
     Shape {
         kind: Kind::ApplyIntent,
         parents: 1,
         must: &[Run, Module, Host, Approved, Closure, Effective, Plan, Policy, Checkout, Lock],
-        may: &[Changes, Changed, Waived],
-        means: "No run of its scope is open; its run id is newer than every earlier one of the module; its policy is in force; \
-                its scope is on its host.",
+        may: &[Retry, Changes, Changed, Waived],
+        means: "No run of the deployment or of its scope is open; its run id is newer than every earlier one of the deployment; its \
+                policy is in force; its scope is on its host.",
+        does: OPENS,
     },
     Shape {
         kind: Kind::ApplyOutcome,
         parents: 1,
         must: &[Run, Intent, Module, Host, Ended, Approved, Closure, Effective, Plan, Policy, Checkout, Evidence],
-        may: &[Changes, Changed],
-        means: "Its run is open; `intent` is the record that opened it; everything that both have is equal in both; \
+        may: &[Retry, Changes, Changed],
+        means: "Its run is open by `apply.intent`; `intent` is the record that opened it; everything that both have is equal in both; \
                 the result is `ok` exactly where the evidence names no failure.",
+        does: "The run is closed. `ok`: the release is `running`, its merge result is `newest`, `removed`, `moved_to` and `observed` \
+               are null, the first level has it; with `retry` the effective digest leaves `failed`. `failed`, `rolled-back`: the \
+               effective digest enters `failed`.",
     },
     Shape {
         kind: Kind::ApplyNoop,
         parents: 1,
         must: &[Run, Module, Host, Approved, Closure, Effective, Plan, Policy, Checkout],
         may: &[Waived],
-        means: "No run of the module is open; its run id is newer than every earlier one of the module; its policy is in force.",
+        means: "No run of the deployment is open; its run id is newer than every earlier one of the deployment; its policy is in force.",
+        does: "As `apply.outcome` with `ok`; services and images stay.",
+    },
+    Shape {
+        kind: Kind::RollbackIntent,
+        parents: 1,
+        must: &[Run, Module, Host, Approved, Closure, Effective, Plan, ReturnsTo, Policy, Lock],
+        may: &[Changes, Changed, Waived, Reason],
+        means: "As `apply.intent`; `returns_to` is an `apply.outcome`, `apply.noop`, `rollback.outcome` or `adopt` of this chain and \
+                deployment that ended well, with the same `approved`, `closure` and `effective`.",
+        does: OPENS,
+    },
+    Shape {
+        kind: Kind::RollbackOutcome,
+        parents: 1,
+        must: &[Run, Intent, Module, Host, Ended, Approved, Closure, Effective, Plan, ReturnsTo, Policy, Evidence],
+        may: &[Changes, Changed],
+        means: "As `apply.outcome`, of a run that is open by `rollback.intent`; never `rolled-back`.",
+        does: "The run is closed. `ok`: the older release is `running`, the one that ran enters `failed`, `newest` stays. `failed`: \
+               the effective digest enters `failed`.",
+    },
+    Shape {
+        kind: Kind::RemoveIntent,
+        parents: 1,
+        must: &[Run, Module, Host, Approved, Plan, Policy, Lock],
+        may: &[Changes, Changed, Waived, Reason],
+        means: "As `apply.intent`; the record knows the deployment, and it is not removed.",
+        does: OPENS,
+    },
+    Shape {
+        kind: Kind::RemoveOutcome,
+        parents: 1,
+        must: &[Run, Intent, Module, Host, Ended, Approved, Plan, Policy, Evidence],
+        may: &[Changes, Changed],
+        means: "As `apply.outcome`, of a run that is open by `remove.intent`; never `rolled-back`.",
+        does: "The run is closed. `ok`: `running` and `observed` are null, `services` is empty, `removed` says when and by which pull \
+               request; `newest` and `failed` stay.",
+    },
+    Shape {
+        kind: Kind::Adopt,
+        parents: 1,
+        must: &[Run, Module, Host, Approved, Closure, Effective, Plan, Policy, Checkout, Evidence],
+        may: &[Waived, Reason],
+        means: "As `apply.noop`; nothing is `running` there; the evidence names no failure.",
+        does: "As `apply.outcome` with `ok`.",
+    },
+    Shape {
+        kind: Kind::Move,
+        parents: 1,
+        must: &[Run, Module, Host, From, Approved, Policy],
+        may: &[Reason],
+        means: "As `apply.noop`, for both deployments; `from` was applied and did not move before; module and host name another \
+                deployment, which was never applied.",
+        does: "`from` has `moved_to`; the other one gets its `newest`, and on the same host also `running`, `services`, `failed` and \
+               `observed`, which leave `from`.",
+    },
+    Shape {
+        kind: Kind::Prune,
+        parents: 1,
+        must: &[Run, Host, Pruned],
+        may: &[Reason],
+        means: "Its run is not open.",
+        does: "`hosts/<host>.json` has `pruned`.",
+    },
+    Shape {
+        kind: Kind::Observe,
+        parents: 1,
+        must: &[Module, Host, Findings],
+        may: &[Run],
+        means: "`findings` is sorted, has none twice and at most 200, each with a `subject` of one line and at most 255 characters.",
+        does: "The deployment has `observed`.",
     },
     Shape {
         kind: Kind::Takeover,
@@ -122,30 +207,50 @@ pub const SHAPES: &[Shape] = &[
         must: &[Run, Intent, Module, Host, Reason],
         may: &[],
         means: "Its run is open, of this module and host; `intent` is the record that opened it.",
+        does: "The run is closed.",
     },
     Shape {
         kind: Kind::LateOutcome,
         parents: 1,
-        must: &[Run, Intent, Module, Host, Ended, Approved, Closure, Effective, Plan, Policy, Checkout, Evidence],
-        may: &[Changes, Changed],
+        must: &[Run, Intent, Module, Host, Ended, Approved, Plan, Policy, Evidence],
+        may: &[Closure, Effective, ReturnsTo, Checkout, Retry, Changes, Changed],
         means: "Its run was ended by another record; `intent` is the record of this chain that opened it, and they are equal as an \
                 outcome is; no outcome of the run has this result yet.",
+        does: "`failed`, `rolled-back`: the effective digest enters `failed`. Nothing else: what runs now is for a person to find out.",
     },
     Shape {
         kind: Kind::BreakGlass,
         parents: 1,
-        must: &[Reason],
-        may: &[Run, Module, Host, Approved, Closure, Effective, Plan, Policy, Checkout, Waived],
-        means: "It has a reason.",
+        must: &[Run, Module, Host, Waived, Reason],
+        may: &[Approved, Closure, Effective, Plan, Policy, Checkout],
+        means: "It has a reason and names the gates that are passed; its run, which is not open, is newer than every earlier one of the \
+                deployment.",
+        does: "–",
     },
-    Shape { kind: Kind::Annotate, parents: 1, must: &[Reason], may: &[Run, Module, Host], means: "It has a reason." },
+    Shape {
+        kind: Kind::Annotate,
+        parents: 1,
+        must: &[Reason],
+        may: &[Run, Module, Host],
+        means: "It has a reason.",
+        does: "–",
+    },
     Shape {
         kind: Kind::Recover,
         parents: 2,
         must: &[Reason, Voids, Voided],
         may: &[],
         means: "The first parent is the last good record, the second is the displaced tip, which contains the first; `voids` and \
-                `voided` name what is displaced; nothing that is displaced holds as a record.",
+                `voided` name what is displaced; nothing that is displaced is a valid record.",
+        does: "Nothing of what is displaced counts.",
+    },
+    Shape {
+        kind: Kind::Heartbeat,
+        parents: 1,
+        must: &[],
+        may: &[Host],
+        means: "–",
+        does: "With a host: `hosts/<host>.json` has `heartbeat`.",
     },
 ];
 
@@ -173,15 +278,41 @@ impl Shape {
         if event.reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
             return Some(Wrong::new("fields", "a reason with words in it", "an empty one"));
         }
+        if let Some(wrong) = event.findings.as_deref().and_then(findings) {
+            return Some(wrong);
+        }
         let failed = event.evidence.as_ref().is_some_and(|evidence| evidence.failed.is_some());
         match event.result {
+            Some(Ending::RolledBack) if [Kind::RollbackOutcome, Kind::RemoveOutcome].contains(&self.kind) => {
+                let expected = format!("ok, failed or aborted on an event of kind {}", self.kind.as_str());
+                Some(Wrong::new("result", expected, "rolled-back"))
+            }
             Some(Ending::Ok) if failed => Some(Wrong::new("result", "no failure in the evidence of `ok`", "one")),
             Some(result) if result != Ending::Ok && !failed => {
                 Some(Wrong::new("result", format!("the failure in the evidence of `{}`", result.as_str()), "none"))
             }
+            None if failed => Some(Wrong::new("evidence", "no failure in the evidence", "one")),
             Some(_) | None => None,
         }
     }
+}
+
+/// Longest subject of a finding, in characters.
+const SUBJECT_MAX: usize = 255;
+
+fn findings(found: &[Finding]) -> Option<Wrong> {
+    if found.len() > FINDINGS_MAX {
+        return Some(Wrong::new("findings", format!("at most {FINDINGS_MAX} findings"), found.len().to_string()));
+    }
+    if !found.is_sorted_by(|a, b| a < b) {
+        return Some(Wrong::new("findings", "sorted findings, none twice", "another order"));
+    }
+    let fits = |subject: &str| {
+        (1..=SUBJECT_MAX).contains(&subject.chars().count()) && !subject.chars().any(crate::model::text::is_harmful)
+    };
+    let unfit = found.iter().find(|finding| !fits(&finding.subject))?;
+    let expected = format!("a subject of one line and at most {SUBJECT_MAX} characters");
+    Some(Wrong::new("findings", expected, crate::model::text::shown(&unfit.subject)))
 }
 
 /// The table as docs/state-format.md prints it.
@@ -190,10 +321,14 @@ pub fn table() -> String {
         [] => "–".to_owned(),
         fields => fields.iter().map(|field| format!("`{}`", field.name())).collect::<Vec<_>>().join(" "),
     };
-    let head = "| kind | parents | has | may have | what is checked |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    let head = "| kind | parents | written by | has | may have | what is checked | what it changes in the tree |\n\
+                | --- | --- | --- | --- | --- | --- | --- |\n"
+        .to_owned();
     SHAPES.iter().fold(head, |text, shape| {
-        let Shape { kind, parents, must, may, means } = shape;
-        text + &format!("| `{}` | {parents} | {} | {} | {means} |\n", kind.as_str(), list(must), list(may))
+        let Shape { kind, parents, must, may, means, does } = shape;
+        let by = if kind.needs_person() { "a person" } else { "a person or a runner" };
+        let (kind, must, may) = (kind.as_str(), list(must), list(may));
+        text + &format!("| `{kind}` | {parents} | {by} | {must} | {may} | {means} | {does} |\n")
     })
 }
 

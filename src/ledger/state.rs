@@ -2,13 +2,17 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{event::Event, tree};
+use super::{
+    event::Event,
+    fold::{self, Files},
+    tree,
+};
 use crate::{
     model::{
-        ids::{ModuleId, Oid, RunId},
+        ids::{Deployment, HostName, ModuleId, Oid, RunId},
         path::RepoPath,
         refusal::Code,
-        status::{ModuleStatus, OpenRun},
+        status::{HostRecord, HostStatus, ModuleStatus, OpenRun},
         text,
     },
     port::{Answer, Mode, PortError, Source},
@@ -100,6 +104,36 @@ impl<'a> State<'a> {
     /// Its status cannot be read.
     pub fn module(&self, module: &ModuleId) -> Answer<Option<ModuleStatus>> {
         self.read(&tree::status_path(module))
+    }
+
+    /// What the record says of a module on one host.
+    ///
+    /// # Errors
+    /// The module's status cannot be read.
+    pub fn deployment(&self, deployment: &Deployment) -> Answer<Option<HostStatus>> {
+        Ok(self.module(&deployment.module)?.and_then(|mut status| status.hosts.remove(&deployment.host)))
+    }
+
+    /// What the record says of a host as a whole.
+    ///
+    /// # Errors
+    /// Its status cannot be read.
+    pub fn host(&self, host: &HostName) -> Answer<Option<HostRecord>> {
+        self.read(&tree::host_path(host))
+    }
+
+    /// The files here that the fold of an event which follows reads.
+    ///
+    /// # Errors
+    /// One cannot be read.
+    pub fn files(&self, event: &Event) -> Answer<Files> {
+        let mut files = Files::new();
+        for path in fold::reads(event) {
+            if let Some(bytes) = self.bytes(&path)? {
+                files.insert(path, bytes);
+            }
+        }
+        Ok(files)
     }
 
     /// Every module that the record knows, by name.

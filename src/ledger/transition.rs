@@ -7,8 +7,8 @@ use super::event::Kind;
 pub enum RunState {
     /// It holds no lock: not begun, or ended.
     Absent,
-    /// Its intent is recorded and it holds its lock.
-    Open,
+    /// An intent of this kind is recorded and holds its lock.
+    Open(Kind),
 }
 
 /// An event that may not follow.
@@ -27,11 +27,20 @@ pub struct Illegal {
 /// The event may not follow.
 // One match on purpose: what is not written here is illegal.
 pub fn next(state: RunState, kind: Kind) -> Result<RunState, Illegal> {
+    use RunState::{Absent, Open};
     match (state, kind) {
-        (RunState::Absent, Kind::ApplyIntent) => Ok(RunState::Open),
-        (RunState::Open, Kind::ApplyOutcome | Kind::Takeover) => Ok(RunState::Absent),
-        (RunState::Absent, Kind::LateOutcome | Kind::ApplyNoop) => Ok(RunState::Absent),
-        (state, Kind::Genesis | Kind::Policy | Kind::BreakGlass | Kind::Annotate | Kind::Recover) => Ok(state),
+        (Absent, Kind::ApplyIntent | Kind::RollbackIntent | Kind::RemoveIntent) => Ok(Open(kind)),
+        (Open(Kind::ApplyIntent), Kind::ApplyOutcome)
+        | (Open(Kind::RollbackIntent), Kind::RollbackOutcome)
+        | (Open(Kind::RemoveIntent), Kind::RemoveOutcome)
+        | (Open(_), Kind::Takeover) => Ok(Absent),
+        // A gate is passed before the run begins that it is passed for.
+        (Absent, Kind::LateOutcome | Kind::ApplyNoop | Kind::Adopt | Kind::Move | Kind::Prune | Kind::BreakGlass) => {
+            Ok(Absent)
+        }
+        (state, Kind::Genesis | Kind::Policy | Kind::Observe | Kind::Annotate | Kind::Recover | Kind::Heartbeat) => {
+            Ok(state)
+        }
         (state, kind) => Err(Illegal { state, kind }),
     }
 }
@@ -43,13 +52,19 @@ mod tests {
 
     #[test]
     fn a_run_has_one_intent_and_one_outcome() {
-        assert_eq!(next(Absent, Kind::ApplyIntent), Ok(Open));
-        assert!(next(Open, Kind::ApplyIntent).is_err(), "opened twice");
-        assert_eq!(next(Open, Kind::ApplyOutcome), Ok(Absent));
-        assert!(next(Absent, Kind::ApplyOutcome).is_err(), "an outcome without an intent");
-        assert_eq!(next(Open, Kind::Takeover), Ok(Absent));
+        for intent in Kind::ALL.iter().copied().filter(|kind| kind.opens()) {
+            let outcome = intent.outcome().unwrap();
+            assert_eq!(next(Absent, intent), Ok(Open(intent)));
+            assert!(next(Open(intent), intent).is_err(), "{intent:?}: opened twice");
+            assert_eq!(next(Open(intent), outcome), Ok(Absent));
+            assert!(next(Absent, outcome).is_err(), "{intent:?}: an outcome without an intent");
+            assert_eq!(next(Open(intent), Kind::Takeover), Ok(Absent));
+            for other in Kind::ALL.iter().filter(|kind| (kind.closes() || kind.begins()) && **kind != outcome) {
+                assert!(next(Open(intent), *other).is_err(), "{other:?} on a run with {intent:?}");
+            }
+            assert!(next(Open(intent), Kind::LateOutcome).is_err(), "late only after a takeover");
+            assert!(next(Open(intent), Kind::BreakGlass).is_err(), "a gate is passed before the run begins");
+        }
         assert!(next(Absent, Kind::Takeover).is_err());
-        assert!(next(Open, Kind::LateOutcome).is_err(), "late only after a takeover");
-        assert!(next(Open, Kind::ApplyNoop).is_err());
     }
 }

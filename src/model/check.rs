@@ -30,6 +30,7 @@ impl Manifest {
         for (key, text) in [("title", &manifest.title), ("owner", &manifest.owner)] {
             one_line(text, &[key], &mut c);
         }
+        hosts(&manifest, &mut c);
         c.must(!manifest.after.contains(id), &["after"], "a module cannot come after itself", "remove it");
         c.must(
             manifest.on_failure == OnFailure::Hold,
@@ -45,6 +46,28 @@ impl Manifest {
         lists(&manifest, &mut c);
         done(manifest, c)
     }
+}
+
+fn hosts(manifest: &Manifest, c: &mut Collector<'_>) {
+    let (one, list) = (&manifest.host, &manifest.hosts);
+    c.must(
+        one.is_some() || list.is_some(),
+        &[],
+        "the manifest names no host",
+        "add `host: <name>`, or for several `hosts: [<name>, <name>]`",
+    );
+    c.must(
+        one.is_none() || list.is_none(),
+        &["hosts"],
+        "the manifest has both `host` and `hosts`",
+        "keep one of them: `hosts` lists every host",
+    );
+    c.must(
+        list.as_ref().is_none_or(|list| !list.is_empty()),
+        &["hosts"],
+        "`hosts` is empty",
+        "list at least one host of platform.yaml",
+    );
 }
 
 pub(super) fn shape<T: serde::de::DeserializeOwned + serde::Serialize>(
@@ -218,7 +241,9 @@ fn lists(manifest: &Manifest, c: &mut Collector<'_>) {
     let runtime = &manifest.runtime;
     let text = |items: &[super::path::RepoPath]| items.iter().map(ToString::to_string).collect();
     let names = |items: &[ComposeName]| items.iter().map(ToString::to_string).collect();
-    let lists: [(&[&str], Vec<String>); 7] = [
+    let hosts = manifest.hosts.iter().flatten().map(ToString::to_string);
+    let lists: [(&[&str], Vec<String>); 8] = [
+        (&["hosts"], hosts.collect()),
         (&["after"], manifest.after.iter().map(ToString::to_string).collect()),
         (&["inputs"], text(&manifest.inputs)),
         (&["jobs"], names(&manifest.jobs)),
@@ -284,6 +309,41 @@ mod tests {
             let found = manifest(&format!("{MANIFEST}{text}"));
             assert!(found.first().is_some_and(|place| place.0 == line), "{text}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_manifest_names_its_hosts_once() {
+        let parsed = |hosts: &str| {
+            let text = MANIFEST.replace("host: box\n", hosts);
+            Manifest::parse("modules/site/module.yaml", &"site".parse().unwrap(), text.as_bytes())
+        };
+        let hosts = |text: &str| {
+            let manifest = parsed(text).unwrap();
+            manifest.hosts().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(hosts("host: box\n"), "box");
+        assert_eq!(hosts("hosts: [b, a]\n"), "b a", "in the order in which they are written");
+        let wrong = |text: &str| {
+            let problems = parsed(text).unwrap_err();
+            let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+            format!("{} {}; {}", problem.place(), problem.message, problem.fix)
+        };
+        let file = "modules/site/module.yaml";
+        assert_eq!(
+            wrong(""),
+            format!(
+                "{file}:1:1 the manifest names no host; \
+                 add `host: <name>`, or for several `hosts: [<name>, <name>]`"
+            )
+        );
+        assert_eq!(
+            wrong("host: box\nhosts: [box]\n"),
+            format!("{file}:6:1 the manifest has both `host` and `hosts`; keep one of them: `hosts` lists every host")
+        );
+        let empty = format!("{file}:5:1 `hosts` is empty; list at least one host of platform.yaml");
+        assert_eq!(wrong("hosts: []\n"), empty);
+        assert_eq!(wrong("hosts: [a, b, a]\n"), format!("{file}:5:15 `a` is listed twice; remove one"));
+        assert!(wrong("hosts: [a, B]\n").contains("`B` is not a name"));
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub enum IdError {
     /// Not `YYYYMMDDTHHMMSSZ-hhhhhhhh`.
     #[error("`{}` is not a run id", super::text::shown(.0))]
     Run(String),
+    /// Not `<module>@<host>`.
+    #[error("`{}` is not a deployment, <module>@<host>", super::text::shown(.0))]
+    Deployment(String),
     /// Not `sha256:` and 64 hexadecimal digits.
     #[error("`{}` is not a sha256 digest", super::text::shown(.0))]
     Digest(String),
@@ -119,6 +122,40 @@ name! {
     HostName
 }
 
+/// A module on one of its hosts, written `module@host`. What runs, locks, preconditions and failed releases belong to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Deployment {
+    /// The module.
+    pub module: ModuleId,
+    /// The host.
+    pub host: HostName,
+}
+
+impl Deployment {
+    /// The deployment of `module` on `host`.
+    pub fn new(module: &ModuleId, host: &HostName) -> Self {
+        Self { module: module.clone(), host: host.clone() }
+    }
+}
+
+impl FromStr for Deployment {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let parsed = text
+            .split_once('@')
+            .and_then(|(module, host)| Some(Self { module: module.parse().ok()?, host: host.parse().ok()? }));
+        parsed.ok_or_else(|| IdError::Deployment(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Deployment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.module, self.host)
+    }
+}
+as_text!(Deployment);
+
 /// One attempt to carry out a plan: UTC time and chance, `20261122T101530Z-1a2b3c4d`; sorts by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(String);
@@ -182,6 +219,16 @@ mod tests {
         assert_eq!(second.as_str(), "20261122T101543Z-01010101");
         assert!(second > first && RunId::newer(now, [9, 9, 9, 9], Some(&second)) > second);
         assert_eq!(RunId::newer(now.plus_s(60), [0; 4], Some(&second)).as_str(), "20261122T101642Z-00000000");
+    }
+
+    #[test]
+    fn a_deployment_is_a_module_and_a_host() {
+        let deployment: Deployment = "web@box-2".parse().unwrap();
+        assert_eq!((deployment.module.as_str(), deployment.host.as_str()), ("web", "box-2"));
+        assert_eq!(deployment.to_string(), "web@box-2");
+        for bad in ["", "web", "web@", "@box", "web@box@box", "web@Box", "web @box", "web@box/x"] {
+            assert!(bad.parse::<Deployment>().is_err(), "{bad}");
+        }
     }
 
     #[test]

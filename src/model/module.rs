@@ -13,6 +13,7 @@ use super::{
 /// The file as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("oneOf" = [{"required": ["host"]}, {"required": ["hosts"]}])))]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// `module/2`.
@@ -23,8 +24,13 @@ pub struct Manifest {
     pub title: String,
     /// Who answers for it.
     pub owner: String,
-    /// Where it runs: a key of `hosts:` in platform.yaml.
-    pub host: HostName,
+    /// Where it runs: a key of `hosts:` in platform.yaml. Exactly one of `host` and `hosts`.
+    #[serde(default)]
+    pub(super) host: Option<HostName>,
+    /// Where it runs, if on several hosts, in this order: the first one is the canary.
+    #[cfg_attr(test, schemars(length(min = 1), extend("uniqueItems" = true)))]
+    #[serde(default)]
+    pub(super) hosts: Option<Vec<HostName>>,
     /// Modules that are applied before it.
     #[serde(default)]
     pub after: Vec<ModuleId>,
@@ -48,6 +54,21 @@ pub struct Manifest {
     /// What happens after a failure.
     #[serde(default)]
     pub on_failure: OnFailure,
+}
+
+impl Manifest {
+    /// The hosts where it runs, in the order in which they are treated. At least one, none twice.
+    pub fn hosts(&self) -> &[HostName] {
+        self.hosts.as_deref().unwrap_or(self.host.as_slice())
+    }
+
+    /// Where in the file host number `at` stands.
+    pub fn host_place(&self, at: usize) -> Vec<String> {
+        match &self.hosts {
+            Some(_) => vec!["hosts".to_owned(), at.to_string()],
+            None => vec!["host".to_owned()],
+        }
+    }
 }
 
 /// The schema of a manifest.

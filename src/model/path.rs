@@ -166,10 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn resolved_paths_stay_in_the_repository(relative in "[a./]{0,30}") {
-            let base: RepoPath = "a/b".parse().unwrap();
-            if let Ok(path) = RepoPath::resolve(Some(&base), &relative) {
-                prop_assert!(path.as_str().parse::<RepoPath>().is_ok());
-            }
+            crate::laws::words(relative.as_bytes());
         }
     }
 }

@@ -4,11 +4,20 @@
 //! after anything else the remote is looked at before it is believed to have the record or not.
 
 use crate::{
-    ledger::{chain, event::Event, fault::Checked, message, state::State, tree},
+    ledger::{
+        chain,
+        event::Event,
+        fault::Checked,
+        fold::{self, Files},
+        message,
+        state::State,
+        tree,
+    },
     model::{
         digest::Digest,
-        ids::{ModuleId, Oid},
+        ids::{Deployment, Oid},
         refusal::Code,
+        status::HostStatus,
     },
     port::{Answer, NewCommit, PortError, Pushed, Want},
     record::{Appended, Record, bug, contention, fit::Fitting},
@@ -26,13 +35,14 @@ pub enum Append {
     Moved(String),
 }
 
-/// What must still be so when an intent is written.
+/// What must still be so when an intent is written. It is about one deployment: what happens to the module on its other hosts
+/// changes none of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preconditions {
-    /// The module.
-    pub module: ModuleId,
-    /// The blob of its status; `None`: it has none.
-    pub status: Option<Oid>,
+    /// The deployment.
+    pub deployment: Deployment,
+    /// What the record says of it; `None`: nothing.
+    pub status: Option<HostStatus>,
     /// The scope that must have no open run.
     pub scope: String,
     /// The blob of the policy in force.
@@ -137,8 +147,8 @@ impl Record<'_> {
             return Ok((!nothing).then(|| "there is no record any more".to_owned()));
         };
         let state = State::at(self.source, tip.id)?;
-        if state.blob_id(&tree::status_path(&wanted.module))? != wanted.status {
-            return Ok(Some(format!("the record of {} moved", wanted.module)));
+        if state.deployment(&wanted.deployment)? != wanted.status {
+            return Ok(Some(format!("the record of {} changed", wanted.deployment)));
         }
         let in_force = state.blob_id(tree::POLICY)?;
         if in_force != wanted.policy || (draft.policy.is_some() && draft.policy != in_force) {
@@ -154,12 +164,12 @@ impl Record<'_> {
         event.seq = tip.map_or(0, |tip| tip.event.seq + 1);
         event.genesis = tip.map(|tip| tip.genesis);
         event.time = tip.map_or(draft.time, |tip| tip.event.time.max(draft.time));
-        let status = match (tip, &event.module) {
-            (Some(tip), Some(module)) => State::at(self.source, tip.id)?.bytes(&tree::status_path(module))?,
-            (Some(_) | None, _) => None,
+        let files = match tip {
+            Some(tip) => State::at(self.source, tip.id)?.files(&event)?,
+            None => Files::new(),
         };
         let unfit = |error: Box<dyn std::error::Error + Send + Sync>| bug("the record").because(error);
-        let edits = tree::fold(&event, status.as_deref()).map_err(|error| unfit(error.into()))?;
+        let edits = fold::fold(&event, &files).map_err(|error| unfit(error.into()))?;
         let bytes = tree::file(&event).map_err(|error| unfit(error.into()))?;
         let message = message::render(&event, Digest::of(&bytes)).map_err(|error| {
             PortError::new(Code::Usage, error.to_string(), "write it on one line, without control characters")

@@ -25,7 +25,7 @@ impl Record<'_> {
     pub(crate) fn fitting(&self, draft: &Event, tip: Option<&Checked>) -> Answer<Fitting> {
         let as_it_is = || Ok(Fitting::As(Box::new(draft.clone())));
         let (Some(tip), Some(run)) = (tip, &draft.run) else { return as_it_is() };
-        let ends = matches!(draft.kind, Kind::ApplyOutcome | Kind::Takeover);
+        let ends = draft.kind.closes() || draft.kind == Kind::Takeover;
         if !ends || State::at(self.source, tip.id)?.open_run(run)?.is_some() {
             return as_it_is();
         }

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The version of the rules; a remembered tip counts only for the same.
-const VERIFIER: u32 = 2;
+const VERIFIER: u32 = 3;
 
 /// A record that is written, and whether the remote has it.
 #[derive(Debug, Clone)]
@@ -240,7 +240,7 @@ impl<'a> Record<'a> {
     }
 
     /// Checks every record from the first one to `tip`, whatever was remembered, and returns how many there are, the newest one, and
-    /// ids of runs that more than one module used: no rule for single records, but nothing that this program does.
+    /// ids of runs that more than one deployment used: no rule for single records, but nothing that this program does.
     ///
     /// # Errors
     /// As [`Record::sync`].
@@ -248,8 +248,7 @@ impl<'a> Record<'a> {
         let (mut began, mut twice) = (BTreeSet::new(), Vec::new());
         let new = self.source.first_parents(tip, None)?;
         let (checked, fault) = self.prefix(None, &new, &mut |event| {
-            let begins = matches!(event.kind, Kind::ApplyIntent | Kind::ApplyNoop);
-            if let Some(run) = event.run.as_ref().filter(|_| begins)
+            if let Some(run) = event.run.as_ref().filter(|_| event.kind.begins())
                 && !began.insert(run.clone())
             {
                 twice.push(run.clone());
@@ -280,7 +279,7 @@ impl<'a> Record<'a> {
     /// git does not know who you are.
     pub fn draft(&self, kind: Kind) -> Answer<Event> {
         let (name, email) = self.ledger.actor()?;
-        Ok(Event::draft(kind, self.clock.now(), Actor { name, email, key: None }))
+        Ok(Event::draft(kind, self.clock.now(), Actor { name, email, key: None, via: None }))
     }
 }
 

@@ -148,7 +148,7 @@ impl Record<'_> {
             why: Some("the process ended before anything was sent to the host".to_owned()),
             ..Evidence::default()
         };
-        let draft = self.draft(Kind::ApplyOutcome)?;
+        let draft = self.draft(opened.kind.outcome().unwrap_or(Kind::ApplyOutcome))?;
         Ok(draft.answering(intent, opened, Ending::Aborted, evidence))
     }
 }

@@ -1,19 +1,15 @@
-//! What stands under everything on a host, whatever the driver: its clock, its id, its tools, room, and the last record it was shown.
+//! Facts about a host's machine, whatever the driver: its clock, its id, its tools, room, and the last record it was shown.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{ids::Oid, text::shown},
     port::Script,
+    runtime::script::scripts,
 };
 
 /// Looks at nothing else.
-pub const LOOK: Script = Script {
-    name: "ground",
-    text: concat!("root=$1\n", include_str!("scripts/ground.sh")),
-    mutates: false,
-    deadline_s: 60,
-};
+pub const LOOK: Script = Script { name: "machine", text: scripts!("root", "machine"), mutates: false, deadline_s: 60 };
 
 /// What a host showed of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,7 +69,7 @@ pub enum LookError {
     Absent(&'static str),
 }
 
-/// Collects the lines about the ground.
+/// Collects the lines about the machine.
 #[derive(Default)]
 pub(super) struct Seen {
     machine: Machine,
@@ -83,7 +79,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Takes a line; `None` if it is not one of the ground's, `Some(false)` if it is one that makes no sense.
+    /// Takes a line; `None` if it is not one of the machine's, `Some(false)` if it is one that makes no sense.
     pub(super) fn line(&mut self, key: &str, value: &str) -> Option<bool> {
         match (key, value) {
             ("machine", id) => {
@@ -113,7 +109,7 @@ impl Seen {
         Some(true)
     }
 
-    /// The ground, if everything was said that the script always says.
+    /// The machine, if everything was said that the script always says.
     pub(super) fn finish(self) -> Result<Machine, LookError> {
         Ok(Machine {
             now_s: self.now_s.ok_or(LookError::Absent("time"))?,

@@ -1,14 +1,10 @@
 //! Probes: questions asked on the host until they are answered as expected.
 
-use crate::{model::module::Probe, port::Script};
+use crate::{model::module::Probe, port::Script, runtime::script::scripts};
 
 /// Asks one question once.
-pub const PROBE: Script = Script {
-    name: "probe",
-    text: concat!(include_str!("scripts/probe.sh"), "probe \"$@\"\n"),
-    mutates: false,
-    deadline_s: 20,
-};
+pub const PROBE: Script =
+    Script { name: "probe", text: scripts!("probe", "probe-once"), mutates: false, deadline_s: 20 };
 
 /// The arguments of [`PROBE`] for a probe; `None` for one that runs in a service.
 pub fn args(probe: &Probe) -> Option<Vec<String>> {

@@ -1,14 +1,14 @@
 //! What a module reaches on its host, as far as its source says it, held to the policy.
 
 use crate::{
-    model::{doors::is_own, problem::Problem, sacred},
+    model::{doors::is_own, ids::HostName, problem::Problem, sacred},
     tree::module::{Module, PolicyAt},
 };
 
-/// What a compose module reaches on its host, as far as the source says it. The rendered model is judged again before it runs.
-pub fn reaches(module: &Module, policy: &PolicyAt) -> Vec<Problem> {
+/// What a compose module reaches on one of its hosts, as far as the source says it. The rendered model is judged again before it runs.
+pub fn reaches(module: &Module, policy: &PolicyAt, host: &HostName) -> Vec<Problem> {
     let id = &module.manifest.id;
-    let Some(host) = policy.policy.hosts.get(&module.manifest.host) else {
+    let Some(host) = policy.policy.hosts.get(host) else {
         return Vec::new();
     };
     let sacred_policy = &policy.policy.sacred;

@@ -1,4 +1,4 @@
-//! The footprint of a module: by what a commit concerns it.
+//! The footprint of a deployment: by what a commit concerns it.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     model::{
         digest::Digest,
-        ids::{ModuleId, Oid},
+        ids::{HostName, ModuleId, Oid},
         json,
         path::RepoPath,
         refusal::Code,
@@ -16,14 +16,16 @@ use crate::{
     tree::{manifests, module::Counted, place, snapshot::Snapshot},
 };
 
-/// What of the repository concerns a module at a commit.
+/// What of the repository concerns a deployment at a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Footprint {
-    /// The effective digest; `None` where there is no such module. A module that is not valid counts by its raw entries in the tree, and
-    /// by the whole tree where it hides what it names.
+    /// The effective digest; `None` where the base wants no such deployment. A module that is not valid counts by its raw entries in the
+    /// tree, and by the whole tree where it hides what it names.
     pub effective: Option<Digest>,
-    /// The same, but of no more than is known to be named: whether a change is about this module.
+    /// The same, but of no more than is known to be named: whether a change is about this deployment.
     pub near: Option<Digest>,
+    /// The module's effective digest, whether it runs on this host or not: what nobody reviewed while it ran elsewhere is not reviewed.
+    content: Option<Digest>,
     /// The risks to data that its manifest accepts: what nobody reviewed accepts nothing.
     taken: Option<Digest>,
 }
@@ -33,16 +35,25 @@ pub struct Footprints<'a> {
     source: &'a dyn Source,
     /// The module.
     pub module: &'a ModuleId,
+    host: Option<&'a HostName>,
     known: RefCell<BTreeMap<Oid, Footprint>>,
 }
 
 impl<'a> Footprints<'a> {
-    /// Of a module. Its host's entry is the policy's, which is proven by itself.
-    pub fn new(source: &'a dyn Source, module: &'a ModuleId) -> Self {
-        Self { source, module, known: RefCell::default() }
+    /// Of a module on a host; without a host, wherever it runs. The host's entry is the policy's, which is proven by itself.
+    pub fn new(source: &'a dyn Source, module: &'a ModuleId, host: Option<&'a HostName>) -> Self {
+        Self { source, module, host, known: RefCell::default() }
     }
 
-    /// The standing at a commit.
+    /// What is asked about, as people name it.
+    pub fn name(&self) -> String {
+        match self.host {
+            Some(host) => format!("{} on {host}", self.module),
+            None => self.module.to_string(),
+        }
+    }
+
+    /// The footprint at a commit.
     ///
     /// # Errors
     /// Objects that cannot be read.
@@ -55,16 +66,20 @@ impl<'a> Footprints<'a> {
         // What is refused as a whole, for instance a tree that git would not take, hides everything.
         let opaque = || -> Answer<_> {
             let digest = digest(&json!({"opaque": tree}))?;
-            Ok(Some(Counted { effective: digest, near: digest, taken: digest }))
+            Ok(Some(Counted { hosts: None, effective: digest, near: digest, taken: digest }))
         };
         let counted = match manifests::counted(&snapshot, self.module) {
             Err(error) if error.code == Code::ContentRefused => opaque()?,
             counted => counted?,
         };
         let of = |digest: fn(&Counted) -> Digest| counted.as_ref().map(digest);
+        // Where its hosts cannot be known it may run on any.
+        let hosts = counted.as_ref().and_then(|counted| counted.hosts.as_ref());
+        let here = self.host.is_none_or(|host| hosts.is_none_or(|hosts| hosts.contains(host)));
         let footprint = Footprint {
-            effective: of(|counted| counted.effective),
-            near: of(|counted| counted.near),
+            effective: of(|counted| counted.effective).filter(|_| here),
+            near: of(|counted| counted.near).filter(|_| here),
+            content: of(|counted| counted.effective),
             taken: of(|counted| counted.taken),
         };
         self.known.borrow_mut().insert(tree, footprint.clone());

@@ -123,7 +123,8 @@ pub fn counted(snapshot: &Snapshot<'_>, id: &ModuleId) -> Answer<Option<Counted>
         Some(Ok(module)) => {
             let effective = module.closure.effective;
             let taken = closure::digest(&module.manifest.acknowledge)?;
-            Some(Counted { effective, near: effective, taken })
+            let hosts = Some(module.manifest.hosts().to_vec());
+            Some(Counted { hosts, effective, near: effective, taken })
         }
     })
 }

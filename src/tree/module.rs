@@ -5,8 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::model::{
-    closure::Closure, compose, digest::Digest, ids::Oid, module::Manifest, names::ComposeName, path::RepoPath,
-    policy::Policy, problem::Problem,
+    closure::Closure,
+    compose,
+    digest::Digest,
+    ids::{HostName, Oid},
+    module::Manifest,
+    names::ComposeName,
+    path::RepoPath,
+    policy::Policy,
+    problem::Problem,
 };
 
 /// A module as one tree describes it.
@@ -36,8 +43,10 @@ pub struct Own {
 }
 
 /// By what a module counts that may be valid or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
+    /// The hosts that it names; `None` where they cannot be known.
+    pub hosts: Option<Vec<HostName>>,
     /// Its effective digest. Of a module that is not valid, that of the entries in the tree that it names; where what it names cannot be
     /// known, that of the whole tree.
     pub effective: Digest,

@@ -184,7 +184,14 @@ impl Report {
         self.lines.push(line.into());
     }
 
-    /// Adds lines for a person.
+    /// The same with these lines instead of its own.
+    #[must_use]
+    pub fn only(mut self, lines: Vec<String>) -> Self {
+        self.lines = lines;
+        self
+    }
+
+    /// The same with more lines for a person.
     #[must_use]
     pub fn lines(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.lines.extend(lines);

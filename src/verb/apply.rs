@@ -4,7 +4,10 @@ use crate::{
     flow::{
         Stage, Stop,
         approve::{Candidates, approve, policy::InForce, request::Request},
-        bind::{Bind, Waivers, bind, bound::Bound},
+        bind::{
+            Bind, Waivers, bind,
+            bound::{Bound, Present},
+        },
         close::{Carried, carry_out},
         gate::{Check, Facts, Nothing, Permit, gate, nothing},
         observe,
@@ -12,21 +15,21 @@ use crate::{
         plan::{self, Plan},
         refuse,
     },
-    ledger::{event::Kind, fault::Checked, state::State, tree},
+    ledger::{event::Kind, fault::Checked, state::State},
     model::{
         approval::Approval,
         claim::Claim,
-        ids::{HostName, ModuleId, Oid, RunId},
+        ids::{Deployment, HostName, ModuleId},
         json::{self, CanonicalError},
         plan::{Change, Intention},
         refusal::Code,
-        status::{ModuleStatus, OpenRun},
-        text::shown,
+        status::HostStatus,
     },
     port::{Answer, Host, Phase, PortError, Ports, Step, ending},
     record::{Appended, Record, append::Append},
-    tree::{manifests, snapshot::Snapshot},
+    runtime,
     verb::{
+        busy::{busy, shared},
         fetch::{Fetched, newest_record, record},
         left::Left,
         pull::pull,
@@ -41,6 +44,8 @@ const ROUNDS: u32 = 5;
 pub struct Ask {
     /// The module.
     pub module: ModuleId,
+    /// Its host; `None`: the only one that it has.
+    pub host: Option<HostName>,
     /// By which approval; neither given with `again`.
     pub request: Request,
     /// `--again`: what is applied, once more.
@@ -51,6 +56,16 @@ pub struct Ask {
     pub retry: bool,
     /// What a plan file promises, which must be what is planned now.
     pub claim: Option<Box<Claim>>,
+}
+
+impl Ask {
+    /// What is asked for: the deployment where the host is named, else the module.
+    pub fn name(&self) -> String {
+        match &self.host {
+            Some(host) => Deployment::new(&self.module, host).to_string(),
+            None => self.module.to_string(),
+        }
+    }
 }
 
 /// What apply did.
@@ -69,8 +84,8 @@ pub struct Noop {
     pub summary: Summary,
     /// The gate's list.
     pub checks: Vec<Check>,
-    /// What the record said of the module before: since when it is so, and by which pull request.
-    pub since: Option<ModuleStatus>,
+    /// What the record said of the deployment before: since when it is so, and by which pull request.
+    pub since: Option<HostStatus>,
     /// The record that advances the module to a newer merge result, if one was needed.
     pub record: Option<Appended>,
 }
@@ -78,12 +93,6 @@ pub struct Noop {
 /// A run that was carried out.
 #[derive(Debug)]
 pub struct Run {
-    /// Its id.
-    pub run: RunId,
-    /// The record of its intent.
-    pub intent: Oid,
-    /// The gate's list.
-    pub checks: Vec<Check>,
     /// What was planned.
     pub summary: Summary,
     /// How it went.
@@ -121,10 +130,10 @@ impl Summary {
 ///
 /// # Errors
 /// Either stage's reasons.
-pub fn bound(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Bound> {
+pub fn bound(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Present> {
     (ports.tell)(Step::Began(Phase::Approve));
     let state = fetched.checked.as_ref().map(|checked| State::at(ports.source, checked.id)).transpose()?;
-    let request = if ask.again { again(state.as_ref(), &ask.module)? } else { ask.request.clone() };
+    let request = if ask.again { again(state.as_ref(), ask)? } else { ask.request.clone() };
     let candidates = candidates(ports, fetched);
     let approved = approve(&candidates, &request)?;
     (ports.tell)(Step::Began(Phase::Bind));
@@ -134,9 +143,13 @@ pub fn bound(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Bound> {
         state,
         checkout: ports.checkout,
         module: &ask.module,
+        host: ask.host.as_ref(),
         waivers: ask.waivers,
     };
-    let bound = bind(&question, approved)?;
+    let bound = match bind(&question, approved)? {
+        Bound::Present(bound) => *bound,
+        Bound::Absent(absent) => return Err(absent.refusal().into()),
+    };
     (ports.tell)(Step::Approved(Box::new(bound.approval().clone())));
     Ok(bound)
 }
@@ -157,12 +170,12 @@ pub fn candidates<'a>(ports: &Ports<'a>, fetched: &'a Fetched) -> Candidates<'a>
 ///
 /// # Errors
 /// The host gave no answer.
-pub fn planned(ports: &Ports<'_>, bound: Bound, again: bool) -> Stage<(Plan, Box<dyn Host>)> {
+pub fn planned(ports: &Ports<'_>, bound: Present, again: bool) -> Stage<(Plan, Box<dyn Host>)> {
     (ports.tell)(Step::Began(Phase::Observe));
-    let host = (ports.host)(&bound.host)?;
-    let observed = observe::observe(host.as_ref(), bound.target(), ports.source, ports.clock)?;
+    let host = (ports.host)(bound.target().host)?;
+    let observed = observe::observe(host.as_ref(), bound, ports.source, ports.clock)?;
     (ports.tell)(Step::Began(Phase::Plan));
-    let plan = plan::plan(bound, observed, again).map_err(unfit)?;
+    let plan = plan::plan(observed, again).map_err(unfit)?;
     Ok((plan, host))
 }
 
@@ -183,11 +196,20 @@ fn held_to(claim: Option<&Claim>, plan: &Plan, before: Option<&Intention>) -> St
     claim.differs(&intention, digest).map_or(Ok(()), |stale| Err(stale.into()))
 }
 
-fn again(state: Option<&State<'_>>, module: &ModuleId) -> Stage<Request> {
-    let last = state.map(|state| state.module(module)).transpose()?.flatten();
-    match last.and_then(|last| Some((last.last_apply_sha?, last.last_apply_pr?))) {
-        Some((sha, pr)) => Ok(Request { approved: Some(sha.to_string()), pr: Some(pr) }),
-        None => refuse(Code::NoState, format!("{module} was never applied"), "apply a pull request first: --pr N"),
+/// The approval by which what runs was applied. Of a module with one deployment that runs the host need not be named.
+fn again(state: Option<&State<'_>>, ask: &Ask) -> Stage<Request> {
+    let status = state.map(|state| state.module(&ask.module)).transpose()?.flatten();
+    let runs = |(host, _): &(&HostName, _)| ask.host.as_ref().is_none_or(|asked| asked == *host);
+    let mut running = status.iter().flat_map(|status| status.runs_on()).filter(runs).map(|(_, running)| running);
+    match (running.next(), running.next()) {
+        (Some(only), None) => Ok(Request { approved: Some(only.merge.to_string()), pr: Some(only.pr) }),
+        (Some(_), Some(_)) => {
+            let fact = format!("{} runs on several hosts", ask.module);
+            refuse(Code::UnknownHost, fact, "name one of them: --host HOST")
+        }
+        (None, _) => {
+            refuse(Code::NoState, format!("{} was never applied", ask.name()), "apply a pull request first: --pr N")
+        }
     }
 }
 
@@ -197,7 +219,7 @@ fn again(state: Option<&State<'_>>, module: &ModuleId) -> Stage<Request> {
 /// The record cannot be read.
 pub fn facts(ports: &Ports<'_>, checked: Option<&Checked>, plan: &Plan, retry: bool) -> Answer<Facts> {
     (ports.tell)(Step::Began(Phase::Gate));
-    let known = crate::verb::host::known(ports, checked, plan.observed().machine.witness.as_ref())?;
+    let known = crate::verb::host::known(ports, checked, plan.machine().witness.as_ref())?;
     Ok(Facts { known, retry })
 }
 
@@ -215,23 +237,18 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
     let record = record(ports, &fetched.policy.policy);
     let mut before: Option<Intention> = None;
     for _ in 0..ROUNDS {
-        busy(ports, fetched, ask)?;
+        busy(ports, fetched, &ask.module, ask.host.as_ref())?;
         let bound = bound(ports, fetched, ask)?;
         shared(ports, fetched, &bound)?;
         let (plan, host) = planned(ports, bound, ask.again)?;
         held_to(ask.claim.as_deref(), &plan, before.as_ref())?;
-        let tip = fetched.checked.as_ref().map(|checked| checked.id);
-        let status = match tip {
-            Some(tip) => State::at(ports.source, tip)?.blob_id(&tree::status_path(&ask.module))?,
-            None => None,
-        };
         let facts = facts(ports, fetched.checked.as_ref(), &plan, ask.retry)?;
         if plan.is_done() && !ask.again {
             let judged = nothing(plan, &facts).map_err(|closed| Stop::Refused(closed.refusals))?;
             if matches!(judged, Nothing::Advance(_)) {
                 (ports.tell)(Step::Began(Phase::Open));
             }
-            match noop(&record, &in_force, judged, status)? {
+            match noop(&record, &in_force, judged)? {
                 Some(done) => return Ok(done),
                 None => {
                     fetched.checked = newest_record(ports)?;
@@ -242,26 +259,27 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
         if ports.clock.interrupted() {
             return refuse(Code::Interrupted, "you asked to stop, before anything was recorded", "run it again");
         }
-        let (images, policy) = (plan.missing_images(), plan.bound().host.clone());
+        let (images, policy) = (plan.missing_images(), plan.bound().target().host.clone());
+        let driver = plan.bound().manifest().runtime.driver;
         let intention = plan.intention().clone();
         let permit = match gate(plan, &facts) {
             Ok(permit) => permit,
             Err(closed) if before.is_some() => return Err(Stop::Refused(closed.refusals)),
             Err(closed) => {
-                pull(ports, *closed, &images, &policy, host.as_ref())?;
+                let driver = runtime::driver(driver);
+                pull(ports, *closed, &images, driver.pull(&policy, &images), host.as_ref())?;
                 before = Some(intention);
                 continue;
             }
         };
-        let summary = Summary::of(permit.plan());
-        let checks = permit.checks.clone();
         (ports.tell)(Step::Began(Phase::Open));
-        if let Some(intent) = opened(&record, &in_force, permit, status)? {
+        if let Some(intent) = opened(&record, &in_force, permit)? {
             (ports.tell)(Step::Intent(intent.seq()));
-            let carried = carry_out(&intent, &record, host.as_ref(), ports.tell);
-            let left = Left::of(ending(&carried.ended), intent.permit.plan().bound().target(), host);
-            let (run, intent) = (intent.run().clone(), intent.commit());
-            return Ok(Applied::Run(Box::new(Run { run, intent, checks, summary, carried, left })));
+            let carried = carry_out(*intent, &record, host.as_ref(), ports.tell);
+            let plan = carried.permit.plan();
+            let left = Left::of(ending(&carried.ended), plan.bound().target(), host);
+            let summary = Summary::of(plan);
+            return Ok(Applied::Run(Box::new(Run { summary, carried, left })));
         }
         fetched.checked = newest_record(ports)?;
     }
@@ -271,6 +289,13 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
 /// Refuses a plan file that is about something else.
 fn ours(ports: &Ports<'_>, ask: &Ask, claim: &Claim) -> Stage<()> {
     let intent = claim.intent();
+    if ask.host.as_ref().is_some_and(|host| *host != intent.host) {
+        return refuse(
+            Code::PlanForeign,
+            format!("the plan file is for {}, not for {}", intent.host, ask.name()),
+            "give the plan file of this host",
+        );
+    }
     if intent.module != ask.module {
         return refuse(
             Code::PlanForeign,
@@ -293,81 +318,28 @@ fn ours(ports: &Ports<'_>, ask: &Ask, claim: &Claim) -> Stage<()> {
     }
 }
 
-fn opened(
-    record: &Record<'_>,
-    in_force: &InForce,
-    permit: Permit,
-    status: Option<Oid>,
-) -> Stage<Option<Box<open::Intent>>> {
+fn opened(record: &Record<'_>, in_force: &InForce, permit: Permit) -> Stage<Option<Box<open::Intent>>> {
     record.ready(in_force)?;
-    match open::open(record, permit, status)? {
+    match open::open(record, permit)? {
         Opened::Intent(intent) => Ok(Some(intent)),
         Opened::Moved(_) => Ok(None),
     }
 }
 
-fn noop(record: &Record<'_>, in_force: &InForce, judged: Nothing, status: Option<Oid>) -> Stage<Option<Applied>> {
+fn noop(record: &Record<'_>, in_force: &InForce, judged: Nothing) -> Stage<Option<Applied>> {
     let noop = |plan: &Plan, checks, record| {
         let since = plan.bound().last().cloned();
         Applied::Noop(Box::new(Noop { summary: Summary::of(plan), checks, since, record }))
     };
-    let Permit { plan, checks } = match judged {
+    let (plan, checks) = match judged {
         Nothing::Stay(plan, checks) => return Ok(Some(noop(&plan, checks, None))),
-        Nothing::Advance(permit) => *permit,
+        Nothing::Advance(permit) => permit.into_parts(),
     };
     record.ready(in_force)?;
     let (event, _) = record.about(Kind::ApplyNoop, &plan)?;
-    let preconditions = record.preconditions(plan.bound().manifest(), status)?;
+    let preconditions = record.preconditions(plan.bound())?;
     Ok(match record.append(&event, Some(&preconditions))? {
         Append::Done(done) => Some(noop(&plan, checks, Some(done))),
         Append::Moved(_) => None,
     })
-}
-
-/// Refuses while a run of the same scope is open: who, what, since when.
-fn busy(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<()> {
-    let Some(checked) = &fetched.checked else { return Ok(()) };
-    let state = State::at(ports.source, checked.id)?;
-    match state.open_runs()?.into_iter().find(|open| open.module == ask.module) {
-        Some(open) => taken(ports, &open),
-        None => Ok(()),
-    }
-}
-
-/// Refuses while another module of the same compose project has an open run.
-fn shared(ports: &Ports<'_>, fetched: &Fetched, bound: &Bound) -> Stage<()> {
-    let Some(checked) = &fetched.checked else { return Ok(()) };
-    let state = State::at(ports.source, checked.id)?;
-    match open::holder(&state, &open::scope(bound.manifest()))? {
-        Some(open) => taken(ports, &open),
-        None => Ok(()),
-    }
-}
-
-/// The open run that a module has to wait for.
-///
-/// # Errors
-/// The record, or the module on the base, cannot be read.
-pub fn holder(ports: &Ports<'_>, fetched: &Fetched, module: &ModuleId) -> Answer<Option<OpenRun>> {
-    let Some(checked) = &fetched.checked else { return Ok(None) };
-    let snapshot = Snapshot::lazy(ports.source, ports.source.commit(fetched.p)?.tree);
-    let manifest = manifests::manifest(&snapshot, module)?.and_then(Result::ok);
-    let scope = manifest.as_ref().map(open::scope);
-    let holds = |open: &OpenRun| open.module == *module || scope.as_ref() == Some(&open.scope);
-    Ok(State::at(ports.source, checked.id)?.open_runs()?.into_iter().find(holds))
-}
-
-fn taken(ports: &Ports<'_>, open: &OpenRun) -> Stage<()> {
-    refuse(
-        Code::Busy,
-        format!(
-            "run {} of {} is open for {} since {} ({})",
-            open.run,
-            shown(&open.owner),
-            open.module,
-            open.opened,
-            open.opened.age(ports.clock.now())
-        ),
-        format!("wait for it; if its machine is gone: platformctl resume {}", open.run),
-    )
 }

@@ -3,33 +3,30 @@
 use std::fmt;
 
 use crate::{
-    flow::bind::bound::Target,
-    model::{ending::Ending, module::Manifest, policy::HostPolicy},
-    port::{Answer, Host, Input, PortError},
-    runtime::compose::{
+    flow::{no_blob, send},
+    model::{ending::Ending, policy::HostPolicy},
+    port::{Answer, Host, PortError},
+    runtime::{
         self,
+        driver::Target,
         logs::{self, Words},
     },
+    tree::module::Module,
 };
 
-/// A compose module whose release is held, and its host.
+/// A module whose release is held, and its host.
 pub struct Left {
     host: Box<dyn Host>,
     policy: HostPolicy,
-    manifest: Manifest,
-    services: Vec<String>,
+    module: Module,
 }
 
 impl Left {
-    /// Where `ending` left containers behind that can be asked.
+    /// Where `ending` left something behind that can be asked.
     pub fn of(ending: Ending, target: Target<'_>, host: Box<dyn Host>) -> Option<Self> {
-        let services = &target.module.rendering.services;
-        (ending == Ending::Failed && !services.is_empty()).then(|| Self {
-            host,
-            policy: target.host.clone(),
-            manifest: target.module.manifest.clone(),
-            services: services.iter().map(ToString::to_string).collect(),
-        })
+        let driver = runtime::driver(target.module.manifest.runtime.driver);
+        let asked = ending == Ending::Failed && driver.logs(target.module, target.host, 0).is_some();
+        asked.then(|| Self { host, policy: target.host.clone(), module: target.module.clone() })
     }
 
     /// How its containers are, what their health checks said, and the last `lines` lines of each. Foreign text: shown to people, and
@@ -38,19 +35,12 @@ impl Left {
     /// # Errors
     /// The host gave no answer.
     pub fn words(&self, lines: u64) -> Answer<Words> {
-        let list = |items: Vec<&str>| items.join("\n");
-        let args = [
-            self.policy.root.to_string(),
-            self.manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default(),
-            compose::engine(&self.policy),
-            lines.to_string(),
-            list(self.services.iter().map(String::as_str).collect()),
-            list(self.manifest.secrets.iter().map(|secret| secret.file.as_str()).collect()),
-        ];
-        let reply = self.host.run(&compose::LOGS, &args, Input::Nothing).map_err(PortError::harmless)?;
+        let driver = runtime::driver(self.module.manifest.runtime.driver);
+        let Some(order) = driver.logs(&self.module, &self.policy, lines) else { return Ok(Words::default()) };
+        let reply = send(self.host.as_ref(), order, &no_blob).map_err(PortError::harmless)?;
         let mut words = logs::parse(&reply.stdout);
         for said in &mut words.containers {
-            said.job = self.manifest.jobs.iter().any(|job| job.as_str() == said.service);
+            said.job = self.module.manifest.jobs.iter().any(|job| job.as_str() == said.service);
         }
         Ok(words)
     }
@@ -58,6 +48,6 @@ impl Left {
 
 impl fmt::Debug for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Left").field("services", &self.services).finish_non_exhaustive()
+        f.debug_struct("Left").field("module", &self.module.manifest.id).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! What commands do with the stages: one file for a verb, and what several verbs need.
 
 pub mod apply;
+pub mod busy;
 pub mod doctor;
 pub mod fetch;
 pub mod host;

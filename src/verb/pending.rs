@@ -3,7 +3,11 @@
 use crate::{
     flow::{
         Stage, Stop,
-        approve::{Approved, Candidates, coverage, request},
+        approve::{
+            Approved, Candidates,
+            coverage::{self, Past},
+            request,
+        },
     },
     ledger::state::State,
     model::{
@@ -15,32 +19,43 @@ use crate::{
     },
     port::{Answer, Ports, Source},
     tree::{doors, footprint::Footprints, manifests, snapshot::Snapshot},
-    verb::{apply, fetch::Fetched, resume},
+    verb::{apply, busy, fetch::Fetched, resume},
 };
 
-/// A module whose content on the base is not what is applied.
+/// A deployment whose content on the base is not what is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     /// The module.
     pub module: ModuleId,
     /// Its host.
     pub host: HostName,
+    /// Whether the module has other hosts too.
+    pub several: bool,
     /// The newest commit of the base that changed it.
     pub commit: Option<Oid>,
     /// The pull request that the commit names; a hint.
     pub pr: Option<u64>,
     /// The merge result applied last.
     pub last: Option<Oid>,
-    /// Where a release failed on the host: whether it is this one.
+    /// Whether this release failed on the host; false: another one did, and may be what runs there. `None`: neither.
     pub held: Option<bool>,
     /// Whether it can be read at all.
     pub valid: bool,
+    /// What the record says of it.
+    past: Past,
+}
+
+impl Pending {
+    /// The deployment as arguments of a command: the host is named where it has to be.
+    pub fn args(&self) -> String {
+        if self.several { format!("{} --host {}", self.module, self.host) } else { self.module.to_string() }
+    }
 }
 
 /// Most commits that are looked at for the newest change of a module.
 const LOOKED_AT: usize = 200;
 
-/// Compares every module of the base with the record.
+/// Compares every module of the base with the record, on each of its hosts.
 ///
 /// # Errors
 /// Objects that cannot be read.
@@ -49,39 +64,54 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
     let (ids, _) = manifests::module_ids(&snapshot)?;
     let mut found = Vec::new();
     for module in ids {
-        let last = state.map(|state| state.module(&module)).transpose()?.flatten();
         let Some(read) = manifests::module(&snapshot, &module)? else { continue };
-        let (effective, host) = match &read {
-            Ok(read) => (Some(read.closure.effective), Some(read.manifest.host.clone())),
-            Err(_) => (None, None),
+        let status = state.map(|state| state.module(&module)).transpose()?.flatten();
+        let effective = read.as_ref().ok().map(|read| read.closure.effective);
+        let hosts = match &read {
+            Ok(read) => read.manifest.hosts().to_vec(),
+            // Where it should run cannot be known: where it runs, then.
+            Err(_) => status.iter().flat_map(|status| status.hosts.keys().cloned()).collect(),
         };
-        let held = last.as_ref().and_then(|last| last.held.as_ref()).map(|held| Some(held.effective) == effective);
-        // Where a release failed the host may stand at it, also after its revert was merged.
-        if held.is_none() && effective.is_some() && last.as_ref().and_then(|last| last.effective) == effective {
-            continue;
+        let hosts = if hosts.is_empty() { "unknown".parse().into_iter().collect() } else { hosts };
+        for host in &hosts {
+            let here = status.as_ref().and_then(|status| status.hosts.get(host));
+            let held = match (here, effective) {
+                (Some(here), Some(effective)) if here.failure_of(effective).is_some() => Some(true),
+                (Some(here), _) => here.unsettled().map(|_| false),
+                (None, _) => None,
+            };
+            let running = here.and_then(|here| here.running.as_ref()).map(|running| running.effective);
+            // Where a release failed the host may stand at it, also after its revert was merged.
+            if held.is_none() && effective.is_some() && running == effective {
+                continue;
+            }
+            let past = Past::of(status.as_ref(), host);
+            let (last, valid, several) = (past.applied, read.is_ok(), hosts.len() > 1);
+            let commit = newest(source, &module, Some(host), base, last)?;
+            let pr = match commit {
+                Some(commit) => request::hints(&source.commit(commit)?.message).first().copied(),
+                None => None,
+            };
+            let (module, host) = (module.clone(), host.clone());
+            found.push(Pending { module, host, several, commit, pr, last, held, valid, past });
         }
-        let Some(host) =
-            host.or_else(|| last.as_ref().map(|last| last.host.clone())).or_else(|| "unknown".parse().ok())
-        else {
-            continue;
-        };
-        let last = last.and_then(|last| last.last_apply_sha);
-        let commit = newest(source, &module, base, last)?;
-        let pr = match commit {
-            Some(commit) => request::hints(&source.commit(commit)?.message).first().copied(),
-            None => None,
-        };
-        found.push(Pending { module, host, commit, pr, last, held, valid: read.is_ok() });
     }
     Ok(found)
 }
 
-/// The newest commit of the base's first-parent chain, down to `last`, that changed what concerns a module: the one to apply it by.
+/// The newest commit of the base's first-parent chain, down to `last`, that changed what concerns a deployment, or without a host the
+/// module wherever it runs: the one to apply it by.
 ///
 /// # Errors
 /// Objects that cannot be read.
-pub fn newest(source: &dyn Source, module: &ModuleId, base: Oid, last: Option<Oid>) -> Answer<Option<Oid>> {
-    let footprints = Footprints::new(source, module);
+pub fn newest(
+    source: &dyn Source,
+    module: &ModuleId,
+    host: Option<&HostName>,
+    base: Oid,
+    last: Option<Oid>,
+) -> Answer<Option<Oid>> {
+    let footprints = Footprints::new(source, module, host);
     let mut at = base;
     for _ in 0..LOOKED_AT {
         if Some(at) == last {
@@ -119,7 +149,9 @@ pub enum Way {
 /// # Errors
 /// Objects that cannot be read, or a remote that gave no answer.
 pub fn way(ports: &Ports<'_>, fetched: &Fetched, one: &Pending) -> Stage<Way> {
-    if let Some(open) = resume::open_runs(ports, fetched)?.into_iter().find(|open| open.module == one.module) {
+    if let Some(open) =
+        resume::open_runs(ports, fetched)?.into_iter().find(|open| busy::is_about(open, &one.module, Some(&one.host)))
+    {
         return Ok(Way::Open(Box::new(open)));
     }
     match checked(ports, fetched, one) {
@@ -136,7 +168,7 @@ fn checked(ports: &Ports<'_>, fetched: &Fetched, one: &Pending) -> Stage<Approve
     let mut refusals = Vec::new();
     let snapshot = Snapshot::lazy(ports.source, approved.relation().tree);
     if let Some(Ok(module)) = manifests::module(&snapshot, &one.module)? {
-        refusals.extend(doors::reaches(&module, &fetched.policy).into_iter().map(Problem::into_refusal));
+        refusals.extend(doors::reaches(&module, &fetched.policy, &one.host).into_iter().map(Problem::into_refusal));
     }
     match fetched.policy.policy.hosts.get(&one.host) {
         Some(host) if host.mutations == Mutations::Enabled => {}
@@ -151,7 +183,12 @@ fn checked(ports: &Ports<'_>, fetched: &Fetched, one: &Pending) -> Stage<Approve
             "merge a pull request that adds it",
         )),
     }
-    match coverage::coverage(&candidates, &approved, &Footprints::new(ports.source, &one.module), one.last) {
+    match coverage::coverage(
+        &candidates,
+        &approved,
+        &Footprints::new(ports.source, &one.module, Some(&one.host)),
+        &one.past,
+    ) {
         Err(Stop::Refused(found)) => refusals.extend(found),
         Err(failed) => return Err(failed),
         Ok(_) => {}

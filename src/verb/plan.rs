@@ -7,25 +7,25 @@ use crate::{
         Stage, Stop,
         approve::{relation, request::Request},
         gate::{Check, Nothing, gate, nothing},
-        observe::Running,
         refuse,
-        verify::watch,
     },
     ledger::state::State,
     model::{
         approval::{Approval, Style},
         digest::Digest,
-        ids::{ModuleId, Oid},
+        ids::{Deployment, Oid},
         json,
         plan::Intention,
         problem::Problem,
         refusal::{Code, Refusal},
+        status::HostStatus,
         text::shown,
     },
     port::{Answer, Merge, Phase, PortError, Ports, Step},
     tree::{leaks, manifests, snapshot::Snapshot},
     verb::{
         apply::{self, Ask, bound, planned},
+        busy,
         fetch::Fetched,
         pending,
         preview::{Version, preview},
@@ -77,9 +77,9 @@ pub fn propose(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, which: &Which) -
             let version =
                 Version { tree: ports.source.commit(*commit)?.tree, pr: None, head: Some(*commit), merge: None };
             let warning = format!("a preview of {commit}: only what is merged can be applied");
-            return previewed(ports, fetched, state.as_ref(), &version, &ask.module, warning);
+            return previewed(ports, fetched, state.as_ref(), &version, ask, warning);
         }
-        Which::Newest => newest(ports, fetched, &ask.module)?,
+        Which::Newest => newest(ports, fetched, ask)?,
         Which::Request(request) => request.clone(),
     };
     let ask = Ask { request: request.clone(), ..ask.clone() };
@@ -91,7 +91,7 @@ pub fn propose(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, which: &Which) -
                 Some(pr) => {
                     let version = merged(ports, fetched, pr)?;
                     let warning = format!("PR #{pr} is not merged: this is what merging it now would change");
-                    let mut proposal = previewed(ports, fetched, state.as_ref(), &version, &ask.module, warning)?;
+                    let mut proposal = previewed(ports, fetched, state.as_ref(), &version, &ask, warning)?;
                     proposal.warnings.extend(trap(ports, fetched, &version)?);
                     proposal.styles.clone_from(&fetched.policy.policy.approval.styles);
                     Ok(proposal)
@@ -108,21 +108,17 @@ pub fn propose(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, which: &Which) -
     let done = plan.is_done();
     let (intention, digest) = (plan.intention().clone(), plan.digest());
     let approval = Some(plan.bound().approval().clone());
-    let seen = &plan.observed().machine;
+    let seen = plan.machine();
     let observed = json!({"machine_id": seen.machine_id, "free_bytes": seen.free_bytes, "witness": seen.witness});
-    let model = match &plan.observed().running {
-        Running::Compose(compose) => compose.rendered.model.as_ref(),
-        Running::Files(_) => None,
-    };
-    let unseen = model.filter(|_| !done).and_then(|model| watch::unseen(plan.bound().target().module, model));
+    let unseen = if done { Vec::new() } else { plan.warnings() };
     let facts = apply::facts(ports, fetched.checked.as_ref(), &plan, ask.retry)?;
     let judged = if done && !ask.again {
         nothing(plan, &facts).map(|judged| match judged {
-            Nothing::Advance(permit) => permit.checks,
+            Nothing::Advance(permit) => permit.checks().to_vec(),
             Nothing::Stay(_, checks) => checks,
         })
     } else {
-        gate(plan, &facts).map(|permit| permit.checks)
+        gate(plan, &facts).map(|permit| permit.checks().to_vec())
     };
     let (checks, refusals) = match judged {
         Ok(checks) => (checks, Vec::new()),
@@ -130,7 +126,7 @@ pub fn propose(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, which: &Which) -
     };
     // Images are brought by apply itself.
     let refusals: Vec<Refusal> = refusals.into_iter().filter(|refusal| refusal.code != Code::ImageMissing).collect();
-    let mut warnings: Vec<String> = open_run(ports, fetched, &ask.module)?.into_iter().collect();
+    let mut warnings: Vec<String> = open_run(ports, fetched, &ask)?.into_iter().collect();
     let missing =
         images.iter().map(|image| format!("the host does not have the image {}: apply pulls it", shown(image)));
     warnings.extend(missing.chain(unseen).chain(leaks));
@@ -139,8 +135,8 @@ pub fn propose(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, which: &Which) -
 }
 
 /// An open run that an apply would have to wait for.
-fn open_run(ports: &Ports<'_>, fetched: &Fetched, module: &ModuleId) -> Stage<Option<String>> {
-    let open = apply::holder(ports, fetched, module)?;
+fn open_run(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Option<String>> {
+    let open = busy::holder(ports, fetched, &ask.module, ask.host.as_ref())?;
     Ok(open.map(|open| {
         format!("run {} of {} is open, and apply waits for it: platformctl resume {}", open.run, open.module, open.run)
     }))
@@ -151,14 +147,16 @@ fn previewed(
     fetched: &Fetched,
     state: Option<&State<'_>>,
     version: &Version,
-    module: &ModuleId,
+    ask: &Ask,
     warning: String,
 ) -> Stage<Proposal> {
     (ports.tell)(Step::Began(Phase::Plan));
-    let (intention, refusals, leaks) = preview(ports.source, state, &fetched.policy, version, module)?;
+    let which = (&ask.module, ask.host.as_ref());
+    let (intention, refusals, leaks) = preview(ports.source, state, &fetched.policy, version, which)?;
     let mut warnings = vec![warning];
-    let held = state.map(|state| state.module(module)).transpose()?.flatten().and_then(|last| last.held);
-    if let Some(held) = held {
+    let deployment = Deployment::new(&intention.module, &intention.host);
+    let last = state.map(|state| state.deployment(&deployment)).transpose()?.flatten();
+    if let Some(held) = last.as_ref().and_then(HostStatus::unsettled) {
         warnings.push(format!(
             "PR #{} failed on the host and may be what runs there: this compares with the last release that went well",
             held.pr
@@ -183,19 +181,24 @@ fn previewed(
     })
 }
 
-/// The newest commit of the base that changed a module, as a request.
-fn newest(ports: &Ports<'_>, fetched: &Fetched, id: &ModuleId) -> Stage<Request> {
+/// The newest commit of the base that changed a deployment, as a request.
+fn newest(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Request> {
+    let id = &ask.module;
     let snapshot = Snapshot::lazy(ports.source, ports.source.commit(fetched.p)?.tree);
-    match manifests::manifest(&snapshot, id)? {
-        Some(Ok(_)) => {}
+    let manifest = match manifests::manifest(&snapshot, id)? {
+        Some(Ok(manifest)) => manifest,
         Some(Err(problems)) => return Err(Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect())),
         None => {
             let fact = format!("there is no module `{id}` on the base ({})", fetched.p);
             let fix = "the modules are the folders below modules/; for one that is not merged say --pr N";
             return Err(manifests::unknown(&snapshot, id, fact, fix)?.into());
         }
-    }
-    match pending::newest(ports.source, id, fetched.p, None)? {
+    };
+    let host = match (&ask.host, manifest.hosts()) {
+        (None, [only]) => Some(only),
+        (host, _) => host.as_ref(),
+    };
+    match pending::newest(ports.source, id, host, fetched.p, None)? {
         Some(commit) => Ok(Request { approved: Some(commit.to_string()), pr: None }),
         None => refuse(
             Code::NoPullRef,

@@ -1,26 +1,25 @@
 //! Pull: images that a host does not have are brought before anything is touched.
 
 use crate::{
-    flow::{Stage, Stop, gate::Closed},
-    model::{policy::HostPolicy, refusal::Code},
-    port::{Host, Input, Phase, PortError, Ports, Step},
-    runtime::compose::{self, pull},
+    flow::{Stage, Stop, gate::Closed, no_blob, send},
+    model::refusal::Code,
+    port::{Host, Phase, PortError, Ports, Step},
+    runtime::{driver::Order, pull},
 };
 
-/// Brings images that the host does not have, where nothing else speaks against the plan. What runs is not touched.
+/// Brings images that the host does not have, by the driver's order, where nothing else speaks against the plan. What runs is not touched.
 ///
 /// # Errors
 /// What speaks against the plan: other reasons, or images that cannot be had, with Docker's own words.
-pub fn pull(ports: &Ports<'_>, closed: Closed, images: &[String], target: &HostPolicy, host: &dyn Host) -> Stage<()> {
+pub fn pull(ports: &Ports<'_>, closed: Closed, images: &[String], order: Option<Order>, host: &dyn Host) -> Stage<()> {
     let Closed { refusals, checks: _ } = closed;
-    if images.is_empty() || refusals.iter().any(|refusal| refusal.code != Code::ImageMissing) {
+    let Some(order) = order.filter(|_| !images.is_empty()) else { return Err(Stop::Refused(refusals)) };
+    if refusals.iter().any(|refusal| refusal.code != Code::ImageMissing) {
         return Err(Stop::Refused(refusals));
     }
     (ports.tell)(Step::Began(Phase::Pull));
     (ports.tell)(Step::Pulling(images.len() as u64));
-    let head = [target.root.to_string(), compose::engine(target)];
-    let args: Vec<String> = head.into_iter().chain(images.iter().cloned()).collect();
-    let reply = host.run(&compose::PULL, &args, Input::Nothing).map_err(PortError::harmless)?;
+    let reply = send(host, order, &no_blob).map_err(PortError::harmless)?;
     let pulled = pull::parse(&reply.stdout);
     if images.iter().all(|image| pulled.brought.contains(image)) {
         (ports.tell)(Step::Pulled(images.len() as u64));

@@ -1,15 +1,7 @@
 //! Resume and abandon: what becomes of a run that nobody ended. Resume asks and records, and never changes a host.
 
 use crate::{
-    flow::{
-        Stage, Stop,
-        bind::bound::{self, Target},
-        close::outcome,
-        gate::host::Which,
-        observe::{self, Running},
-        open, plan, refuse, run, unless,
-        verify::{self, Expected, What},
-    },
+    flow::{Stage, Stop, close::outcome, gate::host::Which, observe, open, refuse, unless, verify},
     ledger::{
         event::{Event, Kind},
         state::State,
@@ -17,7 +9,6 @@ use crate::{
     model::{
         ending::Ending,
         ids::{Oid, RunId},
-        module::Driver,
         policy::HostPolicy,
         refusal::Code,
         status::OpenRun,
@@ -25,7 +16,10 @@ use crate::{
     },
     port::{Answer, Ended, Guard, Host, Input, NotDone, PortError, Ports, Script, ending},
     record::{Appended, Record, unsent::lock_name},
-    runtime::result::{self, Fate},
+    runtime::{
+        driver::Target,
+        result::{self, Fate},
+    },
     tree::{manifests, snapshot::Snapshot},
     verb::{
         fetch::{Fetched, record},
@@ -202,12 +196,14 @@ pub fn resume(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun) -> Stage<Resu
         Fate::Running => {
             return refuse(Code::Busy, format!("run {} is still running", open.run), "wait, then resume again");
         }
-        Fate::Ended { .. } | Fate::Tombstone | Fate::NotAnAnswer => match run::judge(fate, &policy.root, &open.run) {
-            Ok(()) => verified(ports, fetched, policy, host.as_ref(), &event)?,
-            Err(not_done) => Err(not_done),
-        },
+        Fate::Ended { .. } | Fate::Tombstone | Fate::NotAnAnswer => {
+            match result::verdict(fate, &policy.root, &open.run) {
+                Ok(()) => verified(ports, fetched, policy, host.as_ref(), &event)?,
+                Err(not_done) => Err(not_done),
+            }
+        }
     };
-    let record = match outcome(record.draft(Kind::ApplyOutcome)?, id, &event, &ended) {
+    let record = match outcome(record.draft(event.kind.outcome().unwrap_or(Kind::ApplyOutcome))?, id, &event, &ended) {
         Some(event) => Some(record.append_or_spool(&event)?),
         None => None,
     };
@@ -226,14 +222,15 @@ fn left(
 ) -> Option<Left> {
     let (module, approval) = event.module.as_ref().zip(event.approved.as_ref())?;
     let found = manifests::module(&Snapshot::lazy(ports.source, approval.tree), module).ok()??.ok()?;
-    let target = Target { module: &found, before: None, host: policy, sacred: &fetched.policy.policy.sacred };
+    let name = event.host.as_ref()?;
+    let target = Target { module: &found, before: None, name, host: policy, sacred: &fetched.policy.policy.sacred };
     Left::of(ending, target, host)
 }
 
 /// Looks at what an ended run left, against the content that its intent names.
 fn verified(ports: &Ports<'_>, fetched: &Fetched, policy: &HostPolicy, host: &dyn Host, event: &Event) -> Stage<Ended> {
-    let (Some(module), Some(approval)) = (&event.module, &event.approved) else {
-        return refuse(Code::StateInvalid, "the intent names no module or approval", "platformctl verify");
+    let (Some(module), Some(name), Some(approval)) = (&event.module, &event.host, &event.approved) else {
+        return refuse(Code::StateInvalid, "the intent names no module, host or approval", "platformctl verify");
     };
     let snapshot = Snapshot::lazy(ports.source, approval.tree);
     let Some(Ok(found)) = manifests::module(&snapshot, module)? else {
@@ -243,29 +240,12 @@ fn verified(ports: &Ports<'_>, fetched: &Fetched, policy: &HostPolicy, host: &dy
             "git fetch, then resume again",
         );
     };
-    let target = Target { module: &found, before: None, host: policy, sacred: &fetched.policy.policy.sacred };
-    let expected = match found.manifest.runtime.driver {
-        Driver::Files => {
-            let files = bound::release_listing(&found.manifest, &found.closure);
-            return Ok(verify::verify(&Expected { target, what: What::Files(&files) }, host, ports.clock));
-        }
-        Driver::Compose => {
-            let seen = observe::observe(host, target, ports.source, ports.clock)?;
-            match &seen.running {
-                Running::Compose(compose) => plan::expected(&found.manifest.jobs, compose),
-                Running::Files(_) => Vec::new(),
-            }
-        }
-    };
-    if expected.len() != found.rendering.services.len() {
-        let error = PortError::new(
-            Code::HostFailed,
-            "the release cannot be rendered on the host any more as it was applied",
-            "look at the secrets and images on the host, then apply again",
-        );
-        return Ok(Err(NotDone::failed(error)));
-    }
-    Ok(verify::verify(&Expected { target, what: What::Compose(&expected) }, host, ports.clock))
+    let target = Target { module: &found, before: None, name, host: policy, sacred: &fetched.policy.policy.sacred };
+    let view = observe::look(host, target, ports.source, ports.clock)?;
+    Ok(match view.seen.watch(target) {
+        Ok(mut watch) => verify::watched(watch.as_mut(), host, ports.clock),
+        Err(error) => Err(NotDone::failed(error)),
+    })
 }
 
 /// Ends a run for good: first on its host, under the lock, then in the record. A run that has a result is resumed instead.

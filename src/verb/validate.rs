@@ -3,7 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    model::{ids::ModuleId, module::Driver, policy, problem::Problem, refusal::Code},
+    model::{
+        ids::{HostName, ModuleId},
+        policy,
+        problem::Problem,
+        refusal::Code,
+    },
     port::Answer,
     tree::{
         doors::reaches,
@@ -54,11 +59,12 @@ pub fn validate(snapshot: &Snapshot<'_>, only: &[ModuleId]) -> Answer<Report> {
     let known: BTreeSet<&ModuleId> = ids.iter().collect();
     for module in modules.values() {
         references(snapshot, module, policy.as_ref(), &known, &mut problems)?;
+        let hosts = module.manifest.hosts();
         if let Some(policy) = &policy {
-            problems.extend(reaches(module, policy));
+            problems.extend(hosts.iter().flat_map(|host| reaches(module, policy, host)));
         }
-        let host = policy.as_ref().and_then(|policy| policy.policy.hosts.get(&module.manifest.host));
-        warnings.extend(leaks::warnings(snapshot, module, host.map_or("ROOT", |host| host.root.as_str()))?);
+        let first = policy.as_ref().and_then(|policy| policy.policy.hosts.get(hosts.first()?));
+        warnings.extend(leaks::warnings(snapshot, module, first.map_or("ROOT", |host| host.root.as_str()))?);
     }
     if only.is_empty() {
         cycles(snapshot, &modules, &mut problems)?;
@@ -83,11 +89,12 @@ fn references(
     problems: &mut Vec<Problem>,
 ) -> Answer<()> {
     let manifest = &module.manifest;
-    if let Some(policy) = policy
-        && !policy.policy.hosts.contains_key(&manifest.host)
-    {
-        let message = format!("the host `{}` is not in {}", manifest.host, policy::PATH);
-        problems.push(say(snapshot, &manifest.id, &["host"], message, "add it to `hosts:`, or name another")?);
+    let unknown = |host: &HostName| policy.is_some_and(|policy| !policy.policy.hosts.contains_key(host));
+    for (at, host) in manifest.hosts().iter().enumerate().filter(|(_, host)| unknown(host)) {
+        let message = format!("the host `{host}` is not in {}", policy::PATH);
+        let place = manifest.host_place(at);
+        let place: Vec<&str> = place.iter().map(String::as_str).collect();
+        problems.push(say(snapshot, &manifest.id, &place, message, "add it to `hosts:`, or name another")?);
     }
     for (at, after) in manifest.after.iter().enumerate() {
         if !known.contains(after) {
@@ -137,12 +144,10 @@ fn claims(snapshot: &Snapshot<'_>, modules: &BTreeMap<ModuleId, Module>, problem
     let mut claimed: BTreeMap<(String, String, String), &ModuleId> = BTreeMap::new();
     for (id, module) in modules {
         let manifest = &module.manifest;
-        if manifest.runtime.driver != Driver::Compose {
-            continue;
-        }
-        let project = manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default();
-        for (_, service) in &module.services {
-            let key = (manifest.host.to_string(), project.clone(), service.name.to_string());
+        let Some(project) = manifest.runtime.project.as_ref().map(ToString::to_string) else { continue };
+        let services = module.services.iter().map(|(_, service)| service);
+        for (host, service) in manifest.hosts().iter().flat_map(|host| services.clone().map(move |one| (host, one))) {
+            let key = (host.to_string(), project.clone(), service.name.to_string());
             if let Some(other) = claimed.insert(key, id).filter(|other| *other != id) {
                 let message = format!("the service `{}` of project {project} is claimed by {other} too", service.name);
                 problems.push(say(

@@ -299,8 +299,8 @@ exit 3
 INVALID (3): 1 problem. Nothing was changed.
 ✗ modules/site/module.yaml:5:1  manifest_invalid
   unknown field `hots`, expected one of schema, id, title,
-  owner, host, after, runtime, inputs, secrets, health,
-  jobs, acknowledge, on_failure
+  owner, host, hosts, after, runtime, inputs, secrets,
+  health, jobs, acknowledge, on_failure
 fix: correct the file; platformctl schema prints its JSON Schema
 
 "#]]
@@ -480,7 +480,7 @@ fix: git status; commit them on a branch or put them away; or say --no-checkout-
 exit 7
 REFUSED plan_errored (7). Nothing was changed.
 the plan file records a plan that ended as `refused`
-fix: fix the refusals in it, then plan again
+fix: resolve its refusals, then plan again
 
 "#]]
     );
@@ -733,7 +733,7 @@ exit 0
  #2  site  box  HELD: it failed there; merge a fix, or apply --retry
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
-next: platformctl plan site --pr 2
+next: platformctl show site
 
 "#]]
     );

@@ -191,8 +191,12 @@ fn crash_loop_is_held() {
     });
     assert_eq!(stack.exit(21, "apply app --pr 8"), "exit 0");
     let status = stack.json(22, "status app");
-    assert_eq!(status["status"]["services"]["app"]["health"], "healthy");
-    assert!(status["status"]["held"].is_null());
+    assert_eq!(status["status"]["hosts"]["box"]["services"]["app"]["health"], "healthy");
+    assert_eq!(
+        status["status"]["hosts"]["box"]["failed"].as_array().map(Vec::len),
+        Some(7),
+        "releases that failed before are not forgotten"
+    );
 }
 
 #[test]
@@ -233,7 +237,7 @@ fn moved_tags_and_missing_images_are_detected() {
     assert_eq!(stack.exit(2, "apply app --again"), "exit 0");
     assert_ne!(stack.inspect("app", "{{.Image}}"), before);
     let (running, ids) = (stack.inspect("app", "{{.Image}}"), stack.ids("app"));
-    assert_eq!(stack.json(3, "status app")["status"]["services"]["app"]["image"], running);
+    assert_eq!(stack.json(3, "status app")["status"]["hosts"]["box"]["services"]["app"]["image"], running);
 
     docker(&["rmi", &tag]);
     stack.change(2, |stack| stack.compose(&[("app", "image: localhost:1/none:1")]));

@@ -227,7 +227,7 @@ fn at(repo: &Repo) -> impl Fn(Oid) -> platformctl::tree::footprint::Footprint {
     let git = repo.open();
     move |commit| {
         let module = "app".parse().unwrap();
-        Footprints::new(&git, &module).at(commit).unwrap()
+        Footprints::new(&git, &module, None).at(commit).unwrap()
     }
 }
 

@@ -129,6 +129,7 @@ impl Bench {
     fn ask(&self) -> Ask {
         Ask {
             module: "app".parse().unwrap(),
+            host: None,
             request: Request { approved: None, pr: Some(self.version.get()) },
             again: false,
             waivers: Waivers::default(),

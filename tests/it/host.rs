@@ -8,56 +8,67 @@ use platformctl::{
     port::{Answer, Host as _, Input, Member, Reply, Script},
     runtime::{
         files::{self, FileState, Listing, Live},
-        result::{self, Fate},
+        result::{self, Fate, Step},
     },
 };
 
-const RUN: &str = "20261122T101530Z-1a2b3c4d";
-const GENESIS: &str = "1111111111111111111111111111111111111111";
+pub(crate) const RUN: &str = "20261122T101530Z-1a2b3c4d";
+pub(crate) const GENESIS: &str = "1111111111111111111111111111111111111111";
 
-struct World {
-    dir: tempfile::TempDir,
+/// A host that is this machine, with a root of its own.
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
     host: Local,
 }
 
 impl World {
-    fn new() -> Self {
-        let path = std::env::var("PATH").unwrap();
-        Self { dir: tempfile::tempdir().unwrap(), host: Local::new(path, None) }
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
     }
 
-    fn root(&self) -> String {
+    /// The programs that `put` writes into a folder come before the machine's own.
+    pub(crate) fn with(put: impl FnOnce(&Path)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let bin = dir.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        put(&bin);
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        Self { dir, host: Local::new(path, None) }
+    }
+
+    pub(crate) fn root(&self) -> String {
         self.dir.path().join("root").to_str().unwrap().to_owned()
     }
 
-    fn run(&self, script: &Script, args: &[&str]) -> Reply {
+    pub(crate) fn run(&self, script: &Script, args: &[&str]) -> Reply {
         let mut all = vec![self.root()];
         all.extend(args.iter().map(|&a| a.to_owned()));
         self.host.run(script, &all, Input::Nothing).unwrap()
     }
 
-    fn look(&self) -> Live {
+    pub(crate) fn look(&self) -> Live {
         files::parse_look(&self.run(&files::LOOK, &["site"]).stdout).unwrap().1
     }
 
-    fn ship(&self, release: &str, sent: &[(&str, &str)], said: &[(&str, &str)]) -> Reply {
+    pub(crate) fn ship(&self, release: &str, sent: &[(&str, &str)], said: &[(&str, &str)]) -> Reply {
         let (sums, modes) = files::manifest(&listing(said));
         let head = [("m/sums".to_owned(), sums), ("m/modes".to_owned(), modes)];
         let body = sent.iter().map(|(path, text)| (format!("t/{path}"), (*text).to_owned()));
         let mut members = head
             .into_iter()
             .chain(body)
+            .chain([("m/end".to_owned(), String::new())])
             .map(|(path, text)| -> Answer<Member> { Ok(Member { path, mode: 0o644, bytes: text.into_bytes() }) });
         let args = [self.root(), "site".into(), release.into(), "nonce1".into()];
         self.host.run(&files::SHIP, &args, Input::Tar(&mut members)).unwrap()
     }
 
-    fn switch(&self, run: &str, fence: &str, release: &str, expected: &str, commands: &[&str]) -> Fate {
+    pub(crate) fn switch(&self, run: &str, fence: &str, release: &str, expected: &str, commands: &[&str]) -> Fate {
         self.switch_in(GENESIS, run, fence, release, expected, commands)
     }
 
     /// The same for the record that begins with `genesis`.
-    fn switch_in(
+    pub(crate) fn switch_in(
         &self,
         genesis: &str,
         run: &str,
@@ -67,7 +78,7 @@ impl World {
         commands: &[&str],
     ) -> Fate {
         let witness = format!("{{\"genesis\":\"{genesis}\",\"seq\":{fence},\"commit\":\"{genesis}\"}}");
-        let mut args = vec!["site", "site", run, "n", fence, release, expected, witness.as_str(), genesis];
+        let mut args = vec!["site", "site", run, "n", fence, genesis, witness.as_str(), "-", release, expected];
         args.extend(commands);
         let reply = self.run(&files::RUN, &args);
         result::fate(&run.parse().unwrap(), "n", &reply.stdout)
@@ -84,12 +95,12 @@ fn listing(files: &[(&str, &str)]) -> Listing {
         .collect()
 }
 
-fn done() -> Fate {
-    Fate::Ended { rc: 0, step: "done".into() }
+pub(crate) fn done() -> Fate {
+    Fate::Ended { rc: 0, step: Step::Done }
 }
 
-fn failed(step: &str) -> Fate {
-    Fate::Ended { rc: 1, step: step.into() }
+pub(crate) fn failed(step: &str) -> Fate {
+    Fate::Ended { rc: 1, step: serde_json::from_value(step.into()).unwrap() }
 }
 
 #[test]

@@ -153,8 +153,8 @@ fn recorded_run_is_readable_with_git() {
     assert_eq!(synced(&record).unwrap(), None);
     let policy = begun(&repo, &record);
     let opening = intent(&record, RUN, policy);
-    let module = "site".parse().unwrap();
-    let wanted = Preconditions { module, status: None, scope: "box/site".into(), policy: Some(policy) };
+    let deployment = "site@box".parse().unwrap();
+    let wanted = Preconditions { deployment, status: None, scope: "box/site".into(), policy: Some(policy) };
     let opened = done(record.append(&opening, Some(&wanted)).unwrap());
     let state = State::at(&git, opened.commit).unwrap();
     assert_eq!(state.open_runs().unwrap()[0].fence, 2);

@@ -15,7 +15,7 @@ use platformctl::{
         chain,
         event::{Actor, Event, Kind, Lock},
         fault::Checked,
-        message,
+        fold, message,
         state::State,
         tree,
     },
@@ -27,7 +27,7 @@ use platformctl::{
         ids::Oid,
         refusal::Code,
     },
-    port::{Ledger as _, NewCommit, Remote as _, Sign, Source as _, Want},
+    port::{Ledger as _, NewCommit, Remote as _, Sign, Source as _, TreeEdit, Want},
     record::{Appended, Record, append::Append},
 };
 
@@ -93,7 +93,7 @@ impl Bench {
     }
 
     fn draft(&self, kind: Kind) -> Event {
-        let actor = Actor { name: "Ola".into(), email: "ola@example.org".into(), key: None };
+        let actor = Actor { name: "Ola".into(), email: "ola@example.org".into(), key: None, via: None };
         Event::draft(kind, platformctl::port::Clock::now(&self.clock), actor)
     }
 
@@ -134,8 +134,10 @@ impl Bench {
         (event.seq, event.genesis) = (before.event.seq + 1, Some(before.genesis));
         event.time = event.time.max(before.event.time);
         let state = State::at(&self.git, before.id).unwrap();
-        let status = event.module.as_ref().and_then(|module| state.bytes(&tree::status_path(module)).unwrap());
-        let edits = tree::fold(&event, status.as_deref()).unwrap();
+        let file = tree::file(&event).unwrap();
+        // What cannot be folded is judged before its tree is.
+        let edits = fold::fold(&event, &state.files(&event).unwrap());
+        let edits = edits.unwrap_or_else(|_| vec![TreeEdit::Put(tree::EVENT.to_owned(), file)]);
         let message = message::render(&event, Digest::of(&tree::file(&event).unwrap())).unwrap();
         let commit = NewCommit {
             tree: self.git.write_tree(Some(before.tree), &edits).unwrap(),
@@ -201,7 +203,7 @@ fn outcome_must_match_its_intent() {
 }
 
 /// Attack: a second run starts while one is open, or reuses the id of an earlier run whose result is still on the host.
-/// Defence: an intent is valid only if its scope has no open run and its run id is greater than every earlier one of the module.
+/// Defence: an intent needs a scope without an open run and a run id greater than every earlier one of its deployment.
 #[test]
 fn intent_needs_a_free_scope_and_a_new_run_id() {
     let bench = Bench::new();
@@ -215,7 +217,7 @@ fn intent_needs_a_free_scope_and_a_new_run_id() {
     other.module = Some("other".parse().unwrap());
     other.lock.as_mut().unwrap().project = Some("site".to_owned());
     let said = bench.fault(&other);
-    assert!(said.starts_with("rule `scope` expects no open run of other or of its scope"), "{said}");
+    assert!(said.starts_with("rule `scope` expects no open run of other@box or of its scope"), "{said}");
     let said = bench.fault(&bench.about(Kind::ApplyNoop, later));
     assert!(said.starts_with("rule `scope`"), "a no-op beside an open run: {said}");
     bench.append(&bench.outcome(&opening, opened, Ending::Ok));
@@ -274,7 +276,7 @@ fn kinds_require_their_fields() {
         let said = bench.fault(&bench.draft(kind));
         assert!(said.starts_with("rule `fields`") && said.contains("reason"), "{said}");
     }
-    let blank = Event { reason: Some("  ".into()), ..bench.draft(Kind::BreakGlass) };
+    let blank = Event { reason: Some("  ".into()), ..bench.draft(Kind::Annotate) };
     assert_eq!(bench.fault(&blank), "rule `fields` expects a reason with words in it, found an empty one");
     let said = bench.fault(&bench.draft(Kind::Recover));
     assert!(said.starts_with("rule `fields` expects reason, voids, voided"), "{said}");

@@ -45,11 +45,11 @@ fn a_killed_apply_is_resumed() {
         str![[r#"
 exit 8
 REFUSED busy (8). Nothing was changed.
-run 20260921T141320Z-00000001 of Ola <ola@example.org> is
+run 20260921T141320Z-00000002 of Ola <ola@example.org> is
 open for site since 2026-09-21T14:13:20Z (1 min ago)
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
-fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00000001
+fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00000002
 
 "#]]
     );
@@ -59,10 +59,10 @@ fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00
 exit 0
 box · seen 0 s ago · 1 module
 ! site  never applied; the last try ended: not yet
-! site  run open since 1 min ago
-  20260921T141320Z-00000001 by Ola <ola@example.org>
+! site@box  run open since 1 min ago
+  20260921T141320Z-00000002 by Ola <ola@example.org>
 pending 1 · held 0 · open runs 1
-next: platformctl resume 20260921T141320Z-00000001
+next: platformctl resume 20260921T141320Z-00000002
 
 "#]]
     );
@@ -70,7 +70,7 @@ next: platformctl resume 20260921T141320Z-00000001
         site.run(1, "resume"),
         str![[r#"
 exit 8
-✗ site  run 20260921T141320Z-00000001 is still running
+✗ site  run 20260921T141320Z-00000002 is still running
 1 run looked at
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
@@ -134,12 +134,12 @@ fn a_killed_run_on_a_dead_host_is_abandoned() {
         site.run(1, "resume"),
         str![[r#"
 exit 8
-✗ site  the host says that run 20260921T141320Z-00000001
+✗ site  the host says that run 20260921T141320Z-00000002
 began and was killed: only a person can end it
 1 run looked at
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
-fix: platformctl abandon 20260921T141320Z-00000001 --reason "…"
+fix: platformctl abandon 20260921T141320Z-00000002 --reason "…"
 
 "#]]
     );
@@ -150,7 +150,7 @@ fix: platformctl abandon 20260921T141320Z-00000001 --reason "…"
         site.told(&abandoned),
         str![[r#"
 exit 0
-✓ run 20260921T141320Z-00000001 of site is ended
+✓ run 20260921T141320Z-00000002 of site is ended
 warning: the record is not pinned; in platform.yaml set
 state.genesis: <40>
 next: platformctl status site

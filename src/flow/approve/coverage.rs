@@ -9,8 +9,9 @@ use crate::{
     model::{
         approval::Style,
         digest::Digest,
-        ids::Oid,
+        ids::{HostName, Oid},
         refusal::{Code, Refusal},
+        status::ModuleStatus,
     },
     port::{Answer, Source},
     tree::footprint::Footprints,
@@ -30,7 +31,34 @@ pub struct Coverage {
     pub baseline: Option<Digest>,
 }
 
-/// Finds what an approval covers, from the last applied merge result `last`.
+/// What the record says of a deployment, as far as an approval is judged by it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Past {
+    /// L: the merge result whose release runs, or ran last before a removal. Everything since has to be reviewed.
+    pub applied: Option<Oid>,
+    /// Merge results that an approval has to contain, or it is a replay: the newest one ever applied here, and the one that removed it.
+    pub bounds: Vec<Oid>,
+    /// The module's newest good apply on any host: where review begins for a host that the module is new on.
+    pub elsewhere: Option<Oid>,
+}
+
+impl Past {
+    /// Of a module on a host.
+    pub fn of(status: Option<&ModuleStatus>, host: &HostName) -> Self {
+        let here = status.and_then(|status| status.hosts.get(host));
+        let newest = here.and_then(|here| here.newest.as_ref()).map(|newest| newest.merge);
+        let removed = here.and_then(|here| here.removed.as_ref()).map(|removed| removed.merge);
+        let running = here.and_then(|here| here.running.as_ref()).map(|running| running.merge);
+        Self {
+            // After a rollback what runs is older than what was newest: the next apply brings everything since what runs.
+            applied: running.or(newest),
+            bounds: newest.into_iter().chain(removed).collect(),
+            elsewhere: status.and_then(|status| status.last_apply_sha),
+        }
+    }
+}
+
+/// Finds what an approval covers, from what was applied before.
 ///
 /// # Errors
 /// Out of scope, replayed, or with something in between that nobody reviewed.
@@ -38,17 +66,31 @@ pub fn coverage(
     candidates: &Candidates<'_>,
     approved: &Approved,
     footprints: &Footprints<'_>,
-    last: Option<Oid>,
+    past: &Past,
 ) -> Stage<Coverage> {
+    for bound in &past.bounds {
+        if let Some(refusal) = replayed(candidates.source, approved, *bound)? {
+            return Err(refusal.into());
+        }
+    }
+    let merge = approved.relation().merge;
+    let last = match (past.applied, past.elsewhere) {
+        (Some(applied), _) => Some(applied),
+        // New on this host: a change that nobody reviewed does not become reviewed by adding a host.
+        (None, Some(elsewhere)) if contains(candidates.source, merge, elsewhere)? => Some(elsewhere),
+        (None, _) => None,
+    };
     match last {
         None => first(candidates, approved, footprints),
         Some(last) => {
-            if let Some(refusal) = replayed(candidates.source, approved, last)? {
-                return Err(refusal.into());
-            }
             Walk { candidates, footprints, last, coverage: Coverage::default(), refusals: Vec::new() }.run(approved)
         }
     }
+}
+
+/// Whether a commit that may not be there is an ancestor of another, or the same.
+fn contains(source: &dyn Source, newer: Oid, older: Oid) -> Answer<bool> {
+    Ok(newer == older || source.has(older)? && source.is_ancestor(older, newer)?)
 }
 
 fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprints<'_>) -> Stage<Coverage> {
@@ -66,7 +108,7 @@ fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprin
     }
     Err(Refusal::new(
         Code::NeverChangedByPr,
-        format!("{} was never applied, and PR #{} does not change it", footprints.module, approved.pr()),
+        format!("{} was never applied, and PR #{} does not change it", footprints.name(), approved.pr()),
         format!("apply the pull request that brought {}, or merge one that changes it", footprints.module),
     )
     .into())
@@ -85,20 +127,14 @@ fn newest_change(candidates: &Candidates<'_>, footprints: &Footprints<'_>, from:
     Ok(None)
 }
 
-fn replayed(source: &dyn Source, approved: &Approved, last: Oid) -> Answer<Option<Refusal>> {
+fn replayed(source: &dyn Source, approved: &Approved, bound: Oid) -> Answer<Option<Refusal>> {
     let merge = approved.relation().merge;
-    if merge == last {
+    if contains(source, merge, bound)? {
         return Ok(None);
     }
-    if !source.has(last)? || !source.is_ancestor(last, merge)? {
-        let fact = format!("PR #{} ({merge}) does not contain what is applied ({last})", approved.pr());
-        return Ok(Some(Refusal::new(
-            Code::Replay,
-            fact,
-            "apply a newer pull request; going back is a rollback, by a pull request that reverts",
-        )));
-    }
-    Ok(None)
+    let fact = format!("PR #{} ({merge}) does not contain what was applied already ({bound})", approved.pr());
+    let fix = "apply a newer pull request; to go back, merge a pull request that reverts, and apply that";
+    Ok(Some(Refusal::new(Code::Replay, fact, fix)))
 }
 
 struct Walk<'a> {
@@ -237,7 +273,7 @@ pub fn superseded(
             };
             return Ok(Some(Refusal::new(
                 Code::Superseded,
-                format!("a newer change of {} is on the base: {newer}", footprints.module),
+                format!("a newer change of {} is on the base: {newer}", footprints.name()),
                 fix,
             )));
         }

@@ -4,35 +4,120 @@ use crate::{
     model::{
         approval::Approval,
         closure::Closure,
-        ids::Oid,
-        module::{Driver, Manifest},
-        path::RepoPath,
+        ids::{Deployment, HostName, ModuleId, Oid},
+        module::Manifest,
         policy::{HostPolicy, SacredPolicy},
-        status::ModuleStatus,
+        refusal::{Code, Refusal},
+        status::HostStatus,
     },
-    runtime::files::{FileState, Listing},
+    runtime::driver::Target,
     tree::module::Module,
 };
 
-/// Approval, content, policy and parent state of one module, all read from objects and none from a working tree.
+/// What an approval is bound to: what the base wants of one deployment, and everything that is needed to bring it about. All of it is
+/// read from objects and none from a working tree.
 #[derive(Debug)]
 #[must_use]
-pub struct Bound {
-    pub(crate) approval: Approval,
-    pub(crate) module: Module,
-    pub(crate) before: Option<Module>,
-    pub(crate) host: HostPolicy,
-    pub(crate) sacred: SacredPolicy,
-    pub(crate) policy_blob: Oid,
-    pub(crate) last: Option<ModuleStatus>,
-    pub(crate) checkout: &'static str,
-    pub(crate) waived: Vec<String>,
+pub enum Bound {
+    /// The base has a manifest that names this host.
+    Present(Box<Present>),
+    /// The base wants nothing here any more, and the record knows something that was here.
+    Absent(Box<Absent>),
 }
 
-impl Bound {
+/// Why the base wants nothing of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Absence {
+    /// There is no such module any more.
+    Deleted,
+    /// The module is there, and runs on these hosts only.
+    Moved(Vec<HostName>),
+    /// The module goes on under another name.
+    Renamed(ModuleId),
+}
+
+/// A deployment that the base does not want any more.
+#[derive(Debug)]
+#[must_use]
+pub struct Absent {
+    pub(super) approval: Approval,
+    pub(super) deployment: Deployment,
+    pub(super) why: Absence,
+    pub(super) last: HostStatus,
+}
+
+impl Absent {
+    /// The approval of its removal.
+    pub fn approval(&self) -> &Approval {
+        &self.approval
+    }
+
+    /// What is not wanted any more.
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// Why.
+    pub fn why(&self) -> &Absence {
+        &self.why
+    }
+
+    /// What the record says of it.
+    pub fn last(&self) -> &HostStatus {
+        &self.last
+    }
+
+    /// What is said while nothing can be removed yet.
+    pub fn refusal(&self) -> Refusal {
+        gone(&self.deployment, &self.why, self.approval.merge)
+    }
+}
+
+/// The refusal of a deployment that the base does not want any more.
+pub(crate) fn gone(deployment: &Deployment, why: &Absence, merge: Oid) -> Refusal {
+    let Deployment { module, host } = deployment;
+    let (code, fact) = match why {
+        Absence::Deleted => (Code::UnknownModule, format!("there is no module `{module}` in {merge} any more")),
+        Absence::Moved(hosts) => {
+            let hosts = hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ");
+            (Code::UnknownHost, format!("{module} runs on {hosts} in {merge}, and not on {host} any more"))
+        }
+        Absence::Renamed(to) => (Code::UnknownModule, format!("the module `{module}` is `{to}` in {merge}")),
+    };
+    Refusal::new(
+        code,
+        format!("{fact}; the record says that it still runs on {host}"),
+        format!("this version cannot remove it: stop it on {host} by hand, or bring it back by a pull request"),
+    )
+}
+
+/// A deployment that the base wants: approval, snapshot, policy and parent state.
+#[derive(Debug)]
+#[must_use]
+pub struct Present {
+    pub(super) approval: Approval,
+    pub(super) deployment: Deployment,
+    pub(super) module: Module,
+    pub(super) before: Option<Module>,
+    pub(super) host: HostPolicy,
+    pub(super) sacred: SacredPolicy,
+    pub(super) policy_blob: Oid,
+    pub(super) last: Option<HostStatus>,
+    /// Hosts where the record says that the module runs and the manifest does not name them any more.
+    pub(super) left: Vec<HostName>,
+    pub(super) checkout: &'static str,
+    pub(super) waived: Vec<String>,
+}
+
+impl Present {
     /// The approval it rests on.
     pub fn approval(&self) -> &Approval {
         &self.approval
+    }
+
+    /// The module and its host.
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
     }
 
     /// The manifest at M.
@@ -46,12 +131,28 @@ impl Bound {
     }
 
     /// What is applied to what host: everything that a driver works with.
-    pub(crate) fn target(&self) -> Target<'_> {
-        Target { module: &self.module, before: self.before.as_ref(), host: &self.host, sacred: &self.sacred }
+    pub fn target(&self) -> Target<'_> {
+        Target {
+            module: &self.module,
+            before: self.before.as_ref(),
+            name: &self.deployment.host,
+            host: &self.host,
+            sacred: &self.sacred,
+        }
     }
 
-    /// What the record says of the module.
-    pub fn last(&self) -> Option<&ModuleStatus> {
+    /// The blob of the policy in force.
+    pub fn policy_blob(&self) -> Oid {
+        self.policy_blob
+    }
+
+    /// Hosts where the module still runs although its manifest no longer names them.
+    pub fn left(&self) -> &[HostName] {
+        &self.left
+    }
+
+    /// What the record says of the deployment.
+    pub fn last(&self) -> Option<&HostStatus> {
         self.last.as_ref()
     }
 
@@ -64,35 +165,4 @@ impl Bound {
     pub fn checkout(&self) -> &'static str {
         self.checkout
     }
-}
-
-/// A module at a version, and the policy about its host.
-#[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
-    /// The module.
-    pub module: &'a Module,
-    /// The module as it is applied: of its contents the host need not be sent again what it has.
-    pub before: Option<&'a Module>,
-    /// Its host's entry.
-    pub host: &'a HostPolicy,
-    /// Paths that no module may touch, and doors that are open.
-    pub sacred: &'a SacredPolicy,
-}
-
-/// The files of the release of a module with driver `files`, by their path below its `tree`; and the path of each in the repository.
-pub fn release_files(manifest: &Manifest, closure: &Closure) -> Vec<(RepoPath, FileState, RepoPath, Oid)> {
-    let (Driver::Files, Some(tree)) = (manifest.runtime.driver, &manifest.runtime.tree) else {
-        return Vec::new();
-    };
-    let below = |file: &crate::model::closure::ClosureFile| {
-        let mode = if file.mode == "100755" { "755" } else { "644" };
-        let state = FileState { mode: mode.to_owned(), sha256: file.sha256 };
-        Some((file.path.below(tree)?, state, file.path.clone(), file.blob))
-    };
-    closure.files.iter().filter_map(below).collect()
-}
-
-/// The same as a listing, to compare with what a host shows.
-pub fn release_listing(manifest: &Manifest, closure: &Closure) -> Listing {
-    release_files(manifest, closure).into_iter().map(|(path, state, _, _)| (path, state)).collect()
 }

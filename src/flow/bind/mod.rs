@@ -10,19 +10,20 @@ use crate::{
         Stage, Stop,
         approve::{
             Approved, Candidates,
-            coverage::{self, Coverage},
+            coverage::{self, Coverage, Past},
         },
-        bind::bound::Bound,
+        bind::bound::{Absence, Absent, Bound, Present},
         refuse, unless,
     },
     ledger::state::State,
     model::{
         approval::Approval,
-        ids::{ModuleId, Oid},
+        ids::{Deployment, HostName, ModuleId, Oid},
         path::RepoPath,
         policy::CheckoutPolicy,
         problem::Problem,
         refusal::{Code, Refusal},
+        status::{HostStatus, ModuleStatus},
         text,
     },
     port::{Answer, Checkout, Entry, Mode, OnDisk, Source},
@@ -56,11 +57,13 @@ pub struct Bind<'a> {
     pub checkout: &'a dyn Checkout,
     /// The module.
     pub module: &'a ModuleId,
+    /// Its host; `None`: the only one that it has.
+    pub host: Option<&'a HostName>,
     /// What is waived.
     pub waivers: Waivers,
 }
 
-/// Binds an approval to a module.
+/// Binds an approval to a deployment.
 ///
 /// # Errors
 /// Every reason that bind finds, at once.
@@ -68,22 +71,25 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
     let source = ask.candidates.source;
     let relation = approved.relation().clone();
     let snapshot = Snapshot::lazy(source, relation.tree);
-    let module = module_at(&snapshot, ask.module, relation.merge)?;
-    let host = &module.manifest.host;
-    let Some(host_policy) = ask.policy.policy.hosts.get(host) else {
+    let status = ask.state.map(|state| state.module(ask.module)).transpose()?.flatten();
+    let module = match wanted(ask, &snapshot, status.as_ref(), relation.merge)? {
+        Wanted::Present(module) => *module,
+        Wanted::Absent(gone) => return absent(ask, &approved, status.as_ref(), *gone),
+    };
+    let host = chosen(ask, &module, relation.merge)?;
+    let Some(host_policy) = ask.policy.policy.hosts.get(&host) else {
         return refuse(
             Code::UnknownHost,
             format!("platform.yaml on the base has no host `{host}`"),
             "merge a pull request that adds it",
         );
     };
-    let last = ask.state.map(|state| state.module(ask.module)).transpose()?.flatten();
-    let footprints = Footprints::new(source, ask.module);
+    let past = Past::of(status.as_ref(), &host);
+    let footprints = Footprints::new(source, ask.module, Some(&host));
     let mut refusals: Vec<Refusal> =
-        doors::reaches(&module, ask.policy).into_iter().map(Problem::into_refusal).collect();
+        doors::reaches(&module, ask.policy, &host).into_iter().map(Problem::into_refusal).collect();
     let mut waived = Vec::new();
-    let applied = last.as_ref().and_then(|last| last.last_apply_sha);
-    let coverage = taken(coverage::coverage(&ask.candidates, &approved, &footprints, applied), &mut refusals)?;
+    let scope = taken(coverage::coverage(&ask.candidates, &approved, &footprints, &past), &mut refusals)?;
     match coverage::superseded(&ask.candidates, &approved, &footprints)? {
         Some(_) if ask.waivers.older => waived.push("superseded".to_owned()),
         found => refusals.extend(found),
@@ -98,18 +104,102 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
         "bound"
     };
     unless(refusals)?;
-    let approval = proof(&approved, coverage.unwrap_or_default());
-    Ok(Bound {
+    let approval = proof(&approved, scope.unwrap_or_default());
+    let named = |host: &HostName| module.manifest.hosts().contains(host);
+    let left = status.iter().flat_map(ModuleStatus::runs_on).map(|(host, _)| host).filter(|host| !named(host));
+    let left = left.cloned().collect();
+    let last = status.and_then(|mut status| status.hosts.remove(&host));
+    let runs = last.as_ref().and_then(|last| last.running.as_ref()).map(|running| running.merge);
+    Ok(Bound::Present(Box::new(Present {
         approval,
-        before: before(source, ask.module, applied)?,
+        deployment: Deployment::new(ask.module, &host),
+        before: before(source, ask.module, runs)?,
         module,
         host: host_policy.clone(),
         sacred: ask.policy.policy.sacred.clone(),
         policy_blob: ask.policy.blob,
         last,
+        left,
         checkout,
         waived,
-    })
+    })))
+}
+
+/// What M wants of a deployment, before anything else is looked at.
+enum Wanted {
+    Present(Box<Module>),
+    Absent(Box<(Deployment, Absence, HostStatus)>),
+}
+
+/// Reads what M wants. Where it wants nothing and the record knows of nothing either, that is a mistake of whoever asks.
+fn wanted(ask: &Bind<'_>, snapshot: &Snapshot<'_>, status: Option<&ModuleStatus>, merge: Oid) -> Stage<Wanted> {
+    let found = manifests::module(snapshot, ask.module)?;
+    let known = |host: &HostName| {
+        let last = status?.hosts.get(host).filter(|last| last.running.is_some())?;
+        Some((Deployment::new(ask.module, host), last.clone()))
+    };
+    match (found, ask.host) {
+        (Some(Err(problems)), _) => Err(Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect())),
+        (Some(Ok(module)), Some(host)) if !module.manifest.hosts().contains(host) => match known(host) {
+            Some((deployment, last)) => {
+                Ok(Wanted::Absent(Box::new((deployment, Absence::Moved(module.manifest.hosts().to_vec()), last))))
+            }
+            None => {
+                let hosts = list(module.manifest.hosts());
+                let fact = format!("{} does not run on {host} in {merge}, but on {hosts}", ask.module);
+                refuse(Code::UnknownHost, fact, "name one of its hosts, or merge a pull request that adds this one")
+            }
+        },
+        (Some(Ok(module)), _) => Ok(Wanted::Present(Box::new(module))),
+        (None, host) => {
+            let mut runs = status.iter().flat_map(|status| status.runs_on()).map(|(host, _)| host);
+            match host.or_else(|| runs.next()).and_then(known) {
+                Some((deployment, last)) => Ok(Wanted::Absent(Box::new((deployment, Absence::Deleted, last)))),
+                None => {
+                    let fix = "the modules are the folders below modules/; correct the name, or merge the pull request \
+                               that adds it";
+                    let fact = format!("there is no module `{}` in {merge}", ask.module);
+                    Err(manifests::unknown(snapshot, ask.module, fact, fix)?.into())
+                }
+            }
+        }
+    }
+}
+
+/// The host that is meant: the one that was named, or the only one.
+fn chosen(ask: &Bind<'_>, module: &Module, merge: Oid) -> Stage<HostName> {
+    match (ask.host, module.manifest.hosts()) {
+        (Some(host), _) | (None, [host]) => Ok(host.clone()),
+        (None, hosts) => {
+            let fact = format!("{} runs on several hosts in {merge}: {}", ask.module, list(hosts));
+            let fix = hosts.first().map_or_else(String::new, |first| format!("name one of them: --host {first}"));
+            refuse(Code::UnknownHost, fact, fix)
+        }
+    }
+}
+
+fn list(hosts: &[HostName]) -> String {
+    hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Binds the approval of a removal.
+fn absent(
+    ask: &Bind<'_>,
+    approved: &Approved,
+    status: Option<&ModuleStatus>,
+    (deployment, why, last): (Deployment, Absence, HostStatus),
+) -> Stage<Bound> {
+    let footprints = Footprints::new(ask.candidates.source, ask.module, Some(&deployment.host));
+    let past = Past::of(status, &deployment.host);
+    let mut refusals = Vec::new();
+    let scope = taken(coverage::coverage(&ask.candidates, approved, &footprints, &past), &mut refusals)?;
+    refusals.extend(coverage::superseded(&ask.candidates, approved, &footprints)?);
+    if !refusals.is_empty() {
+        refusals.insert(0, bound::gone(&deployment, &why, approved.relation().merge));
+    }
+    unless(refusals)?;
+    let approval = proof(approved, scope.unwrap_or_default());
+    Ok(Bound::Absent(Box::new(Absent { approval, deployment, why, last })))
 }
 
 /// The module as it is applied, if it can be read: reasons are told against it.
@@ -127,19 +217,6 @@ fn before(source: &dyn Source, id: &ModuleId, applied: Option<Oid>) -> Answer<Op
 fn proof(approved: &Approved, coverage: Coverage) -> Approval {
     let Coverage { covers, adopted, baseline } = coverage;
     Approval { baseline, ..approved.relation().recorded(approved.pr(), covers, adopted) }
-}
-
-/// Reads a module at M.
-fn module_at(snapshot: &Snapshot<'_>, id: &ModuleId, merge: Oid) -> Stage<Module> {
-    match manifests::module(snapshot, id)? {
-        Some(Ok(module)) => Ok(module),
-        Some(Err(problems)) => Err(Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect())),
-        None => {
-            let fix =
-                "the modules are the folders below modules/; correct the name, or merge the pull request that adds it";
-            Err(manifests::unknown(snapshot, id, format!("there is no module `{id}` in {merge}"), fix)?.into())
-        }
-    }
 }
 
 /// A stage's product, with its reasons collected instead of ending everything.

@@ -3,8 +3,6 @@
 //! Pure. Takes a plan and what the record says, asks the world nothing, and never stops at the first objection: an operator who
 //! has to fix three things should read three lines.
 
-mod compose;
-
 pub mod host;
 
 use serde::Serialize;
@@ -13,7 +11,6 @@ use serde_json::{Value, json};
 use crate::{
     flow::{
         gate::host::{Known, Which},
-        observe::Running,
         plan::Plan,
     },
     model::{
@@ -21,9 +18,8 @@ use crate::{
         policy::Mutations,
         refusal::{Code, Refusal},
         shell::word,
-        text::{mib, mib_needed, shown, yaml_quoted},
+        text::{mib, mib_needed},
     },
-    runtime::files::Live,
 };
 
 /// One line of the gate's list.
@@ -50,15 +46,24 @@ pub struct Facts {
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
-    pub(crate) plan: Plan,
-    /// The gate's list, all passed or waived.
-    pub checks: Vec<Check>,
+    plan: Plan,
+    checks: Vec<Check>,
 }
 
 impl Permit {
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The gate's list, all passed or waived.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// The plan, of a permit that is not carried out.
+    pub fn into_parts(self) -> (Plan, Vec<Check>) {
+        (self.plan, self.checks)
     }
 }
 
@@ -104,15 +109,15 @@ pub enum Nothing {
 /// # Errors
 /// Every reason at once.
 pub fn nothing(plan: Plan, facts: &Facts) -> Result<Nothing, Box<Closed>> {
-    let last = plan.bound.last.as_ref().and_then(|last| last.last_apply_sha);
+    let last = plan.bound().last().and_then(|last| Some(last.running.as_ref()?.merge));
     let mut list = List::default();
-    if last == Some(plan.bound.approval.merge) {
+    if last == Some(plan.bound().approval().merge) {
         identity(&plan, facts, &mut list);
     } else {
         everything(&plan, facts, &mut list);
     }
     let stays = list.refusals.iter().all(|refusal| refusal.code == Code::MutationsDisabled);
-    match (list.refusals.is_empty(), last == Some(plan.bound.approval.merge)) {
+    match (list.refusals.is_empty(), last == Some(plan.bound().approval().merge)) {
         (true, false) => Ok(Nothing::Advance(Box::new(Permit { plan, checks: list.checks }))),
         _ if stays => Ok(Nothing::Stay(Box::new(plan), list.checks)),
         _ => Err(Box::new(Closed { refusals: list.refusals, checks: list.checks })),
@@ -121,9 +126,9 @@ pub fn nothing(plan: Plan, facts: &Facts) -> Result<Nothing, Box<Closed>> {
 
 /// Whether this is the right machine, and the record the one that it was shown.
 fn identity(plan: &Plan, facts: &Facts, list: &mut List) {
-    let which = Which { name: &plan.intention.host, policy: &plan.bound.host };
-    let machine = &plan.observed.machine;
-    let checked = !plan.bound.host.machine_id.is_empty();
+    let which = Which { name: &plan.intention().host, policy: plan.bound().target().host };
+    let machine = plan.machine();
+    let checked = !plan.bound().target().host.machine_id.is_empty();
     list.ask("machine", json!({"checked": checked}), host::machine(which, machine));
     let seq = machine.witness.as_ref().map(|witness| witness.seq);
     list.ask("witness", json!({"seq": seq}), host::witness(which, machine, &facts.known));
@@ -134,17 +139,12 @@ fn everything(plan: &Plan, facts: &Facts, list: &mut List) {
     moved(plan, list);
     identity(plan, facts, list);
     tools(plan, list);
-    let clocks = &plan.observed.clocks;
-    let skew = host::clock(&plan.intention.host, clocks, &facts.known);
+    let clocks = plan.clocks();
+    let skew = host::clock(&plan.intention().host, clocks, &facts.known);
     list.ask("clock", host::clock_evidence(clocks, &facts.known), skew);
     held(plan, facts, list);
-    match &plan.observed.running {
-        Running::Files(_) => activate(plan, list),
-        Running::Compose(compose) => {
-            for (id, evidence, refusals) in compose::judge(plan, compose) {
-                list.all(id, evidence, refusals);
-            }
-        }
+    for (id, evidence, refusals) in plan.work().judge(plan.bound().target()) {
+        list.all(id, evidence, refusals);
     }
 }
 
@@ -167,8 +167,8 @@ impl List {
 }
 
 fn mutations(plan: &Plan, list: &mut List) {
-    let host = &plan.intention.host;
-    let closed = plan.bound.host.mutations == Mutations::Disabled;
+    let host = &plan.intention().host;
+    let closed = plan.bound().target().host.mutations == Mutations::Disabled;
     let refusal = closed.then(|| {
         Refusal::new(
             Code::MutationsDisabled,
@@ -181,23 +181,22 @@ fn mutations(plan: &Plan, list: &mut List) {
 
 /// A module that moves leaves what runs where it was.
 fn moved(plan: &Plan, list: &mut List) {
-    let last = plan.bound.last.as_ref().and_then(|last| last.last_apply_host.as_ref());
-    let module = &plan.intention.module;
-    let left = last.filter(|last| **last != plan.intention.host);
-    let acknowledged = compose::acknowledged(plan, module.as_str(), DataAction::Leave);
-    let refusal = left.filter(|_| !acknowledged).map(|left| {
+    let module = &plan.intention().module;
+    let left = plan.bound().left();
+    let acknowledged = plan.bound().target().acknowledges(module.as_str(), DataAction::Leave);
+    let refusal = left.first().filter(|_| !acknowledged).map(|left| {
         Refusal::new(
             Code::DataAtRisk,
-            format!("{module} was applied on {left} and would now run on {}: what runs on {left} stays there, with its data", plan.intention.host),
+            format!("{module} was applied on {left} and would now run on {}: what runs on {left} stays there, with its data", plan.intention().host),
             format!("take care of {left} yourself, and add to its module.yaml by a pull request: acknowledge: [{{data: {module}, action: leave, reason: …}}]"),
         )
     });
-    list.ask("host", json!({"before": last, "acknowledged": acknowledged}), refusal);
+    list.ask("host", json!({"left": left, "acknowledged": acknowledged}), refusal);
 }
 
 fn tools(plan: &Plan, list: &mut List) {
-    let host = &plan.intention.host;
-    let missing = &plan.observed.machine.missing;
+    let host = &plan.intention().host;
+    let missing = &plan.machine().missing;
     let refusal = (!missing.is_empty()).then(|| {
         Refusal::new(
             Code::HostUnfit,
@@ -209,9 +208,9 @@ fn tools(plan: &Plan, list: &mut List) {
 }
 
 fn place(plan: &Plan, list: &mut List) {
-    let root = &plan.bound.host.root;
-    let module = &plan.intention.module;
-    let foreign = matches!(plan.observed.running, Running::Files(Live::Foreign));
+    let root = &plan.bound().target().host.root;
+    let module = &plan.intention().module;
+    let foreign = plan.work().is_foreign();
     let refusal = foreign.then(|| {
         Refusal::new(
             Code::AlreadyRunningElsewhere,
@@ -223,27 +222,27 @@ fn place(plan: &Plan, list: &mut List) {
         )
     });
     list.ask("place", json!({"foreign": foreign}), refusal);
-    let refusal = (!plan.observed.machine.writable).then(|| {
+    let refusal = (!plan.machine().writable).then(|| {
         Refusal::new(
             Code::HostUnfit,
             format!("{root} may not be written to"),
             format!("on the host: install -d -o \"$USER\" {}", word(root.as_str())),
         )
     });
-    list.ask("root", json!({"writable": plan.observed.machine.writable}), refusal);
+    list.ask("root", json!({"writable": plan.machine().writable}), refusal);
 }
 
 /// Free space that stays free, beside twice the release: 16 MiB.
 const SPARE_BYTES: u64 = 16 << 20;
 
 fn space(plan: &Plan, list: &mut List) {
-    let needs: u64 = plan.bound.module.closure.files.iter().map(|file| file.size_bytes).sum();
+    let needs: u64 = plan.bound().closure().files.iter().map(|file| file.size_bytes).sum();
     let needs = needs.saturating_mul(2).saturating_add(SPARE_BYTES);
-    let free = plan.observed.machine.free_bytes;
+    let free = plan.machine().free_bytes;
     let refusal = (free < needs).then(|| {
         Refusal::new(
             Code::HostUnfit,
-            format!("{} are free on {}, {} are needed", mib(free), plan.intention.host, mib_needed(needs)),
+            format!("{} are free on {}, {} are needed", mib(free), plan.intention().host, mib_needed(needs)),
             "make room on the host",
         )
     });
@@ -251,9 +250,9 @@ fn space(plan: &Plan, list: &mut List) {
 }
 
 fn held(plan: &Plan, facts: &Facts, list: &mut List) {
-    let held = plan.bound.last.as_ref().and_then(|last| last.held.as_ref());
-    let same = held.is_some_and(|held| held.effective == plan.intention.effective);
-    let result = held.filter(|_| same && !facts.retry).map(|held| {
+    let held = plan.bound().last().and_then(|last| last.failure_of(plan.intention().effective));
+    let same = held.is_some();
+    let result = held.filter(|_| !facts.retry).map(|held| {
         Refusal::new(
             Code::HeldRelease,
             format!("this release failed here at {} (PR #{}, seq {})", held.at, held.pr, held.seq),
@@ -265,19 +264,4 @@ fn held(plan: &Plan, facts: &Facts, list: &mut List) {
     if waived && let Some(check) = list.checks.last_mut() {
         check.result = "waived";
     }
-}
-
-fn activate(plan: &Plan, list: &mut List) {
-    let allowed = &plan.bound.host.activate;
-    let wanted = &plan.bound.module.manifest.runtime.activate;
-    let foreign: Vec<_> = wanted.iter().filter(|argv| !allowed.contains(argv)).collect();
-    let refusal = foreign.first().map(|argv| {
-        let argv = format!("[{}]", argv.iter().map(|arg| yaml_quoted(arg)).collect::<Vec<_>>().join(","));
-        Refusal::new(
-            Code::Capability,
-            format!("the command {} is not among `activate:` of host {}", shown(&argv), plan.intention.host),
-            format!("merge a pull request that adds `- {argv}` there"),
-        )
-    });
-    list.ask("activate", json!({"commands": wanted.len()}), refusal);
 }

@@ -137,8 +137,6 @@ fn ends(rest: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn id() -> Oid {
@@ -162,12 +160,5 @@ mod tests {
         ]);
         assert_eq!(read(id(), &tree).unwrap().len(), 7);
         assert_eq!(read(id(), b"").unwrap(), []);
-    }
-
-    proptest! {
-        #[test]
-        fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            drop(read(id(), &bytes));
-        }
     }
 }

@@ -10,6 +10,8 @@ mod configured;
 mod diff;
 mod entries;
 pub mod interrupt;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod laws;
 mod loose;
 mod merge;
 mod object_cache;

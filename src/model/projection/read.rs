@@ -416,10 +416,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_answers_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}\":,a-z0-9]{0,60}") {
-            drop(read(&bytes, &own()));
-            drop(read(text.as_bytes(), &own()));
-            drop(read(format!("{{\"services\": {{\"web\": {text}}}}}").as_bytes(), &own()));
+        fn arbitrary_answers_do_not_panic(text in "[\\[\\]{}\":,a-z0-9]{0,60}") {
+            crate::laws::projection_model(text.as_bytes());
         }
     }
 }

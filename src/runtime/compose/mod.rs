@@ -3,83 +3,66 @@
 pub mod change;
 pub mod container;
 pub mod content;
-pub mod logs;
+mod delivery;
+pub mod driver;
+mod gate;
 pub mod look;
 pub mod overlay;
-pub mod pull;
+mod preview;
 pub mod render;
+mod seen;
+mod settle;
 pub mod watch;
+mod work;
 
 use crate::{
-    model::{module::Manifest, names::ComposeName, policy::HostPolicy},
+    model::{module::Manifest, policy::HostPolicy},
     port::{Member, Script},
+    runtime::{
+        driver::Target,
+        engine,
+        script::{run_script, scripts},
+    },
 };
-
-/// How Docker and Compose are asked; it travels with a run.
-const LIB: &str = include_str!("../scripts/compose-lib.sh");
 
 /// Renders the model without a value of any secret.
 pub const RENDER: Script = Script {
     name: "compose-render",
-    text: concat!(
-        "root=$1\n",
-        include_str!("../scripts/ground.sh"),
-        include_str!("../scripts/compose-lib.sh"),
-        include_str!("../scripts/secrets.sh"),
-        include_str!("../scripts/compose-render.sh")
-    ),
+    text: scripts!("root", "machine", "compose-lib", "secrets", "compose-render"),
     mutates: false,
     deadline_s: 120,
 };
 /// Looks at what runs, and at the final model.
 pub const LOOK: Script = Script {
     name: "compose-look",
-    text: concat!("root=$1\n", include_str!("../scripts/compose-lib.sh"), include_str!("../scripts/compose-look.sh")),
+    text: scripts!("root", "compose-lib", "compose-look"),
     mutates: false,
     deadline_s: 180,
 };
 /// Brings images that are not there.
-pub const PULL: Script = Script {
-    name: "compose-pull",
-    text: include_str!("../scripts/compose-pull.sh"),
-    mutates: false,
-    deadline_s: 1_800,
-};
+pub const PULL: Script =
+    Script { name: "compose-pull", text: scripts!("compose-pull"), mutates: false, deadline_s: 1_800 };
 /// Delivers a release and the contents that it mounts.
 pub const SHIP: Script = Script {
     name: "compose-ship",
-    text: concat!(include_str!("../scripts/hashes.sh"), include_str!("../scripts/compose-ship.sh")),
+    text: scripts!("hashes", "delivery", "compose-ship"),
     mutates: false,
     deadline_s: 1_800,
 };
 /// Lets Compose change the named services.
-pub const RUN: Script = Script {
-    name: "compose-run",
-    text: concat!(
-        "guard() {\ncat <<'GUARD'\n",
-        include_str!("../scripts/guard.sh"),
-        "GUARD\n}\n",
-        include_str!("../scripts/compose-run.sh")
-    ),
-    mutates: true,
-    deadline_s: 900,
-};
+pub const RUN: Script =
+    Script { name: "compose-run", text: run_script!("compose-lib", "compose-step"), mutates: true, deadline_s: 900 };
 /// Waits for another state of the containers than the one that was seen.
 pub const WATCH: Script = Script {
     name: "compose-watch",
-    text: concat!(
-        "root=$1\n",
-        include_str!("../scripts/compose-lib.sh"),
-        include_str!("../scripts/probe.sh"),
-        include_str!("../scripts/compose-watch.sh")
-    ),
+    text: scripts!("root", "compose-lib", "probe", "compose-watch"),
     mutates: false,
     deadline_s: 180,
 };
 /// Tells how containers ended, and what they said, without the values of secrets.
 pub const LOGS: Script = Script {
     name: "compose-logs",
-    text: concat!("root=$1\n", include_str!("../scripts/compose-lib.sh"), include_str!("../scripts/compose-logs.sh")),
+    text: scripts!("root", "compose-lib", "compose-logs"),
     mutates: false,
     deadline_s: 60,
 };
@@ -93,20 +76,6 @@ pub const LABEL_IMAGE: &str = "dev.platformctl.image";
 /// The digest of the configs and secrets that are given to it: Compose's own hash does not look into them.
 pub const LABEL_INPUTS: &str = "dev.platformctl.inputs";
 
-/// The oldest Compose that is used: major and minor.
-pub const OLDEST: (u64, u64) = (2, 20);
-
-/// Major and minor of a version, with or without a `v`.
-pub fn version(text: &str) -> Option<(u64, u64)> {
-    let mut parts = text.trim_start_matches('v').split(['.', '-', '+']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-/// The engine's address on a host.
-pub fn engine(host: &HostPolicy) -> String {
-    if host.docker_host.is_empty() { "unix:///var/run/docker.sock".to_owned() } else { host.docker_host.clone() }
-}
-
 /// The first arguments of the scripts that render: ROOT MODULE RELEASE PROJECT FOLDER ENGINE.
 pub fn args(manifest: &Manifest, host: &HostPolicy, release: &str) -> Vec<String> {
     vec![
@@ -115,7 +84,7 @@ pub fn args(manifest: &Manifest, host: &HostPolicy, release: &str) -> Vec<String
         release.to_owned(),
         manifest.runtime.project.as_ref().map(ToString::to_string).unwrap_or_default(),
         folder(manifest),
-        engine(host),
+        engine::address(host),
     ]
 }
 
@@ -160,12 +129,8 @@ fn env_quoted(value: &str) -> String {
 }
 
 /// How the module is rendered, as files: what does not depend on what was seen.
-pub fn how(
-    manifest: &Manifest,
-    services: &[ComposeName],
-    stand_ins: &[crate::model::path::RepoPath],
-    name: &str,
-) -> Vec<Member> {
+pub fn how(target: Target<'_>) -> Vec<Member> {
+    let (manifest, rendering) = (&target.module.manifest, &target.module.rendering);
     let runtime = &manifest.runtime;
     let vars: String = runtime.vars.iter().map(|(key, value)| format!("{key}={}\n", env_quoted(value))).collect();
     let keys =
@@ -174,23 +139,19 @@ pub fn how(
         lines("p/files", &runtime.compose_files),
         lines("p/env_files", &runtime.env_files),
         lines("p/profiles", &runtime.profiles),
-        lines("p/services", services),
+        lines("p/services", &rendering.services),
         lines("p/secrets", manifest.secrets.iter().map(|secret| &secret.file)),
         lines("p/keys", keys),
-        text("p/vars", format!("{vars}PLATFORM_HOST='{name}'\n")),
+        text("p/vars", format!("{vars}PLATFORM_HOST='{}'\n", target.name)),
     ];
     // A file of the right name with the declared keys and no value: what is rendered with it may leave the host.
-    for file in stand_ins {
+    for file in &rendering.stand_ins {
         let declared = manifest.secrets.iter().find(|secret| secret.file == *file);
         let keys = declared.into_iter().flat_map(|secret| secret.keys.iter().map(|key| format!("{key}=")));
         members.push(lines(&format!("p/stand-in/{file}"), keys));
     }
+    members.push(lines("p/env_secrets", &rendering.env_secrets));
     members
-}
-
-/// The library as a file of a run.
-pub fn library() -> Member {
-    text("p/lib.sh", LIB)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ of_service() { # SERVICE OPTION…: ids of its containers, whole
 container='container {"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Image}},"status":{{json .State.Status}},"exit":{{.State.ExitCode}},"started":{{json .State.StartedAt}},"health":{{with index .State "Health"}}{{json .Status}}{{else}}null{{end}},"restarts":{{.RestartCount}},"restart":{{json .HostConfig.RestartPolicy.Name}},"project":{{json (index .Config.Labels "com.docker.compose.project")}},"service":{{json (index .Config.Labels "com.docker.compose.service")}},"hash":{{json (index .Config.Labels "com.docker.compose.config-hash")}},"oneoff":{{json (index .Config.Labels "com.docker.compose.oneoff")}},"module":{{json (index .Config.Labels "dev.platformctl.module")}},"root":{{json (index .Config.Labels "dev.platformctl.root")}},"named":{{json (index .Config.Labels "dev.platformctl.image")}},"image_name":{{json .Config.Image}},"mounts":{{json .Mounts}},"ports":{{json .HostConfig.PortBindings}},"on":[{{range .NetworkSettings.Networks}}{{json .NetworkID}},{{end}}null]}'
 containers() { # FILTER…: a line for each; one that goes away meanwhile is not there, and nothing else may go wrong
 	ids=$(docker_ ps -aq --no-trunc "$@" 2>/dev/null) || return 1
+	# shellcheck disable=SC2086 # each id is a word of its own
 	[ -z "$ids" ] || docker_ inspect --type container --format "$container" -- $ids 2>"$home/inspect" || ! grep -qv 'No such' "$home/inspect"
 }
 render() { # BASE SECRETS OUT [FILE…]: renders the services of $p/services; more files are merged over the tracked ones

@@ -24,6 +24,7 @@ values() { # FILE: what is masked of a secret file, a value a line
 			case $each in *:*) printf '%s\n' "${each#*:}" ;; esac
 		done <"$tmp/plain"
 		# Members of JSON, several on a line; and the password in a URL.
+		# shellcheck disable=SC2020 # each of these characters becomes a line break
 		sed 's/"[^"]*"[[:space:]]*:/,/g' "$tmp/plain" | tr ',[]{}' '\n\n\n\n\n'
 		sed -n 's|.*://[^/@]*:\([^/@]*\)@.*|\1|p' "$tmp/plain"
 	} | read_as
@@ -53,6 +54,7 @@ told() { # WORD COUNT <text
 	printf '\n'
 }
 state='{"service":{{json (index .Config.Labels "com.docker.compose.service")}},"name":{{json .Name}},"status":{{json .State.Status}},"exit":{{.State.ExitCode}},"oom":{{json .State.OOMKilled}},"health":{{with index .State "Health"}}{{json .Status}}{{else}}null{{end}}}'
+# shellcheck disable=SC2016 # a variable of Docker's template, not of the shell
 check='{{with index .State "Health"}}{{$said := ""}}{{range .Log}}{{$said = .Output}}{{end}}{{$said}}{{end}}'
 printf '%s\n' "$services" | while IFS= read -r each; do
 	[ -n "$each" ] || continue

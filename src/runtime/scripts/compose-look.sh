@@ -22,6 +22,7 @@ those() { # KIND FORMAT NAME…: a line for each that is there, and nothing else
 	[ "$#" -eq 0 ] || docker_ "$kind" inspect --format "$format" -- "$@" 2>"$tmp/$kind.err" || ! grep -qvi 'no such\|not found' "$tmp/$kind.err"
 }
 every() { # every volume: one that goes away meanwhile is not there
+	# shellcheck disable=SC2086 # each name is a word of its own: no name of a volume has a blank or a pattern in it
 	names=$(docker_ volume ls -q 2>/dev/null) && those volume "$volume" $names
 }
 used() { # the networks that the model names

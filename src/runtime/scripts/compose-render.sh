@@ -2,7 +2,7 @@
 # secret: it is rendered with files that hold their names alone. Changes nothing but a private folder, which it removes.
 module=$2 release=$root/releases/$2/$3 project=$4 folder=$5 engine=$6
 say() { printf '%s\n' "$*"; }
-for tool in docker; do command -v "$tool" >/dev/null 2>&1 || { printf 'missing %s\nend\n' "$tool"; exit 0; }; done
+command -v docker >/dev/null 2>&1 || { printf 'missing docker\nend\n'; exit 0; }
 if [ -d "$root/tmp" ] && [ -w "$root/tmp" ]; then tmp=$(mktemp -d "$root/tmp/XXXXXXXXXXXX"); else tmp=$(mktemp -d); fi || { say 'failed tmp'; exit 0; }
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 4' HUP INT TERM PIPE

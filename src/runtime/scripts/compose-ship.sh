@@ -2,32 +2,9 @@
 # checked here, or not at all. m/sums and m/modes tell of everything below r/ (the release) and f/ (contents that were not here yet);
 # m/kept-sums and m/kept-modes of contents that lie here already, m/kept of their names; m/data of folders that must be there;
 # m/copies of files that are here in another content: from, to.
-set -eu
-export LC_ALL=C
-umask 022
-root=$1 module=$2 release=$3 nonce=$4
-fail() { printf 'failed %s\n' "$1"; exit 3; }
-mkdir -p "$root/releases/$module" "$root/files" "$root/locks" "$root/data" || fail mkdir
-for private in tmp runs secrets; do
-	[ -d "$root/$private" ] || mkdir -m 0700 "$root/$private" || fail mkdir
-done
+places files
 [ -s "$root/key" ] || (umask 077 && head -c 32 /dev/urandom | sha256sum >"$root/key.$nonce" && mv -T "$root/key.$nonce" "$root/key") || fail mkdir
-tmp=$root/tmp/$nonce
-mkdir -m 0700 "$tmp" || fail tmp
-trap 'chmod -R u+w "$tmp" 2>/dev/null; rm -rf "$tmp"' EXIT
-trap 'exit 4' HUP INT TERM PIPE
-tar -xpf - --no-same-owner -C "$tmp" || fail tar
-[ -f "$tmp/m/end" ] || fail cut
-same() { # SUMS MODES DIR NAME…: the listing, modes and hashes of these folders are exactly those
-	sums=$1 modes=$2 dir=$3
-	shift 3
-	[ "$#" -gt 0 ] || return 0
-	[ -z "$(cd "$dir" && find "$@" ! -type f ! -type d)" ] &&
-		(cd "$dir" && hashes "$@") >"$tmp/sums" &&
-		cmp -s "$tmp/sums" "$sums" &&
-		(cd "$dir" && find "$@" -type f -exec stat -c '%a %n' -- {} + | sort -k 2) >"$tmp/modes" &&
-		cmp -s "$tmp/modes" "$modes"
-}
+receive
 mkdir -p "$tmp/r" "$tmp/f"
 while IFS= read -r from && IFS= read -r to; do
 	mkdir -p "$tmp/f/${to%/*}" && cp -p "$root/files/$from" "$tmp/f/$to" || fail altered
@@ -41,7 +18,6 @@ while IFS= read -r each; do
 	set -- "$@" "$each"
 done <"$tmp/m/kept"
 same "$tmp/m/kept-sums" "$tmp/m/kept-modes" "$root/files" "$@" || fail altered
-there=$root/releases/$module/$release
 if [ -e "$there" ] || [ -L "$there" ]; then
 	sed -n 's|^\(.\{64\}\)  r/|\1  ./|p' "$tmp/m/sums" >"$tmp/there-sums"
 	sed -n 's|^\([0-7]*\) r/|\1 ./|p' "$tmp/m/modes" >"$tmp/there-modes"

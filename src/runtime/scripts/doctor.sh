@@ -27,14 +27,12 @@ printf '%s\n' "$keys" | secret_keys
 if has flock; then
 	for each in "$root"/locks/*; do
 		[ -f "$each" ] && [ -r "$each" ] || continue
-		case ${each##*/} in *.fence | *.tmp | *[!A-Za-z0-9._-]*) continue ;; esac
-		# Shared: two doctors never take each other for a run.
-		flock -n -s "$each" true || say "lock ${each##*/}"
+		is_lock "${each##*/}" && is_held "$each" && say "lock ${each##*/}"
 	done
 fi
 d='[0-9]' x='[0-9a-f]'
 for each in "$root"/runs/$d$d$d$d$d$d$d${d}T$d$d$d$d$d${d}Z-$x$x$x$x$x$x$x$x; do
-	[ -d "$each" ] && [ ! -e "$each/result.json" ] && [ ! -e "$each/tombstone" ] && say "run ${each##*/}"
+	[ -d "$each" ] && ! has_result "$each" && ! has_tombstone "$each" && say "run ${each##*/}"
 done
 offer() { # PACKAGE…: those that apt would install, and that are not of Compose's first generation
 	has apt-cache || return 0

@@ -6,6 +6,7 @@ probe() ( # in a shell of its own: it may leave at once
 	case $kind in
 	tcp)
 		if command -v bash >/dev/null 2>&1; then
+			# shellcheck disable=SC2016 # bash expands it
 			timeout 5 bash -c 'exec 3<>"/dev/tcp/${1%:*}/${1##*:}"' probe "$target" 2>/dev/null || no refused
 		elif command -v nc >/dev/null 2>&1; then
 			nc -z -w 5 "${target%:*}" "${target##*:}" >/dev/null 2>&1 || no refused

@@ -1,17 +1,20 @@
 # run-tombstone ROOT SCOPE RUN: makes sure, under the lock, that a run without a result can never change anything again.
 set -eu
 umask 077
-root=$1 scope=$2 run=$3
-dir=$root/runs/$run
+about "$@"
 mkdir -p "$root/runs" "$root/locks"
-exec 9>>"$root/locks/$scope"
-flock -w 30 9 || { printf 'running\n'; exit 0; }
-if [ -s "$dir/result.json" ]; then
+take_lock && rc=0 || rc=$?
+case $rc in
+0) ;;
+1) printf 'running\n' && exit 0 ;;
+*) exit 1 ;;
+esac
+if has_result "$dir"; then
 	cat "$dir/result.json"
 else
 	mkdir -p "$dir"
 	: >"$dir/tombstone"
-	rm -rf "$dir/s" "$dir"/final* "$dir/home"
-	sync -f "$dir" 2>/dev/null || sync
+	forget_secrets
+	durable "$dir"
 	printf 'tombstone\n'
 fi

@@ -188,7 +188,7 @@ impl<'a> Builder<'a> {
         let near = digest(&json!({ "invalid": raw }))?;
         // What cannot be read may name anything in the tree.
         let effective = if self.opaque { digest(&json!({"opaque": self.snapshot.tree}))? } else { near };
-        Ok(Invalid { problems: self.problems, counted: Counted { effective, near, taken: near } })
+        Ok(Invalid { problems: self.problems, counted: Counted { hosts: None, effective, near, taken: near } })
     }
 
     /// The manifest itself cannot be read.
@@ -223,7 +223,8 @@ pub(crate) fn digest(value: &impl serde::Serialize) -> Answer<Digest> {
     })
 }
 
-/// Both digests. The effective one holds what concerns the module and nothing else: titles and owners may change without it.
+/// Both digests. The effective one holds what concerns the module and nothing else: titles and owners may change without it, and the
+/// same release has the same digest on every host.
 fn digests(
     manifest: &Manifest,
     files: Vec<ClosureFile>,
@@ -233,7 +234,6 @@ fn digests(
     let concerned: Vec<Value> =
         files.iter().filter(|file| own(&file.path)).map(|file| json!([file.path, file.mode, file.sha256])).collect();
     let effective = json!({
-        "host": manifest.host,
         "runtime": manifest.runtime,
         "secrets": manifest.secrets,
         "health": manifest.health,

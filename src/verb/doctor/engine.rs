@@ -3,8 +3,8 @@
 use crate::{
     model::{refusal::Code, shell},
     runtime::{
-        compose,
         doctor::{Engine, Seen, Socket},
+        engine,
     },
     verb::doctor::{Case, Check, Fix, machine::by_root, named},
 };
@@ -49,7 +49,7 @@ fn client(seen: &Seen) -> Check {
 }
 
 fn engine(case: &Case<'_>, seen: &Seen) -> Check {
-    let address = compose::engine(case.policy);
+    let address = engine::address(case.policy);
     let at = named(&address);
     let account = &seen.account.name;
     let fail = |fact: String, fix: Fix| Check::fail("docker", Code::EngineUnreachable, fact, fix);
@@ -95,7 +95,7 @@ fn plugin(seen: &Seen) -> Check {
         None => Fix::words(format!("install the Compose plugin, 2.20 or newer: {MANUAL}")),
     };
     match seen.compose.as_deref() {
-        Some(text) if compose::version(text).is_some_and(|version| version >= compose::OLDEST) => {
+        Some(text) if engine::version(text).is_some_and(|version| version >= engine::OLDEST) => {
             Check::pass("compose", text)
         }
         Some(text) => Check::fail(

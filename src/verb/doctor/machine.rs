@@ -170,10 +170,10 @@ fn space(case: &Case<'_>, seen: &Seen) -> Check {
 mod tests {
     use super::*;
 
-    /// Every tool that ground.sh asks for has a package.
+    /// Every tool that machine.sh asks for has a package.
     #[test]
     fn every_tool_has_a_package() {
-        let script = include_str!("../../runtime/scripts/ground.sh");
+        let script = include_str!("../../runtime/scripts/machine.sh");
         let tools = script.split("for tool in ").nth(1).unwrap().split(';').next().unwrap();
         assert!(tools.split(' ').count() > 10 && tools.split(' ').all(|tool| package(tool).is_some()), "{tools}");
         let seen = Seen {

@@ -19,7 +19,7 @@ use crate::{
     ledger::{fault::Checked, state::State},
     model::{
         ids::{HostName, ModuleId, Oid},
-        module::{Driver, Manifest},
+        module::Manifest,
         near::did_you_mean,
         policy::{HostPolicy, Mutations, Transport},
         refusal::{Code, Refusal},
@@ -29,7 +29,7 @@ use crate::{
     },
     port::{Answer, Host, Input, PortError, Ports, RemoteRefs, Want},
     runtime::{
-        compose,
+        self,
         doctor::{self, Asked, Seen},
     },
     tree::{manifests, module::PolicyAt, snapshot::Snapshot},
@@ -87,7 +87,11 @@ pub fn base(ports: &Ports<'_>) -> Stage<Base> {
     let (mut modules, mut broken) = (BTreeMap::<HostName, Vec<Manifest>>::new(), Vec::new());
     for id in ids {
         match manifests::manifest(&snapshot, &id)? {
-            Some(Ok(manifest)) => modules.entry(manifest.host.clone()).or_default().push(manifest),
+            Some(Ok(manifest)) => {
+                for host in manifest.hosts() {
+                    modules.entry(host.clone()).or_default().push(manifest.clone());
+                }
+            }
             Some(Err(_)) => broken.push(id),
             None => {}
         }
@@ -133,7 +137,7 @@ struct Case<'a> {
 impl Case<'_> {
     /// Whether anything here runs in containers. A host without modules is one that will have some.
     fn needs_engine(&self) -> bool {
-        let composes = self.modules.iter().any(|module| module.runtime.driver == Driver::Compose);
+        let composes = self.modules.iter().any(|module| runtime::driver(module.runtime.driver).needs_engine());
         composes || self.modules.is_empty() || !self.policy.networks.is_empty()
     }
 
@@ -144,7 +148,7 @@ impl Case<'_> {
             secrets().flat_map(|secret| secret.keys.iter().map(|key| (key.to_string(), secret.file.to_string())));
         Asked {
             root: self.policy.root.clone(),
-            engine: compose::engine(self.policy),
+            engine: runtime::engine::address(self.policy),
             files: secrets().map(|secret| secret.file.to_string()).collect(),
             keys: keys.collect(),
             networks: self.policy.networks.iter().map(ToString::to_string).collect::<BTreeSet<String>>(),

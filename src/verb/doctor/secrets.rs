@@ -3,8 +3,8 @@
 use crate::{
     model::{refusal::Code, shell},
     runtime::{
-        compose::render::SecretTrouble,
         doctor::{Folder, Seen},
+        secrets::SecretTrouble,
     },
     verb::doctor::{Case, Check, Fix, machine},
 };

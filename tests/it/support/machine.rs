@@ -98,9 +98,10 @@ impl Machine {
         let dir = self.dir.path().display();
         let script = format!(
             "mount -t tmpfs tmpfs /run && mkdir -p /run/sshd {home} && ip link set lo up && hostname {name} && \
-             trap '' HUP; while :; do [ -e {dir}/no-engine ] || dockerd --data-root {dir}/docker --exec-root /run/docker \
+             trap '' HUP; while :; do [ -e {dir}/no-engine ] || dockerd --cgroup-parent /{group} --data-root {dir}/docker --exec-root /run/docker \
              --pidfile /run/docker.pid >>{dir}/dockerd.log 2>&1; sleep 0.2; done",
             name = self.name,
+            group = fs::read_to_string(lab().join("cgroup")).unwrap().trim_end(),
             home = lab().join("home").display()
         );
         let child = Command::new("unshare")

@@ -42,6 +42,7 @@ pub(crate) fn host(_: &HostPolicy) -> Answer<Box<dyn Host>> {
 pub(crate) fn ask(pr: u64) -> Ask {
     Ask {
         module: "site".parse().unwrap(),
+        host: None,
         request: Request { approved: None, pr: Some(pr) },
         again: false,
         waivers: Waivers::default(),
