@@ -77,7 +77,7 @@ fn noop(record: &Record<'_>, n: u32) -> Event {
     event.effective = Some(digest(format!("effective {n}")));
     event.plan = Some(digest(format!("plan {n}")));
     event.policy = Some(policy());
-    event.checkout = Some("bound".to_owned());
+    event.checkout = Some(platformctl::model::gate::Binding::Bound);
     event.approved = Some(Approval {
         pr: u64::from(n) + 1,
         head: oid,

@@ -99,6 +99,31 @@ pub enum Command {
     Help(Help),
 }
 
+impl Command {
+    /// The command, as it is typed.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Validate(_) => "validate",
+            Self::Plan(_) => "plan",
+            Self::Apply(_) => "apply",
+            Self::Resume(_) => "resume",
+            Self::Abandon(_) => "abandon",
+            Self::Doctor(_) => "doctor",
+            Self::Status(_) => "status",
+            Self::Pending(_) => "pending",
+            Self::Log(_) => "log",
+            Self::Show(_) => "show",
+            Self::Verify(_) => "verify",
+            Self::State(_) => "state",
+            Self::Init(_) => "init",
+            Self::Hook(_) => "hook",
+            Self::Schema(_) => "schema",
+            Self::Demo(_) => "demo",
+            Self::Help(_) => "help",
+        }
+    }
+}
+
 /// `doctor`.
 #[derive(Debug, Args)]
 pub struct Doctor {

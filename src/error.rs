@@ -257,24 +257,42 @@ impl Failure {
     }
 }
 
-impl From<PortError> for Failure {
-    fn from(error: PortError) -> Self {
+impl From<&PortError> for Failure {
+    fn from(error: &PortError) -> Self {
         let mut causes = Vec::new();
-        let mut next: Option<&dyn std::error::Error> = std::error::Error::source(&error);
+        let mut next: Option<&dyn std::error::Error> = std::error::Error::source(error);
         while let Some(cause) = next {
             causes.push(crate::model::text::escaped_lines(&cause.to_string()));
             next = cause.source();
         }
-        Self { class: Class::of(error.code), refusals: vec![error.into_refusal()], causes }
+        Self { class: Class::of(error.code), refusals: vec![error.refusal()], causes }
+    }
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        (&error).into()
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::refused(vec![refusal])
+    }
+}
+
+impl From<&Stop> for Failure {
+    fn from(stop: &Stop) -> Self {
+        match stop {
+            Stop::Refused(refusals) => Self::refused(refusals.clone()),
+            Stop::Failed(error) => error.into(),
+        }
     }
 }
 
 impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Refused(refusals) => Self::refused(refusals),
-            Stop::Failed(error) => error.into(),
-        }
+        (&stop).into()
     }
 }
 

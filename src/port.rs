@@ -2,9 +2,11 @@
 //!
 //! Reads never write. Every write names what it replaces. An answer that did not come is never taken for a no.
 
+mod branch;
 mod ended;
 mod host;
 mod ports;
+mod scratch;
 
 use std::fmt;
 
@@ -15,9 +17,11 @@ use crate::model::{
     time::Timestamp,
 };
 
+pub use branch::{NewBranch, NewFile};
 pub use ended::{Ended, NotDone, ending};
 pub use host::{Host, Input, Member, Reply, Script};
 pub use ports::{Phase, Ports, Step, Tell};
+pub use scratch::Scratch;
 
 /// A failure of the world: one level of text, its stable code, what helps, and the cause.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +64,11 @@ impl PortError {
     pub fn harmless(self) -> Self {
         let code = if self.code == Code::LinkLost { Code::HostUnreachable } else { self.code };
         Self { code, ..self }
+    }
+
+    /// The same as a refusal, while the error stays.
+    pub fn refusal(&self) -> Refusal {
+        Refusal::new(self.code, self.what.clone(), self.fix.clone())
     }
 
     /// The same as a refusal, for stages that collect reasons.

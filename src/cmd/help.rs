@@ -4,10 +4,11 @@ use crate::{
     cli::{self, Help, topics},
     error::Failure,
     model::{near::nearest, text::shown},
-    ui::{Printer, Report},
+    ui::{Render as _, Report},
+    verb::manual::Page,
 };
 
-pub(super) fn run(args: &Help, printer: Printer) -> Result<Report, Failure> {
+pub(super) fn run(args: &Help) -> Result<Report, Failure> {
     let topic = args.what.first().filter(|_| args.what.len() == 1).and_then(|name| topics::Topic::find(name));
     let text = topic.map(topics::Topic::text).or_else(|| cli::help(&args.what));
     let Some(text) = text else {
@@ -20,5 +21,5 @@ pub(super) fn run(args: &Help, printer: Printer) -> Result<Report, Failure> {
         };
         return Err(Failure::usage(fact, fix));
     };
-    Ok(Report::text("help", printer, &text).with("text", text))
+    Ok(Page { text }.report())
 }

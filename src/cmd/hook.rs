@@ -7,12 +7,13 @@ use crate::{
     io::{file, remote},
     model::text,
     port::Ledger as _,
-    ui::{Last, Report},
-    verb::prepush::{judge, updates},
+    ui::{Render as _, Report},
+    verb::{
+        fetch::unasked,
+        prepush::{HOOK, Installed, MayPush, judge, updates},
+    },
 };
 
-/// The hook, as the repository holds it.
-pub(super) const PRE_PUSH: &str = include_str!("../../hooks/pre-push");
 /// Most bytes that git gives the hook.
 const STDIN_BYTES_MAX: u64 = 16 << 20;
 
@@ -25,10 +26,8 @@ pub(super) fn run(session: &Session, verb: &Hook) -> Result<Report, Failure> {
 
 fn install(session: &Session) -> Result<Report, Failure> {
     let path = session.git.hook_path("pre-push").display().to_string();
-    if session.git.install_hook("pre-push", PRE_PUSH)? {
-        return Ok(Report::done("hook", "ok", Last::Undo(format!("rm {}", text::shown(&path))))
-            .lines([format!("✓ {}: every push is checked", text::shown(&path))])
-            .with("path", path));
+    if session.git.install_hook("pre-push", HOOK)? {
+        return Ok(Installed { path }.report());
     }
     Err(Failure::usage(
         format!("there is another hook at {}, and it is left as it is", text::shown(&path)),
@@ -40,10 +39,7 @@ fn pre_push(session: &Session, to: &str) -> Result<Report, Failure> {
     let bytes = file::stdin(STDIN_BYTES_MAX)?;
     let updates = updates(&String::from_utf8_lossy(&bytes))
         .map_err(|error| Failure::usage(error.to_string(), "let git call it: platformctl hook install"))?;
-    let record = session.record(None);
     let base = session.git.base()?.map(|(base, _)| base);
-    let said = judge(&record, base, &updates)?;
-    Ok(Report::done("hook", "ok", Last::Next(format!("git pushes to {}", remote::shown(to))))
-        .lines(said.iter().map(|line| format!("✓ {line}")))
-        .with("checked", said))
+    let checked = session.with(|ports| judge(&unasked(ports), base, &updates))?;
+    Ok(MayPush { checked, to: remote::shown(to) }.report())
 }

@@ -5,7 +5,6 @@ mod apply;
 mod bug;
 mod demo;
 mod doctor;
-mod held;
 mod help;
 mod hook;
 mod init;
@@ -18,7 +17,6 @@ mod session;
 mod show;
 mod state;
 mod status;
-mod steps;
 mod validate;
 mod verify;
 
@@ -56,7 +54,7 @@ pub fn main() -> ExitCode {
     };
     let env = cli.globals.dir.as_deref().map_or(env.clone(), |dir| env.within(dir));
     let printer = Printer::new(cli.globals.json, plain);
-    let name = name(&cli.command);
+    let name = cli.command.name();
     bug::watch();
     let ended = panic::catch_unwind(|| {
         start_log(&cli, &env, name)?;
@@ -100,30 +98,8 @@ fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
         Command::State(args) => state::run(&session()?, args),
         Command::Init(args) => init::run(&session()?, args),
         Command::Demo(args) => demo::run(args, env, printer),
-        Command::Help(args) => help::run(args, printer),
+        Command::Help(args) => help::run(args),
         Command::Hook(args) => hook::run(&session()?, args),
-        Command::Schema(args) => schema::run(args, printer),
-    }
-}
-
-fn name(command: &Command) -> &'static str {
-    match command {
-        Command::Validate(_) => "validate",
-        Command::Plan(_) => "plan",
-        Command::Apply(_) => "apply",
-        Command::Resume(_) => "resume",
-        Command::Abandon(_) => "abandon",
-        Command::Doctor(_) => "doctor",
-        Command::Status(_) => "status",
-        Command::Pending(_) => "pending",
-        Command::Log(_) => "log",
-        Command::Show(_) => "show",
-        Command::Verify(_) => "verify",
-        Command::State(_) => "state",
-        Command::Init(_) => "init",
-        Command::Hook(_) => "hook",
-        Command::Schema(_) => "schema",
-        Command::Demo(_) => "demo",
-        Command::Help(_) => "help",
+        Command::Schema(args) => schema::run(args),
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         tree,
     },
     model::{
+        gate::CheckResult,
         ids::{HostName, Oid, RunId},
         module::Manifest,
         status::OpenRun,
@@ -182,7 +183,7 @@ impl Record<'_> {
         event.effective = Some(intention.effective);
         event.plan = Some(plan.digest());
         event.policy = Some(intention.policy);
-        event.checkout = Some(plan.bound().checkout().to_owned());
+        event.checkout = Some(plan.bound().checkout());
         event.waived = plan.bound().waived().to_vec();
         Ok((event, run))
     }
@@ -212,10 +213,10 @@ pub fn open(record: &Record<'_>, permit: Permit) -> Answer<Opened> {
     let (mut event, run) = record.about(Kind::ApplyIntent, plan)?;
     let nonce = hex(&record.clock.chance());
     event.tell_changes(&intention.changes).map_err(|error| bug("the list of changes").because(error))?;
-    event.retry = permit.checks().iter().any(|check| check.id == "held" && check.result == "waived");
-    event
-        .waived
-        .extend(permit.checks().iter().filter(|check| check.result == "waived").map(|check| check.id.to_owned()));
+    event.retry = permit.checks().iter().any(|check| check.id == "held" && check.result == CheckResult::Waived);
+    event.waived.extend(
+        permit.checks().iter().filter(|check| check.result == CheckResult::Waived).map(|check| check.id.to_owned()),
+    );
     event.lock = Some(Lock {
         project: plan.bound().manifest().runtime.project.as_ref().map(ToString::to_string),
         scope: scope(&intention.host, plan.bound().manifest()),

@@ -10,28 +10,11 @@ use std::{
 use crate::{
     io::{
         env::Env,
-        process::{self, Done, Limits},
+        process::{self, Limits},
     },
     model::{refusal::Code, text},
-    port::{Answer, PortError},
+    port::{self, Answer, PortError, Scratch as _},
 };
-
-/// This project's own description: what the demo works with. A test compares the list with what git tracks.
-pub const FILES: &[(&str, &str)] = &[
-    ("allowed_signers", include_str!("../../allowed_signers")),
-    ("compose/apps/compose.yaml", include_str!("../../compose/apps/compose.yaml")),
-    ("compose/apps/redis.conf", include_str!("../../compose/apps/redis.conf")),
-    ("compose/apps/status/index.html", include_str!("../../compose/apps/status/index.html")),
-    ("compose/jobs/backup.yaml", include_str!("../../compose/jobs/backup.yaml")),
-    ("modules/edge-site/module.yaml", include_str!("../../modules/edge-site/module.yaml")),
-    ("modules/edge-site/public/Caddyfile", include_str!("../../modules/edge-site/public/Caddyfile")),
-    ("modules/edge-site/public/index.html", include_str!("../../modules/edge-site/public/index.html")),
-    ("modules/honcho-redis/module.yaml", include_str!("../../modules/honcho-redis/module.yaml")),
-    ("modules/nightly-backup/module.yaml", include_str!("../../modules/nightly-backup/module.yaml")),
-    ("modules/status-api/module.yaml", include_str!("../../modules/status-api/module.yaml")),
-    ("modules/status-web/module.yaml", include_str!("../../modules/status-web/module.yaml")),
-    ("platform.yaml", include_str!("../../platform.yaml")),
-];
 
 /// A folder with `remote.git`, its clone `work`, and `host`, the root of this machine as a host.
 #[derive(Debug)]
@@ -116,32 +99,6 @@ impl Scratch {
         minor.is_some_and(|minor| minor >= 20) && self.docker(&["version", "--format", "{{.Server.Version}}"]).is_ok()
     }
 
-    /// The engine's address; `None` where none answers that can be used.
-    pub fn engine(&self) -> Option<&str> {
-        self.engine.as_deref()
-    }
-
-    /// Runs docker and returns what it printed.
-    ///
-    /// # Errors
-    /// It failed, or there is none.
-    pub fn docker(&self, args: &[&str]) -> Answer<String> {
-        let mut command = self.env.child("docker");
-        command.env("DOCKER_HOST", self.engine.as_deref().unwrap_or_default()).args(args);
-        self.answered(command, "docker", args)
-    }
-
-    /// Makes an image of this machine's own shell, without any package and any registry.
-    ///
-    /// # Errors
-    /// The engine does not take it.
-    pub fn image(&self, name: &str) -> Answer<()> {
-        let mut command = self.env.child("sh");
-        command.env("DOCKER_HOST", self.engine.as_deref().unwrap_or_default());
-        command.args(["-ec", IMAGE, "image", &self.dir.join("image").display().to_string(), name]);
-        self.answered(command, "making an image", &[]).map(drop)
-    }
-
     fn answered(&self, command: Command, what: &str, args: &[&str]) -> Answer<String> {
         let done = process::run(command, &Limits::default())?;
         if done.rc == Some(0) {
@@ -150,17 +107,31 @@ impl Scratch {
         let said = text::shown(&String::from_utf8_lossy(&done.stderr));
         Err(PortError::new(Code::Io, format!("{what} {} failed: {said}", args.join(" ")), "make `docker info` work"))
     }
+}
 
-    /// The folder.
-    pub fn dir(&self) -> &Path {
+impl port::Scratch for Scratch {
+    fn engine(&self) -> Option<&str> {
+        self.engine.as_deref()
+    }
+
+    fn docker(&self, args: &[&str]) -> Answer<String> {
+        let mut command = self.env.child("docker");
+        command.env("DOCKER_HOST", self.engine.as_deref().unwrap_or_default()).args(args);
+        self.answered(command, "docker", args)
+    }
+
+    fn image(&self, name: &str) -> Answer<()> {
+        let mut command = self.env.child("sh");
+        command.env("DOCKER_HOST", self.engine.as_deref().unwrap_or_default());
+        command.args(["-ec", IMAGE, "image", &self.dir.join("image").display().to_string(), name]);
+        self.answered(command, "making an image", &[]).map(drop)
+    }
+
+    fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Runs git in the clone and returns what it printed.
-    ///
-    /// # Errors
-    /// It failed.
-    pub fn git(&self, args: &[&str]) -> Answer<String> {
+    fn git(&self, args: &[&str]) -> Answer<String> {
         let mut command = self.env.child("git");
         // What git 3 begins with is not what the demo shows.
         command.envs([("GIT_DEFAULT_HASH", "sha1"), ("GIT_DEFAULT_REF_FORMAT", "files")]).args(args);
@@ -176,31 +147,20 @@ impl Scratch {
         ))
     }
 
-    /// Runs this program in the clone, as its user would.
-    ///
-    /// # Errors
-    /// It could not be run.
-    pub fn platformctl(&self, args: &[&str]) -> Answer<Done> {
+    fn platformctl(&self, args: &[&str]) -> Answer<(Option<i32>, Vec<u8>)> {
         let mut command = self.env.child(&self.program.to_string_lossy());
         command.args(args);
-        process::run(command, &Limits::default())
+        let done = process::run(command, &Limits::default())?;
+        Ok((done.rc, done.stdout))
     }
 
-    /// Writes a file of the clone.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn write(&self, path: &str, text: &str) -> Answer<()> {
+    fn write(&self, path: &str, text: &str) -> Answer<()> {
         let path = self.dir.join("work").join(path);
         let folder = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(folder).and_then(|()| fs::write(&path, text)).map_err(failed("write into the clone"))
     }
 
-    /// Reads a file of the world.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn read(&self, path: &str) -> Answer<String> {
+    fn read(&self, path: &str) -> Answer<String> {
         fs::read_to_string(self.dir.join(path)).map_err(failed(&format!("read {path}")))
     }
 }

@@ -10,6 +10,7 @@ mod framed;
 pub mod git;
 mod git_messages;
 mod git_ssh;
+pub mod hosts;
 pub mod local;
 pub mod log;
 pub mod logged;

@@ -8,6 +8,7 @@ use crate::model::{
     digest::Digest,
     ending::Ending,
     evidence::Evidence,
+    gate::Binding,
     ids::{Deployment, HostName, ModuleId, Oid, RunId},
     json::{self, CanonicalError},
     plan::Change,
@@ -110,9 +111,9 @@ pub struct Event {
     /// Intents: what is locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
-    /// Whether the checkout was bound: `bound`, `waived`, `none`.
+    /// How the checkout was bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkout: Option<String>,
+    pub checkout: Option<Binding>,
     /// Gates that were passed by waiver, by id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waived: Vec<String>,
@@ -200,7 +201,7 @@ impl Event {
         self.policy = opened.policy;
         self.changes.clone_from(&opened.changes);
         self.changed.clone_from(&opened.changed);
-        self.checkout.clone_from(&opened.checkout);
+        self.checkout = opened.checkout;
         self
     }
 }

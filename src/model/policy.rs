@@ -1,11 +1,12 @@
 //! The policy: `platform.yaml`, schema `platform/1`, read at P and never from the working tree.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     approval::Style,
+    as_text::as_text,
     ids::{HostName, ModuleId, Oid},
     names::{ComposeName, Destination, GitName, KnownHost},
     path::HostPath,
@@ -65,6 +66,44 @@ pub enum ApprovalSource {
     Forgejo,
 }
 
+/// The remote that a key of the policy names, or that there is none on purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoteName {
+    /// `none`.
+    None,
+    /// A git remote.
+    Named(GitName),
+}
+
+impl RemoteName {
+    /// The name of the remote, if there is one.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Named(name) => Some(name),
+        }
+    }
+}
+
+impl fmt::Display for RemoteName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name().unwrap_or(NO_REMOTE))
+    }
+}
+
+impl FromStr for RemoteName {
+    type Err = <GitName as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == NO_REMOTE { Ok(Self::None) } else { text.parse().map(Self::Named) }
+    }
+}
+
+as_text!(RemoteName);
+
+/// The word for no remote.
+const NO_REMOTE: &str = "none";
+
 /// How strictly a checkout is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -85,7 +124,7 @@ pub struct ApprovalPolicy {
     /// `git` or `forgejo`.
     pub source: ApprovalSource,
     /// If given, must equal the remote in use; `none`: the local base branch approves, on purpose.
-    pub remote: Option<GitName>,
+    pub remote: Option<RemoteName>,
     /// If given, must equal the base branch in use.
     pub base: Option<GitName>,
     /// With `forgejo`: how many approving reviews.
@@ -142,7 +181,7 @@ pub struct StatePolicy {
     #[serde(rename = "ref")]
     pub ref_: String,
     /// The remote that keeps it, or `none`.
-    pub remote: Option<GitName>,
+    pub remote: Option<RemoteName>,
     /// Whether records must be signed.
     pub sign: SignPolicy,
     /// The id of the first record, once it is pinned; empty until then.
@@ -181,6 +220,13 @@ pub enum Mutations {
     /// It may not: the first live change is acknowledged in a reviewed file.
     #[default]
     Disabled,
+}
+
+impl StatePolicy {
+    /// Whether the record is kept on this machine alone.
+    pub fn is_local(&self) -> bool {
+        self.remote == Some(RemoteName::None)
+    }
 }
 
 /// One entry of `hosts:`.
@@ -269,4 +315,20 @@ pub enum AllowMode {
     Ro,
     /// For reading and writing.
     Rw,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn none_is_a_word_and_no_name() {
+        let remote = |text: &str| text.parse::<RemoteName>().unwrap();
+        assert_eq!((remote("none"), remote("origin").name()), (RemoteName::None, Some("origin")));
+        for text in ["none", "origin", "none2"] {
+            assert_eq!(remote(text).to_string(), text);
+            assert_eq!(serde_json::to_value(remote(text)).unwrap(), text);
+        }
+        assert!("-o".parse::<RemoteName>().is_err());
+    }
 }

@@ -1,7 +1,15 @@
 //! All ports as one value, which is lent to the stages and verbs.
 
 use crate::{
-    model::{approval::Approval, evidence::Evidence, plan::Change, policy::HostPolicy},
+    model::{
+        approval::Approval,
+        evidence::Evidence,
+        ids::{HostName, RunId},
+        plan::Change,
+        policy::HostPolicy,
+        status::OpenRun,
+        time::Timestamp,
+    },
     port::{Answer, Checkout, Clock, Host, Ledger, Remote, Source},
 };
 
@@ -80,11 +88,33 @@ impl Phase {
     }
 }
 
-/// A step, for a person who waits: what begins (to be measured), or what is done.
+/// What is going on, for a person who waits: what begins (to be measured), who is asked, or what is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// A phase begins.
     Began(Phase),
+    /// A host is asked.
+    Looking(HostName),
+    /// One of several things that were asked for is begun.
+    Target {
+        /// Its name.
+        name: String,
+        /// Its place among them, from 1.
+        at: usize,
+        /// How many they are.
+        of: usize,
+    },
+    /// A run is open and waited for.
+    Waiting {
+        /// The run.
+        run: Box<OpenRun>,
+        /// Now.
+        now: Timestamp,
+    },
+    /// A run that was waited for had ended on its host, and that is recorded now.
+    Settled(RunId),
+    /// Where the time went since this was told last, which a person asked for: milliseconds by phase.
+    Spent(Vec<(Phase, u64)>),
     /// The approval is proven.
     Approved(Box<Approval>),
     /// Images are brought to the host: how many.

@@ -165,11 +165,12 @@ pub trait Driver: fmt::Debug + Sync {
     /// The name of the lock of a module's runs on its host.
     fn lock(&self, manifest: &Manifest) -> String;
 
-    /// Begins a look at what runs, and at what the module's files become on its host. `salt` hides what a recorded digest is of.
+    /// Begins a look at what runs, and at what the module's files become on its host. `salt` makes a
+    /// random text, which hides what a recorded digest is of.
     ///
     /// # Errors
     /// The host cannot be asked about this module.
-    fn look<'a>(&self, target: Target<'a>, salt: String) -> Looking<'a>;
+    fn look<'a>(&self, target: Target<'a>, salt: &dyn Fn() -> String) -> Looking<'a>;
 
     /// What merging `wanted` would change, by its files alone: nothing of it ever reaches a host.
     ///

@@ -1,21 +1,47 @@
 //! The only printer: lines for a person, or one object for a script.
 
+mod abandon;
+mod apply;
+mod demo;
+mod doctor;
+mod held;
+mod hook;
+mod init;
+mod log;
+mod manual;
+mod notice;
+mod pending;
+mod plan;
 mod report;
+mod resume;
+mod schema;
+mod show;
+mod state;
+mod status;
+mod steps;
 mod table;
 mod text_format;
 mod timings;
+mod validate;
+mod verify;
 
 use std::{
     io::{self, IsTerminal as _},
     sync::OnceLock,
 };
 
-use crate::{error::Class, model::text};
+use crate::{
+    error::Class,
+    model::text,
+    port::{Phase, Step},
+    verb::left::Logs,
+};
 
-pub use report::{Last, Report};
+pub use plan::plan_file;
+pub use report::{Last, Render, Report};
+pub use steps::Steps;
 pub use table::table;
 pub use text_format::{list, meanings, plural, seconds, short, wrapped};
-pub use timings::timings;
 
 /// Where and how to print.
 #[derive(Debug, Clone, Copy)]
@@ -35,9 +61,15 @@ impl Printer {
         self.json
     }
 
-    /// Whether a person reads it as it comes.
-    pub fn is_terminal(&self) -> bool {
-        !self.json && io::stdout().is_terminal()
+    /// What is asked of the containers of a release that is held: their own lines where somebody asked for them or reads them as they
+    /// come, and nothing for a script that did not ask.
+    pub fn logs(&self, asked: bool) -> Logs {
+        match (asked, self.json) {
+            (true, _) => Logs::Lines,
+            (false, true) => Logs::Nothing,
+            (false, false) if io::stdout().is_terminal() => Logs::Lines,
+            (false, false) => Logs::Endings,
+        }
     }
 
     /// A line while something is going on: a step that is done, or what is waited for.
@@ -56,6 +88,30 @@ impl Printer {
         }
     }
 
+    /// Says on a terminal who is asked now, if that is what the step is about.
+    pub fn waits_for(&self, step: &Step, remote: &str) {
+        match step {
+            Step::Began(Phase::Fetch) => self.waiting(&format!("asking {remote}")),
+            Step::Looking(host) => self.waiting(&format!("looking at {host}")),
+            Step::Pulling(images) => {
+                let images = plural(usize::try_from(*images).unwrap_or(0), "image");
+                self.waiting(&format!("the host pulls {images}"));
+            }
+            Step::Began(_)
+            | Step::Spent(_)
+            | Step::Target { .. }
+            | Step::Waiting { .. }
+            | Step::Settled(_)
+            | Step::Approved(_)
+            | Step::Pulled(_)
+            | Step::Intent(_)
+            | Step::Shipped(_)
+            | Step::Changed(_)
+            | Step::Healthy(_)
+            | Step::Recorded(_) => {}
+        }
+    }
+
     /// Lines beside the answer, on standard error whatever the mode.
     pub fn beside(&self, lines: &str) {
         beside(&text::escaped_lines(lines.trim_end()));
@@ -65,7 +121,10 @@ impl Printer {
     #[must_use]
     pub fn finish(&self, report: &Report) -> u8 {
         if self.json {
+            report.aside().iter().for_each(|line| self.say(line));
             write(&format!("{}\n", report.json()));
+        } else if let Some(text) = report.raw() {
+            write(text);
         } else {
             for line in report.human() {
                 write(&(self.painted(&line) + "\n"));

@@ -1,4 +1,4 @@
-//! How a command ended, as one value: printed for a person or as one object (schema `platformctl.result/1`).
+//! From a typed result to its rendering: lines for a person, and one object (schema `platformctl.result/1`).
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use crate::{
     error::{Class, Failure},
     model::{
+        ending::Outcome,
         refusal::{Code, Refusal},
-        result::{self, Outcome},
+        result::{self, Envelope, Failed},
         text,
     },
     ui::text_format::wrapped,
@@ -38,83 +39,107 @@ impl Last {
     }
 }
 
-/// How a command ended.
+/// A typed result of a verb as it is rendered. The value is all that a rendering rests on: lines for a person and the object for scripts.
+pub trait Render {
+    /// The command, as it is typed.
+    const COMMAND: &'static str;
+
+    /// The lines for a person but the last one.
+    fn lines(&self) -> Vec<String>;
+
+    /// The last line: what to do.
+    fn last(&self) -> Last;
+
+    /// How it ended, in one word.
+    fn outcome(&self) -> Outcome {
+        if self.refusals().is_empty() { Outcome::Ok } else { Outcome::Refused }
+    }
+
+    /// Every reason that speaks against it.
+    fn refusals(&self) -> Vec<Refusal> {
+        Vec::new()
+    }
+
+    /// The class, and so the exit code.
+    fn class(&self) -> Class {
+        let refusals = self.refusals();
+        if refusals.is_empty() { Class::Done } else { Class::of_all(&refusals) }
+    }
+
+    /// What did not stop it and should be known.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Lines for a person that are no part of the object: with `--json` they are printed on standard error.
+    fn beside(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// A text that was asked for and is printed as it is, instead of lines.
+    fn text(&self) -> Option<&str> {
+        None
+    }
+
+    /// The stable code of its end.
+    fn code(&self) -> Option<Code> {
+        self.refusals().first().map(|refusal| refusal.code)
+    }
+
+    /// The fields of the object beside those that every result has.
+    fn object(&self) -> impl Serialize;
+
+    /// The rendering.
+    fn report(&self) -> Report {
+        Report {
+            command: Self::COMMAND,
+            outcome: self.outcome(),
+            class: self.class(),
+            code: self.code(),
+            refusals: self.refusals(),
+            fields: object(&self.object()),
+            warnings: self.warnings(),
+            lines: self.lines(),
+            beside: self.beside(),
+            last: self.last(),
+            text: self.text().map(str::to_owned),
+        }
+    }
+}
+
+/// How a command ended, rendered.
 #[derive(Debug, Clone)]
 pub struct Report {
     command: &'static str,
-    outcome: &'static str,
+    outcome: Outcome,
     class: Class,
     code: Option<Code>,
     refusals: Vec<Refusal>,
     fields: Map<String, Value>,
     warnings: Vec<String>,
     lines: Vec<String>,
+    beside: Vec<String>,
     last: Last,
-    bare: bool,
+    /// A text that is printed as it is, instead of lines.
+    text: Option<String>,
 }
 
 impl Report {
-    /// A command that did what it was asked.
-    pub fn done(command: &'static str, outcome: &'static str, last: Last) -> Self {
-        Self {
-            command,
-            outcome,
-            class: Class::Done,
-            code: None,
-            refusals: Vec::new(),
-            fields: Map::new(),
-            warnings: Vec::new(),
-            lines: Vec::new(),
-            last,
-            bare: false,
-        }
-    }
-
     /// A command that ended without doing what it was asked.
     pub fn failed(command: &'static str, failure: &Failure) -> Self {
-        let outcome = if failure.class.is_refusal() { "refused" } else { "error" };
-        let first = failure.refusals.first();
-        let fix = match failure.refusals.as_slice() {
-            [] => "please report this".to_owned(),
-            [only] => only.fix.clone(),
-            [_, ..] => "do what each says, then run the same command again".to_owned(),
-        };
-        let mut report = Self::done(command, outcome, Last::Fix(fix));
-        report.class = failure.class;
-        report.code = first.map(|refusal| refusal.code);
-        report.lines = lines(failure);
-        report.refusals.clone_from(&failure.refusals);
-        if !failure.causes.is_empty() {
-            report.set("causes", &failure.causes);
+        Self {
+            command,
+            outcome: outcome_of(failure),
+            class: failure.class,
+            code: failure.refusals.first().map(|refusal| refusal.code),
+            refusals: failure.refusals.clone(),
+            fields: object(&Failed { causes: failure.causes.clone(), ..Failed::default() }),
+            warnings: Vec::new(),
+            lines: failed(failure),
+            beside: Vec::new(),
+            last: cure(failure),
+            text: None,
         }
-        report
-    }
-
-    /// A command that prints a text as it is; with `--json` the text comes in the object alone.
-    pub fn text(command: &'static str, printer: super::Printer, text: &str) -> Self {
-        let mut report = Self::done(command, "ok", Last::Next(String::new()));
-        report.bare = true;
-        if !printer.is_json() {
-            printer.raw(text);
-        }
-        report
-    }
-
-    /// The stable code of its end, if it did not end well.
-    pub fn code(&self) -> Option<Code> {
-        self.code
-    }
-
-    /// What its last line says.
-    pub fn fix(&self) -> String {
-        match &self.last {
-            Last::Next(text) | Last::Fix(text) | Last::Undo(text) => text.clone(),
-        }
-    }
-
-    /// Its lines but the last one.
-    pub fn said(&self) -> Vec<String> {
-        self.lines.clone()
     }
 
     /// The exit code.
@@ -122,90 +147,19 @@ impl Report {
         self.class.exit()
     }
 
-    /// Ends in another class than *done*.
-    #[must_use]
-    pub fn ends_in(mut self, class: Class) -> Self {
-        self.class = class;
-        self
+    /// Lines for a person beside the object.
+    pub(super) fn aside(&self) -> &[String] {
+        &self.beside
     }
 
-    /// With this code.
-    #[must_use]
-    pub fn coded(mut self, code: Option<Code>) -> Self {
-        self.code = code;
-        self
-    }
-
-    /// Another outcome than it began with.
-    #[must_use]
-    pub fn outcome(mut self, outcome: &'static str) -> Self {
-        self.outcome = outcome;
-        self
-    }
-
-    /// Another last line than it began with.
-    #[must_use]
-    pub fn last(mut self, last: Last) -> Self {
-        self.last = last;
-        self
-    }
-
-    /// Ends with refusals that stand beside a full result.
-    #[must_use]
-    pub fn refused(mut self, refusals: Vec<Refusal>) -> Self {
-        self.code = refusals.first().map(|refusal| refusal.code);
-        self.refusals = refusals;
-        self
-    }
-
-    /// Sets a field of the object.
-    pub fn set(&mut self, name: &str, value: impl Serialize) {
-        let value = serde_json::to_value(value).unwrap_or_default();
-        self.fields.insert(name.to_owned(), value);
-    }
-
-    /// The same, in a chain.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        self.set(name, value);
-        self
-    }
-
-    /// What each phase took, in milliseconds.
-    #[must_use]
-    pub fn durations(self, durations_ms: &[(&'static str, u64)]) -> Self {
-        let durations: Map<String, Value> =
-            durations_ms.iter().map(|(phase, ms)| ((*phase).to_owned(), json!(ms))).collect();
-        self.with("durations_ms", durations)
-    }
-
-    /// Adds a line for a person.
-    pub fn line(&mut self, line: impl Into<String>) {
-        self.lines.push(line.into());
-    }
-
-    /// The same with these lines instead of its own.
-    #[must_use]
-    pub fn only(mut self, lines: Vec<String>) -> Self {
-        self.lines = lines;
-        self
-    }
-
-    /// The same with more lines for a person.
-    #[must_use]
-    pub fn lines(mut self, lines: impl IntoIterator<Item = String>) -> Self {
-        self.lines.extend(lines);
-        self
-    }
-
-    /// Adds a warning.
-    pub fn warn(&mut self, warning: impl Into<String>) {
-        self.warnings.push(warning.into());
+    /// A text that is printed as it is.
+    pub(super) fn raw(&self) -> Option<&str> {
+        self.text.as_deref()
     }
 
     /// The object.
     pub fn json(&self) -> Value {
-        json!(Outcome {
+        json!(Envelope {
             schema: result::SCHEMA,
             command: self.command,
             outcome: self.outcome,
@@ -219,9 +173,6 @@ impl Report {
 
     /// The lines, the last of which says what to do.
     pub fn human(&self) -> Vec<String> {
-        if self.bare {
-            return Vec::new();
-        }
         let mut lines: Vec<String> = self.lines.iter().map(|line| text::escaped_line(line)).collect();
         for warning in &self.warnings {
             lines.extend(wrapped(&text::escaped_lines(&format!("warning: {warning}")), ""));
@@ -231,8 +182,30 @@ impl Report {
     }
 }
 
+/// The fields of a value.
+pub(super) fn object(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+/// The word for a failure.
+pub(super) fn outcome_of(failure: &Failure) -> Outcome {
+    if failure.class.is_refusal() { Outcome::Refused } else { Outcome::Error }
+}
+
+/// The last line of a failure.
+pub(super) fn cure(failure: &Failure) -> Last {
+    Last::Fix(match failure.refusals.as_slice() {
+        [] => "please report this".to_owned(),
+        [only] => only.fix.clone(),
+        [_, ..] => "do what each says, then run the same command again".to_owned(),
+    })
+}
+
 /// What a person reads of a failure.
-fn lines(failure: &Failure) -> Vec<String> {
+pub(super) fn failed(failure: &Failure) -> Vec<String> {
     let class = failure.class;
     let word = match class {
         Class::Invalid => "INVALID",

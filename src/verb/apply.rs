@@ -9,7 +9,7 @@ use crate::{
             bound::{Bound, Present},
         },
         close::{Carried, carry_out},
-        gate::{Check, Facts, Nothing, Permit, gate, nothing},
+        gate::{Facts, Nothing, Permit, gate, nothing},
         observe,
         open::{self, Opened},
         plan::{self, Plan},
@@ -19,6 +19,7 @@ use crate::{
     model::{
         approval::Approval,
         claim::Claim,
+        gate::{Binding, GateCheck},
         ids::{Deployment, HostName, ModuleId},
         json::{self, CanonicalError},
         plan::{Change, Intention},
@@ -77,13 +78,23 @@ pub enum Applied {
     Run(Box<Run>),
 }
 
+impl Applied {
+    /// Whether all is as it was asked for, and recorded.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Self::Noop(_) => true,
+            Self::Run(run) => run.carried.ended.is_ok() && run.carried.is_recorded(),
+        }
+    }
+}
+
 /// Nothing had to change.
 #[derive(Debug)]
 pub struct Noop {
     /// The plan without changes.
     pub summary: Summary,
     /// The gate's list.
-    pub checks: Vec<Check>,
+    pub checks: Vec<GateCheck>,
     /// What the record said of the deployment before: since when it is so, and by which pull request.
     pub since: Option<HostStatus>,
     /// The record that advances the module to a newer merge result, if one was needed.
@@ -111,7 +122,7 @@ pub struct Summary {
     /// What changes.
     pub changes: Vec<Change>,
     /// How the checkout was bound.
-    pub checkout: &'static str,
+    pub checkout: Binding,
 }
 
 impl Summary {

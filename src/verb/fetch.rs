@@ -13,7 +13,7 @@ use crate::{
     ledger::{chain, fault::Checked, state::State},
     model::{
         ids::Oid,
-        policy::{ApprovalSource, Policy, SignPolicy},
+        policy::{ApprovalSource, Policy, RemoteName, SignPolicy},
         problem::Problem,
         refusal::{Code, Refusal},
         text::shown,
@@ -41,15 +41,20 @@ pub struct Fetched {
 
 /// The record, with the settings of a policy.
 pub fn record<'a>(ports: &Ports<'a>, policy: &Policy) -> Record<'a> {
-    let local = policy.state.remote.as_deref() == Some("none");
     Record {
         source: ports.source,
         ledger: ports.ledger,
-        remote: (!local).then_some(ports.remote),
+        remote: (!policy.state.is_local()).then_some(ports.remote),
         clock: ports.clock,
         pinned: policy.state.genesis.parse().ok(),
         sign: if policy.state.sign == SignPolicy::Required { Sign::Required } else { Sign::IfConfigured },
     }
+}
+
+/// The record as this clone has it, to be checked without asking anybody.
+pub fn unasked<'a>(ports: &Ports<'a>) -> Record<'a> {
+    let sign = Sign::IfConfigured;
+    Record { source: ports.source, ledger: ports.ledger, remote: None, clock: ports.clock, pinned: None, sign }
 }
 
 /// Fetches the base, the record and the requested pull requests, with one question and one fetch. Then reads the policy at P, verifies
@@ -239,22 +244,22 @@ pub fn policy_at(ports: &Ports<'_>, p: Oid) -> Stage<PolicyAt> {
         .map_err(|problems| Stop::Refused(problems.into_iter().map(Problem::into_refusal).collect()))?;
     let approval = &policy.policy.approval;
     let mut refusals = Vec::new();
-    if approval.remote.as_deref() == Some("none") {
+    if approval.remote == Some(RemoteName::None) {
         refusals.push(Refusal::new(
             Code::DriverNotYet,
             "platform.yaml has approval.remote: none (the local base branch approves), which this version does not support",
             "name the remote whose pull requests approve, or leave it out",
         ));
     }
+    let name = |remote: Option<_>| remote.and_then(RemoteName::name);
     let names = [
-        ("remote", "approval.remote", &approval.remote, ports.remote.name()),
-        ("base", "approval.base", &approval.base, ports.base),
+        ("remote", "approval.remote", name(approval.remote.as_ref()), ports.remote.name()),
+        ("base", "approval.base", approval.base.as_deref(), ports.base),
         // A record that is kept elsewhere than the policy says would not be found.
-        ("remote", "state.remote", &policy.policy.state.remote, ports.remote.name()),
+        ("remote", "state.remote", name(policy.policy.state.remote.as_ref()), ports.remote.name()),
     ];
     for (option, key, named, used) in names {
-        let none = option == "remote" && named.as_deref() == Some("none");
-        if let Some(named) = named.as_deref().filter(|named| *named != used && !none) {
+        if let Some(named) = named.filter(|named| *named != used) {
             refusals.push(Refusal::new(
                 Code::PolicyInvalid,
                 format!("platform.yaml has {key}: {}, but {} is in use", shown(named), shown(used)),

@@ -6,9 +6,14 @@ use crate::{
         observe::clocks::Clocks,
     },
     ledger::{fault::Checked, recover},
-    model::refusal::{Code, Refusal},
+    model::{
+        ids::{HostName, ModuleId},
+        policy::HostPolicy,
+        refusal::{Code, Refusal},
+    },
     port::{Answer, Host, Input, PortError, Ports},
     runtime::machine::{self, Witness},
+    tree::{manifests, snapshot::Snapshot},
 };
 
 /// What is known of the record for a look at a host.
@@ -49,4 +54,17 @@ pub fn look(ports: &Ports<'_>, checked: Option<&Checked>, which: Which<'_>, host
     let clocks = asked.compared(ports.clock, &seen);
     let found = [host::machine(which, &seen), witness(which, &seen, &known), clock(which.name, &clocks, &known)];
     Ok(found.into_iter().flatten().collect())
+}
+
+/// The entry of a host, or without one of the first that a module had, when the base was fetched last.
+///
+/// # Errors
+/// The base cannot be read.
+pub fn last_known(ports: &Ports<'_>, module: &ModuleId, host: Option<&HostName>) -> Answer<Option<HostPolicy>> {
+    let Some((base, _)) = ports.ledger.base()? else { return Ok(None) };
+    let snapshot = Snapshot::lazy(ports.source, ports.source.commit(base)?.tree);
+    let manifest = manifests::manifest(&snapshot, module)?.and_then(Result::ok);
+    let host = host.cloned().or_else(|| manifest?.hosts().first().cloned());
+    let policy = manifests::policy(&snapshot)?.ok();
+    Ok(host.zip(policy).and_then(|(host, at)| at.policy.hosts.get(&host).cloned()))
 }

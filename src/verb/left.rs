@@ -6,13 +6,34 @@ use crate::{
     flow::{no_blob, send},
     model::{ending::Ending, policy::HostPolicy},
     port::{Answer, Host, PortError},
-    runtime::{
-        self,
-        driver::Target,
-        logs::{self, Words},
-    },
+    runtime::{self, driver::Target, logs},
     tree::module::Module,
 };
+
+pub use crate::runtime::logs::{Said, Words};
+
+/// Most lines of a container's own.
+const LINES: u64 = 20;
+
+/// What is asked of containers that a held release left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logs {
+    /// Nothing.
+    Nothing,
+    /// How they ended.
+    Endings,
+    /// How they ended, and their own last lines.
+    Lines,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Told {
+    /// What the containers said, or why they could not be asked.
+    pub words: Answer<Words>,
+    /// Whether their own lines were asked for.
+    pub logs: bool,
+}
 
 /// A module whose release is held, and its host.
 pub struct Left {
@@ -27,6 +48,16 @@ impl Left {
         let driver = runtime::driver(target.module.manifest.runtime.driver);
         let asked = ending == Ending::Failed && driver.logs(target.module, target.host, 0).is_some();
         asked.then(|| Self { host, policy: target.host.clone(), module: target.module.clone() })
+    }
+
+    /// Asks the containers for as much as `logs` says.
+    pub fn told(&self, logs: Logs) -> Option<Told> {
+        let lines = match logs {
+            Logs::Nothing => return None,
+            Logs::Endings => 0,
+            Logs::Lines => LINES,
+        };
+        Some(Told { words: self.words(lines), logs: lines > 0 })
     }
 
     /// How its containers are, what their health checks said, and the last `lines` lines of each. Foreign text: shown to people, and

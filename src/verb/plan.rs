@@ -6,13 +6,14 @@ use crate::{
     flow::{
         Stage, Stop,
         approve::{relation, request::Request},
-        gate::{Check, Nothing, gate, nothing},
+        gate::{Nothing, gate, nothing},
         refuse,
     },
     ledger::state::State,
     model::{
         approval::{Approval, Style},
         digest::Digest,
+        gate::GateCheck,
         ids::{Deployment, Oid},
         json,
         plan::Intention,
@@ -53,7 +54,7 @@ pub struct Proposal {
     /// Why it may not be applied.
     pub refusals: Vec<Refusal>,
     /// The gate's list, where the plan came so far.
-    pub checks: Vec<Check>,
+    pub checks: Vec<GateCheck>,
     /// The approval, where there is one.
     pub approval: Option<Approval>,
     /// What was seen on the host, as names and digests.

@@ -1,5 +1,9 @@
 //! Pre-push: what git is about to push, judged by the same rules as everything else.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use crate::{
     flow::{Stage, Stop},
     ledger::recover,
@@ -15,6 +19,63 @@ use crate::{
     tree::{manifests, place, snapshot::Snapshot},
     verb::validate,
 };
+
+/// The hook, as it is installed and as `init` adds it.
+pub const HOOK: &str = include_str!("../../hooks/pre-push");
+
+/// The hook was installed.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Installed {
+    /// Where.
+    pub path: String,
+}
+
+/// A push may go on.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MayPush {
+    /// What was looked at.
+    pub checked: Vec<Looked>,
+    /// Where git pushes to, as it may be shown.
+    #[serde(skip)]
+    pub to: String,
+}
+
+/// What was looked at of one ref.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looked {
+    /// The record, which is valid up to this seq.
+    Record(u64),
+    /// A branch, on which so many modules changed, all of them valid.
+    Branch(String, usize),
+}
+
+impl fmt::Display for Looked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(seq) => write!(f, "refs/platform/state: holds up to seq {seq}"),
+            Self::Branch(name, 1) => write!(f, "{}: 1 changed module holds", shown(name)),
+            Self::Branch(name, count) => write!(f, "{}: {count} changed modules hold", shown(name)),
+        }
+    }
+}
+
+impl Serialize for Looked {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Looked {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Looked".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "description": "What was looked at of one ref, in words."})
+    }
+}
 
 /// One line of a pre-push hook's standard input (githooks(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,16 +115,16 @@ pub fn updates(text: &str) -> Result<Vec<Update>, NotUpdates> {
     text.lines().enumerate().map(line).collect()
 }
 
-/// What was looked at, in words.
+/// Judges what git is about to push.
 ///
 /// # Errors
 /// Every reason not to push, at once.
-pub fn judge(record: &Record<'_>, base: Option<Oid>, updates: &[Update]) -> Stage<Vec<String>> {
+pub fn judge(record: &Record<'_>, base: Option<Oid>, updates: &[Update]) -> Stage<Vec<Looked>> {
     let (mut said, mut refusals) = (Vec::new(), Vec::new());
     for update in updates {
         if update.remote_ref == "refs/platform/state" {
             match state(record, update)? {
-                Ok(words) => said.push(words),
+                Ok(seq) => said.push(Looked::Record(seq)),
                 Err(refusal) => refusals.push(refusal),
             }
         } else if update.remote_ref.starts_with("refs/platform/") {
@@ -74,8 +135,7 @@ pub fn judge(record: &Record<'_>, base: Option<Oid>, updates: &[Update]) -> Stag
             ));
         } else if let (Some(local), true) = (update.local, update.remote_ref.starts_with("refs/heads/")) {
             let (count, found) = branch(record.source, update.remote.or(base), local)?;
-            let hold = if count == 1 { "module holds" } else { "modules hold" };
-            said.push(format!("{}: {count} changed {hold}", shown(&update.remote_ref)));
+            said.push(Looked::Branch(update.remote_ref.clone(), count));
             refusals.extend(found);
         }
     }
@@ -83,7 +143,7 @@ pub fn judge(record: &Record<'_>, base: Option<Oid>, updates: &[Update]) -> Stag
 }
 
 /// The record may only grow, by records that hold.
-fn state(record: &Record<'_>, update: &Update) -> Answer<Result<String, Refusal>> {
+fn state(record: &Record<'_>, update: &Update) -> Answer<Result<u64, Refusal>> {
     let fix = "never rewrite the record; `platformctl help recovery` says how to go on";
     let Some(local) = update.local else {
         let fact = "this push deletes refs/platform/state, the record of everything that was done";
@@ -96,7 +156,7 @@ fn state(record: &Record<'_>, update: &Update) -> Answer<Result<String, Refusal>
         return Ok(Err(Refusal::new(Code::StateForked, fact, fix)));
     }
     match record.verify_new(local) {
-        Ok(checked) => Ok(Ok(format!("refs/platform/state: holds up to seq {}", checked.event.seq))),
+        Ok(checked) => Ok(Ok(checked.event.seq)),
         Err(error) if error.code == Code::StateInvalid => Ok(Err(error.into_refusal())),
         Err(error) => Err(error),
     }

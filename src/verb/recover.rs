@@ -1,19 +1,73 @@
 //! Recovery as a command asks for it: one question, one fetch, and what could be done.
 
+use serde::Serialize;
+
 use crate::{
-    flow::Stage,
-    model::refusal::Code,
-    port::{Ports, Want},
+    flow::{Stage, refuse},
+    ledger::event::VOIDS_MAX,
+    model::{ids::Oid, reason::Reason, refusal::Code},
+    port::{Phase, Ports, Step, Want},
     record::recovery::Recovery,
     tree::module::PolicyAt,
-    verb::fetch::{base_of, known_policy, policy_at, record},
+    verb::{
+        fetch::{base_of, known_policy, policy_at, record},
+        recorded::Recorded,
+    },
 };
+
+/// The record goes on from its last good one.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Recovered {
+    /// The record that says so.
+    pub record: Recorded,
+    /// The last good record.
+    pub good: Oid,
+    /// The commit that was the newest and is displaced.
+    pub displaced: Oid,
+    /// What is wrong with the first record that is not valid.
+    pub fault: String,
+    /// The commits that are no longer part of the record, parents first; at most 100 of them.
+    pub voided: Vec<Oid>,
+    /// How many these are in all.
+    pub voided_count: usize,
+    /// The place of the new record.
+    #[serde(skip)]
+    pub seq: u64,
+    /// The first record that is not valid.
+    #[serde(skip)]
+    pub wrong: Oid,
+}
+
+/// Goes on from the last good record.
+///
+/// # Errors
+/// The record is valid, or as [`recovery`].
+pub fn recover(ports: &Ports<'_>, why: &Reason) -> Stage<Recovered> {
+    let (policy, found) = recovery(ports)?;
+    let record = record(ports, &policy.policy);
+    let Some(found) = found else {
+        return refuse(Code::Usage, "the record holds: there is nothing to recover from", "platformctl state fetch");
+    };
+    let done = record.recover(&found, why.as_str())?;
+    Ok(Recovered {
+        record: Recorded::of(&done),
+        good: found.good.id,
+        displaced: found.displaced,
+        fault: found.fault.to_string(),
+        voided: found.voids.iter().take(VOIDS_MAX).copied().collect(),
+        voided_count: found.voids.len(),
+        seq: done.seq,
+        wrong: found.fault.commit,
+    })
+}
 
 /// What could be recovered from, after one question and one fetch, and the policy of the base; `None` if the record holds.
 ///
 /// # Errors
 /// No answer, no policy that holds, or a record that was rewound, replaced or removed: that has other cures.
 pub fn recovery(ports: &Ports<'_>) -> Stage<(PolicyAt, Option<Recovery>)> {
+    (ports.tell)(Step::Began(Phase::Fetch));
     let refs = ports.remote.refs(false)?;
     let p = base_of(ports, &refs)?;
     let wants: Vec<Want> = [Want::Base].into_iter().chain(refs.state.map(|_| Want::State)).collect();

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::port::{Clock, Phase};
+use crate::port::{Clock, Phase, Ports, Step};
 
 /// A stopwatch that is told when each phase begins.
 pub struct Timings<'a> {
@@ -26,6 +26,17 @@ impl<'a> Timings<'a> {
         if !spent_ms.iter().any(|(known, _)| *known == phase) {
             spent_ms.push((phase, 0));
         }
+    }
+
+    /// The same ports, which tell this stopwatch too when a phase begins.
+    pub fn measured<'p, T>(&'p self, ports: &Ports<'p>, act: impl FnOnce(&Ports<'_>) -> T) -> T {
+        let tell = |step: Step| {
+            if let Step::Began(phase) = &step {
+                self.began(*phase);
+            }
+            (ports.tell)(step);
+        };
+        act(&Ports { tell: &tell, ..*ports })
     }
 
     fn ended(&self) {

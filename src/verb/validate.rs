@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use crate::{
+    flow::Stage,
     model::{
         ids::{HostName, ModuleId},
         policy,
@@ -20,21 +23,38 @@ use crate::{
 };
 
 /// What validate found.
-#[derive(Debug, Default)]
-pub struct Report {
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Validated {
     /// The modules looked at.
     pub modules: Vec<ModuleId>,
     /// Everything that is wrong, sorted by place.
     pub problems: Vec<Problem>,
     /// Secrets that stand in the repository, with the lines that move them.
+    #[serde(skip)]
     pub warnings: Vec<String>,
+}
+
+/// Validates the modules that a person named (all if none), each of which must exist.
+///
+/// # Errors
+/// A module does not exist, or objects cannot be read.
+pub fn named(snapshot: &Snapshot<'_>, only: &[ModuleId]) -> Stage<Validated> {
+    let found = validate(snapshot, only)?;
+    match only.iter().find(|id| !found.modules.contains(id)) {
+        Some(missing) => {
+            let fact = format!("there is no module `{missing}` (no modules/{missing}/module.yaml)");
+            Err(manifests::unknown(snapshot, missing, fact, "the modules are the folders below modules/")?.into())
+        }
+        None => Ok(found),
+    }
 }
 
 /// Validates the modules `only` (all if empty) and the policy.
 ///
 /// # Errors
 /// Objects that cannot be read.
-pub fn validate(snapshot: &Snapshot<'_>, only: &[ModuleId]) -> Answer<Report> {
+pub fn validate(snapshot: &Snapshot<'_>, only: &[ModuleId]) -> Answer<Validated> {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let policy = match manifests::policy(snapshot)? {
         Ok(policy) => Some(policy),
@@ -72,7 +92,7 @@ pub fn validate(snapshot: &Snapshot<'_>, only: &[ModuleId]) -> Answer<Report> {
     }
     problems.sort();
     problems.dedup();
-    Ok(Report { modules: ids.into_iter().filter(chosen).collect(), problems, warnings })
+    Ok(Validated { modules: ids.into_iter().filter(chosen).collect(), problems, warnings })
 }
 
 fn say(snapshot: &Snapshot<'_>, id: &ModuleId, path: &[&str], message: String, fix: &str) -> Answer<Problem> {

@@ -85,8 +85,6 @@ next: platformctl status site
 exit 0
 ✓ approved  PR #1, merge
 ✓ site: nothing to change since 2026-09-21T14:15:20Z, PR #1
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl show site
 
 "#]]
@@ -98,6 +96,8 @@ exit 0
 box · seen 1 min ago · 1 module
 ✓ site  #1 ok, 2 min ago
 pending 0 · held 0 · open runs 0
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
 next: platformctl log
 
 "#]]
@@ -170,8 +170,6 @@ next: platformctl log
         str![[r#"
 exit 0
 ✓ everything merged is applied (main as of 0 s ago)
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl status
 
 "#]]
@@ -183,8 +181,6 @@ exit 0
 plan for site on box, PR #1
   merged as <40>
 nothing to change
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl status site
 
 "#]]
@@ -194,8 +190,6 @@ next: platformctl status site
         str![[r#"
 exit 0
 ✓ no run is open
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl status
 
 "#]]
@@ -327,8 +321,6 @@ plan for site on box, PR #2
   not merged, head <40>
   create  more.html  new
 1 change
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 warning: PR #2 is not merged: this is what merging it now
 would change
 warning: do not merge it with "rebase then fast-forward":
@@ -346,8 +338,6 @@ REFUSED head_not_merged (6). Nothing was changed.
 PR #2 with the head <40>
 is not merged into the base
 (<40>)
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 fix: merge PR #2, then run the same command again
 
 "#]]
@@ -360,8 +350,6 @@ plan for site on box
   at <40>
   create  more.html  new
 1 change
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 warning: a preview of
 <40>: only what is
 merged can be applied
@@ -381,8 +369,6 @@ next: platformctl status site
 exit 7
 REFUSED plan_errored (7). Nothing was changed.
 the plan file is a preview of site and was never merged
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 fix: plan again when it is merged
 
 "#]]
@@ -444,8 +430,6 @@ planned none, now <40>;
 merge: planned <40>, now
 <40>; pr: planned 1, now
 2
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 fix: review the difference and plan again: platformctl plan site -o FILE
 
 "#]]
@@ -696,6 +680,8 @@ box · seen 1 min ago · 4 modules
 ✓ beta    #1 ok, 3 min ago
 ✓ first   #2 ok, 2 min ago
 pending 1 · held 1 · open runs 0
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
 next: platformctl show broken
 
 "#]]
@@ -731,8 +717,6 @@ fn failed_release_stays_pending_until_another_is_applied() {
 exit 0
 1 module merged, not applied (main as of 0 s ago)
  #2  site  box  HELD: it failed there; merge a fix, or apply --retry
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl show site
 
 "#]]
@@ -759,8 +743,6 @@ exit 0
 plan for site on box, PR #3
   not merged, head <40>
 0 changes
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 warning: PR #3 is not merged: this is what merging it now
 would change
 warning: PR #2 failed on the host and may be what runs
@@ -780,8 +762,6 @@ next: review PR #3 and merge it by one of: merge, squash, rebase, rebase-merge
 exit 0
 1 module merged, not applied (main as of 0 s ago)
  #3  site  box  not what failed there: HELD until it is applied
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 next: platformctl plan site --pr 3
 
 "#]]

@@ -102,7 +102,7 @@ impl Bench {
             (event.closure, event.effective) = (Some(Digest::of(&[pr])), Some(Digest::of(&[pr, pr])));
         }
         if [Kind::ApplyIntent, Kind::ApplyNoop, Kind::Adopt].contains(&kind) {
-            event.checkout = Some("bound".to_owned());
+            event.checkout = Some(platformctl::model::gate::Binding::Bound);
         }
         if kind.opens() {
             let (scope, expires) = (format!("{host}/{module}"), event.time.plus_s(600));
@@ -418,7 +418,8 @@ fn hostile_records_of_each_kind_are_refused() {
                 ("rule `plan`", &|event| event.plan = Some(Digest::of(b"another plan"))),
                 ("rule `fields` expects evidence on", &|event| event.evidence = None),
                 ("rule `run` expects a run that can have apply.outcome", &|event| {
-                    (event.kind, event.checkout, event.returns_to) = (Kind::ApplyOutcome, Some("bound".into()), None);
+                    (event.kind, event.checkout, event.returns_to) =
+                        (Kind::ApplyOutcome, Some(platformctl::model::gate::Binding::Bound), None);
                     (event.closure, event.effective) = (Some(Digest::of(b"c")), Some(Digest::of(b"e")));
                 }),
                 ("rule `run` expects a run that can have late-outcome", &|event| event.kind = Kind::LateOutcome),

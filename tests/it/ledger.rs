@@ -133,7 +133,7 @@ fn intent(record: &Record<'_>, run: &str, policy: Oid) -> Event {
     event.closure = Some(Digest::of(b"c"));
     event.plan = Some(Digest::of(b"p"));
     event.policy = Some(policy);
-    event.checkout = Some("bound".to_owned());
+    event.checkout = Some(platformctl::model::gate::Binding::Bound);
     event.lock =
         Some(Lock { project: None, scope: "box/site".into(), expires: event.time.plus_s(600), nonce: "n".into() });
     event

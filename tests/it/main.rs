@@ -34,6 +34,7 @@ mod policy;
 mod protocol;
 mod record;
 mod repository;
+mod results;
 mod reviews;
 mod runs;
 mod sealed;

@@ -107,7 +107,7 @@ impl Bench {
         event.closure = Some(Digest::of(b"c"));
         event.plan = Some(Digest::of(b"p"));
         event.policy = Some(self.policy);
-        event.checkout = Some("bound".to_owned());
+        event.checkout = Some(platformctl::model::gate::Binding::Bound);
         event
     }
 
@@ -183,7 +183,7 @@ fn outcome_must_match_its_intent() {
         ("rule `plan`", &|event| event.plan = Some(Digest::of(b"x"))),
         ("rule `policy`", &|event| event.policy = Some(other)),
         ("rule `checkout` expects that of its intent, bound, found waived", &|event| {
-            event.checkout = Some("waived".into());
+            event.checkout = Some(platformctl::model::gate::Binding::Waived);
         }),
         ("rule `module`", &|event| event.module = Some("other".parse().unwrap())),
         ("rule `host`", &|event| event.host = Some("other".parse().unwrap())),

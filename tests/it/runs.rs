@@ -45,11 +45,9 @@ fn a_killed_apply_is_resumed() {
         str![[r#"
 exit 8
 REFUSED busy (8). Nothing was changed.
-run 20260921T141320Z-00000002 of Ola <ola@example.org> is
+run 20260921T141320Z-00000001 of Ola <ola@example.org> is
 open for site since 2026-09-21T14:13:20Z (1 min ago)
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
-fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00000002
+fix: wait for it; if its machine is gone: platformctl resume 20260921T141320Z-00000001
 
 "#]]
     );
@@ -60,9 +58,11 @@ exit 0
 box · seen 0 s ago · 1 module
 ! site  never applied; the last try ended: not yet
 ! site@box  run open since 1 min ago
-  20260921T141320Z-00000002 by Ola <ola@example.org>
+  20260921T141320Z-00000001 by Ola <ola@example.org>
 pending 1 · held 0 · open runs 1
-next: platformctl resume 20260921T141320Z-00000002
+warning: the record is not pinned; in platform.yaml set
+state.genesis: <40>
+next: platformctl resume 20260921T141320Z-00000001
 
 "#]]
     );
@@ -70,10 +70,8 @@ next: platformctl resume 20260921T141320Z-00000002
         site.run(1, "resume"),
         str![[r#"
 exit 8
-✗ site  run 20260921T141320Z-00000002 is still running
+✗ site  run 20260921T141320Z-00000001 is still running
 1 run looked at
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
 fix: wait, then resume again
 
 "#]]
@@ -134,12 +132,10 @@ fn a_killed_run_on_a_dead_host_is_abandoned() {
         site.run(1, "resume"),
         str![[r#"
 exit 8
-✗ site  the host says that run 20260921T141320Z-00000002
+✗ site  the host says that run 20260921T141320Z-00000001
 began and was killed: only a person can end it
 1 run looked at
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
-fix: platformctl abandon 20260921T141320Z-00000002 --reason "…"
+fix: platformctl abandon 20260921T141320Z-00000001 --reason "…"
 
 "#]]
     );
@@ -150,9 +146,7 @@ fix: platformctl abandon 20260921T141320Z-00000002 --reason "…"
         site.told(&abandoned),
         str![[r#"
 exit 0
-✓ run 20260921T141320Z-00000002 of site is ended
-warning: the record is not pinned; in platform.yaml set
-state.genesis: <40>
+✓ run 20260921T141320Z-00000001 of site is ended
 next: platformctl status site
 
 "#]]

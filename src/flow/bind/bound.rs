@@ -4,6 +4,7 @@ use crate::{
     model::{
         approval::Approval,
         closure::Closure,
+        gate::Binding,
         ids::{Deployment, HostName, ModuleId, Oid},
         module::Manifest,
         policy::{HostPolicy, SacredPolicy},
@@ -105,7 +106,7 @@ pub struct Present {
     pub(super) last: Option<HostStatus>,
     /// Hosts where the record says that the module runs and the manifest does not name them any more.
     pub(super) left: Vec<HostName>,
-    pub(super) checkout: &'static str,
+    pub(super) checkout: Binding,
     pub(super) waived: Vec<String>,
 }
 
@@ -161,8 +162,8 @@ impl Present {
         &self.waived
     }
 
-    /// How the checkout was bound: `bound`, `waived` or `none`.
-    pub fn checkout(&self) -> &'static str {
+    /// How the checkout was bound.
+    pub fn checkout(&self) -> Binding {
         self.checkout
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     ledger::state::State,
     model::{
         approval::Approval,
+        gate::Binding,
         ids::{Deployment, HostName, ModuleId, Oid},
         path::RepoPath,
         policy::CheckoutPolicy,
@@ -95,13 +96,13 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
         found => refusals.extend(found),
     }
     let checkout = if ask.checkout.head()?.is_none() {
-        "none"
+        Binding::None
     } else if ask.waivers.checkout {
         waived.push("checkout".to_owned());
-        "waived"
+        Binding::Waived
     } else {
         refusals.extend(checkout(ask, &approved, &module)?);
-        "bound"
+        Binding::Bound
     };
     unless(refusals)?;
     let approval = proof(&approved, scope.unwrap_or_default());

@@ -5,7 +5,6 @@
 
 pub mod host;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
         plan::Plan,
     },
     model::{
+        gate::{CheckResult, GateCheck},
         module::DataAction,
         policy::Mutations,
         refusal::{Code, Refusal},
@@ -21,17 +21,6 @@ use crate::{
         text::{mib, mib_needed},
     },
 };
-
-/// One line of the gate's list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What was asked.
-    pub id: &'static str,
-    /// `pass`, `fail`, `error` or `waived`.
-    pub result: &'static str,
-    /// What the answer rests on.
-    pub evidence: Value,
-}
 
 /// What the gate knows beside the plan.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +36,7 @@ pub struct Facts {
 #[must_use]
 pub struct Permit {
     plan: Plan,
-    checks: Vec<Check>,
+    checks: Vec<GateCheck>,
 }
 
 impl Permit {
@@ -57,12 +46,12 @@ impl Permit {
     }
 
     /// The gate's list, all passed or waived.
-    pub fn checks(&self) -> &[Check] {
+    pub fn checks(&self) -> &[GateCheck] {
         &self.checks
     }
 
     /// The plan, of a permit that is not carried out.
-    pub fn into_parts(self) -> (Plan, Vec<Check>) {
+    pub fn into_parts(self) -> (Plan, Vec<GateCheck>) {
         (self.plan, self.checks)
     }
 }
@@ -73,7 +62,7 @@ pub struct Closed {
     /// Every reason.
     pub refusals: Vec<Refusal>,
     /// The whole list.
-    pub checks: Vec<Check>,
+    pub checks: Vec<GateCheck>,
 }
 
 /// Judges a plan.
@@ -99,7 +88,7 @@ pub enum Nothing {
     /// The record has to say that the module is at a newer merge result.
     Advance(Box<Permit>),
     /// Nothing is to be recorded either.
-    Stay(Box<Plan>, Vec<Check>),
+    Stay(Box<Plan>, Vec<GateCheck>),
 }
 
 /// Judges a plan without changes. What is recorded goes through the gate, but for room and rights that only a delivery needs; what is
@@ -150,7 +139,7 @@ fn everything(plan: &Plan, facts: &Facts, list: &mut List) {
 
 #[derive(Default)]
 struct List {
-    checks: Vec<Check>,
+    checks: Vec<GateCheck>,
     refusals: Vec<Refusal>,
 }
 
@@ -160,8 +149,7 @@ impl List {
     }
 
     fn all(&mut self, id: &'static str, evidence: Value, refusals: Vec<Refusal>) {
-        let result = if refusals.is_empty() { "pass" } else { "fail" };
-        self.checks.push(Check { id, result, evidence });
+        self.checks.push(GateCheck { id, result: CheckResult::of(refusals.len()), evidence });
         self.refusals.extend(refusals);
     }
 }
@@ -262,6 +250,6 @@ fn held(plan: &Plan, facts: &Facts, list: &mut List) {
     let waived = same && facts.retry;
     list.ask("held", json!({"held": same, "retry": facts.retry}), result);
     if waived && let Some(check) = list.checks.last_mut() {
-        check.result = "waived";
+        check.result = CheckResult::Waived;
     }
 }

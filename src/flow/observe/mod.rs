@@ -54,7 +54,7 @@ pub fn observe(host: &dyn Host, bound: Present, source: &dyn Source, clock: &dyn
 /// # Errors
 /// The host gave no answer, or one that its script cannot have given.
 pub fn look(host: &dyn Host, target: Target<'_>, source: &dyn Source, clock: &dyn Clock) -> Answer<View> {
-    let mut look = runtime::driver(target.module.manifest.runtime.driver).look(target, hex(&clock.chance()))?;
+    let mut look = runtime::driver(target.module.manifest.runtime.driver).look(target, &|| hex(&clock.chance()))?;
     let mut asked = None;
     loop {
         match look {

@@ -11,31 +11,9 @@ use gix::objs::tree::EntryKind;
 
 use super::{Git, failed, ours};
 use crate::{
-    model::{ids::Oid, refusal::Code, text, time::Timestamp},
-    port::{Answer, Ledger as _, PortError},
+    model::{refusal::Code, text, time::Timestamp},
+    port::{Answer, Ledger as _, NewBranch, NewFile, PortError},
 };
-
-/// A file to add.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewFile {
-    /// Its path.
-    pub path: &'static str,
-    /// Its text.
-    pub text: String,
-    /// Whether it can be run.
-    pub executable: bool,
-}
-
-/// A branch that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewBranch {
-    /// Its commit.
-    pub commit: Oid,
-    /// What it adds.
-    pub added: Vec<&'static str>,
-    /// What was there already, and is as it was.
-    pub kept: Vec<&'static str>,
-}
 
 impl Git {
     /// Makes a branch of HEAD and those of `files` that are not there yet; `None` if all of them are.

@@ -40,8 +40,9 @@ impl Driver for Compose {
         }
     }
 
-    fn look<'a>(&self, target: Target<'a>, salt: String) -> Looking<'a> {
+    fn look<'a>(&self, target: Target<'a>, salt: &dyn Fn() -> String) -> Looking<'a> {
         plain_root(target)?;
+        let salt = salt();
         let order = Order::new(compose::RENDER, args(target)).with(to_render(target, Vec::new()));
         Ok(Look::Ask(order, Box::new(move |reply| rendered(target, salt, reply))))
     }

@@ -50,7 +50,7 @@ impl Driver for Files {
         manifest.id.to_string()
     }
 
-    fn look<'a>(&self, target: Target<'a>, _salt: String) -> Looking<'a> {
+    fn look<'a>(&self, target: Target<'a>, _salt: &dyn Fn() -> String) -> Looking<'a> {
         let then = |reply: &Reply| {
             let (machine, live) = seen(reply)?;
             Ok(Look::Seen(machine, Box::new(FilesSeen { live })))

@@ -10,6 +10,7 @@ use crate::{
 
 /// How it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// As an apply needs it.
@@ -22,6 +23,7 @@ pub enum Standing {
 
 /// Where a cure is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// A command on the host, by the account that ssh enters.
@@ -80,6 +82,7 @@ impl Fix {
 
 /// One line of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Check {
     /// What was asked; several lines may answer one question.
     pub id: &'static str,

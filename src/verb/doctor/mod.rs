@@ -2,6 +2,7 @@
 //! and what cures it.
 
 mod check;
+pub mod diagnosis;
 mod engine;
 mod machine;
 mod runs;
@@ -27,7 +28,7 @@ use crate::{
         text::shown,
         time::Timestamp,
     },
-    port::{Answer, Host, Input, PortError, Ports, RemoteRefs, Want},
+    port::{Answer, Host, Input, Phase, PortError, Ports, RemoteRefs, Step, Want},
     runtime::{
         self,
         doctor::{self, Asked, Seen},
@@ -118,6 +119,7 @@ pub fn base(ports: &Ports<'_>) -> Stage<Base> {
 
 /// The base, and what else the remote has; base and record are fetched.
 fn asked(ports: &Ports<'_>) -> Stage<(Oid, RemoteRefs)> {
+    (ports.tell)(Step::Began(Phase::Fetch));
     let refs = ports.remote.refs(true)?;
     let p = base_of(ports, &refs)?;
     let wants: Vec<Want> = [Want::Base].into_iter().chain(refs.state.map(|_| Want::State)).collect();

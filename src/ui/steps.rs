@@ -1,66 +1,54 @@
-//! The steps of an apply as they are done, and where its time went.
+//! Steps of a run, told to a person while they happen.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use super::session::Session;
+use super::{Printer, list, meanings, plural, seconds, timings::timings, wrapped};
 use crate::{
     model::{
         evidence::Evidence,
         plan::{Action, Change},
         text::shown,
     },
-    port::{Clock as _, Step},
-    ui::{Report, list, meanings, plural, seconds, timings},
-    verb::timings::Timings,
+    port::{Clock, Step},
 };
 
-/// What was measured, by the names that results have.
-pub(super) fn durations_ms(timings: &Timings<'_>) -> Vec<(&'static str, u64)> {
-    timings.take().into_iter().map(|(phase, ms)| (phase.as_str(), ms)).collect()
-}
-
 /// Tells a person of each step, with the time it took.
-pub(super) struct Steps<'a> {
-    session: &'a Session,
-    last_ms: RefCell<u64>,
-    timings: Timings<'a>,
-    /// Whether a person asked where the time went.
-    show: bool,
+pub struct Steps<'a> {
+    printer: Printer,
+    clock: &'a dyn Clock,
+    remote: &'a str,
+    last_ms: Cell<u64>,
     /// What was said of the approval. A second look, after an image was pulled, proves it again and says nothing new.
     approved: RefCell<Option<String>>,
 }
 
 impl<'a> Steps<'a> {
-    /// Begins to measure. `show`: `--timings`.
-    pub(super) fn new(session: &'a Session, show: bool) -> Self {
-        let now = RefCell::new(session.clock.ticks_ms());
-        Self { session, last_ms: now, timings: Timings::new(&session.clock), show, approved: RefCell::default() }
-    }
-
-    /// Another module comes, whose approval is told whatever was told before.
-    pub(super) fn next(&self) {
-        self.approved.take();
-    }
-
-    /// A report with what each phase took since the last one.
-    pub(super) fn timed(&self, report: Report) -> Report {
-        let durations_ms = durations_ms(&self.timings);
-        if self.show && !self.session.printer.is_json() {
-            timings(&durations_ms).iter().for_each(|line| self.session.printer.say(line));
-        }
-        report.durations(&durations_ms)
+    /// Begins now. `remote`: the name of the remote.
+    pub fn new(printer: Printer, clock: &'a dyn Clock, remote: &'a str) -> Self {
+        Self { printer, clock, remote, last_ms: Cell::new(clock.ticks_ms()), approved: RefCell::default() }
     }
 
     /// Tells of a step.
-    pub(super) fn tell(&self, step: &Step) {
-        if let Step::Began(phase) = step {
-            return self.timings.began(*phase);
-        }
-        let now = self.session.clock.ticks_ms();
-        let took = now.saturating_sub(self.last_ms.replace(now));
+    pub fn tell(&self, step: &Step) {
         let mut unusual: Vec<&str> = Vec::new();
         let (word, text) = match step {
-            Step::Began(_) => return,
+            Step::Began(_) | Step::Looking(_) => return self.printer.waits_for(step, self.remote),
+            Step::Spent(_) if self.printer.is_json() => return,
+            Step::Spent(spent) => return timings(spent).iter().for_each(|line| self.printer.say(line)),
+            Step::Pulling(_) => {
+                self.last_ms.set(self.clock.ticks_ms());
+                return self.printer.waits_for(step, self.remote);
+            }
+            Step::Target { name, at, of } => {
+                self.approved.take();
+                return self.printer.say(&format!("{name} ({at} of {of})"));
+            }
+            Step::Waiting { run, now } => {
+                let (owner, since) = (shown(&run.owner), run.opened.age(*now));
+                let text = format!("waiting for run {} of {owner} on {}, open since {since}", run.run, run.module);
+                return wrapped(&text, "").iter().for_each(|line| self.printer.say(line));
+            }
+            Step::Settled(run) => return self.printer.say(&format!("run {run} had ended on its host: recorded")),
             Step::Approved(approval) => {
                 let weak = if approval.weak { ", weak" } else { "" };
                 let covers = if approval.covers == [approval.pr] {
@@ -70,6 +58,7 @@ impl<'a> Steps<'a> {
                 };
                 let text = format!("PR #{}, {}{weak}{covers}", approval.pr, approval.style.as_str());
                 if self.approved.replace(Some(text.clone())).as_ref() == Some(&text) {
+                    self.last_ms.set(self.clock.ticks_ms());
                     return;
                 }
                 unusual.extend(approval.weak.then_some("weak"));
@@ -80,20 +69,17 @@ impl<'a> Steps<'a> {
             Step::Shipped(files) => {
                 ("shipped", format!("{}, verified there", plural(usize::try_from(*files).unwrap_or(0), "file")))
             }
-            Step::Pulling(images) => {
-                let images = plural(usize::try_from(*images).unwrap_or(0), "image");
-                self.session.printer.waiting(&format!("the host pulls {images}"));
-                return;
-            }
             Step::Pulled(images) => ("pulled", plural(usize::try_from(*images).unwrap_or(0), "image")),
             Step::Changed(changes) => ("changed", changed(changes.as_deref())),
             Step::Healthy(evidence) => ("healthy", healthy(evidence)),
             Step::Recorded(seq) => ("recorded", format!("seq {seq}")),
         };
+        let now = self.clock.ticks_ms();
+        let took = now.saturating_sub(self.last_ms.replace(now));
         // What takes no time worth a word shows none.
         let took = if took < 100 { String::new() } else { seconds(took) };
-        self.session.printer.say(format!("✓ {word:<9} {text:<34} {took:>6}").trim_end());
-        meanings(unusual).iter().for_each(|line| self.session.printer.say(line));
+        self.printer.say(format!("✓ {word:<9} {text:<34} {took:>6}").trim_end());
+        meanings(unusual).iter().for_each(|line| self.printer.say(line));
     }
 }
 

@@ -1,36 +1,25 @@
-//! What stands under *HELD*: how the containers ended, and in their own words why. Never in the object for scripts, never recorded.
+//! What stands under *HELD*: how the containers ended, and in their own words why. It is never in the object for scripts, and never
+//! recorded.
 
-use super::session::Session;
+use super::{plural, wrapped};
 use crate::{
     model::text::shown,
-    runtime::logs::{Said, Words},
-    ui::{plural, wrapped},
-    verb::left::Left,
+    verb::left::{Said, Told, Words},
 };
 
-/// Most lines of a container's own.
-const LINES: u64 = 20;
 /// Most containers that are told of.
 const CONTAINERS_MAX: usize = 5;
 
-/// The lines of a release that is held. `logs`: with the containers' own lines, which are told on a terminal in any case; with
-/// `--json` they come on standard error, and only then.
-pub(super) fn told(session: &Session, left: Option<&Left>, logs: bool) -> Vec<String> {
-    let printer = session.printer;
-    let Some(left) = left.filter(|_| logs || !printer.is_json()) else { return Vec::new() };
-    let lines = if logs || printer.is_terminal() { LINES } else { 0 };
-    let lines = match left.words(lines) {
-        Ok(words) => lines_of(&words, lines > 0),
-        Err(error) => wrapped(&format!("! its containers could not be looked at: {error}"), ""),
-    };
-    if printer.is_json() {
-        lines.iter().for_each(|line| printer.say(line));
-        return Vec::new();
+/// The lines of a release that is held.
+pub(super) fn lines(told: Option<&Told>) -> Vec<String> {
+    match told.map(|told| (&told.words, told.logs)) {
+        None => Vec::new(),
+        Some((Ok(words), logs)) => of(words, logs),
+        Some((Err(error), _)) => wrapped(&format!("! its containers could not be looked at: {error}"), ""),
     }
-    lines
 }
 
-fn lines_of(words: &Words, logs: bool) -> Vec<String> {
+fn of(words: &Words, logs: bool) -> Vec<String> {
     // Where nothing is wrong with any, as far as the engine knows, each may tell why.
     let ill: Vec<&Said> = words.containers.iter().filter(|said| !said.is_well()).collect();
     let of: Vec<&Said> = if ill.is_empty() { words.containers.iter().collect() } else { ill };

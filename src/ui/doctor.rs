@@ -1,0 +1,126 @@
+//! `doctor`, rendered.
+
+use serde::Serialize;
+
+use super::{Last, Render, plural, wrapped};
+use crate::{
+    error::Class,
+    model::{ending::Outcome, refusal::Refusal, text::escaped_line},
+    verb::doctor::{
+        Check, Place, Standing,
+        diagnosis::{Diagnosis, Examined},
+    },
+};
+
+impl Render for Diagnosis {
+    const COMMAND: &'static str = "doctor";
+
+    fn object(&self) -> impl Serialize {
+        self
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.fails().is_empty() { Outcome::Ok } else { Outcome::Error }
+    }
+
+    fn refusals(&self) -> Vec<Refusal> {
+        self.fails().iter().filter_map(|(_, check)| check.refusal()).collect()
+    }
+
+    fn class(&self) -> Class {
+        // The first one, as a person cures them from above.
+        self.refusals().first().map_or(Class::Done, |refusal| Class::of(refusal.code))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let branch = &self.branch;
+        let unasked = self.unasked.iter().map(|error| {
+            let age = self.base.seen.age(self.now);
+            format!("{error}; judged by {branch} as of {age}")
+        });
+        let broken = self.broken.iter().map(|module| {
+            format!("{module} does not hold on {branch}, so what it needs is not known: platformctl validate")
+        });
+        unasked.chain(self.notes.iter().cloned()).chain(broken).collect()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.hosts.iter().flat_map(host).collect()
+    }
+
+    fn last(&self) -> Last {
+        match self.fails().as_slice() {
+            [] => Last::Next("platformctl pending".to_owned()),
+            [(one, check)] => Last::Fix(only(one, check)),
+            [_, ..] => Last::Fix("do what each ✗ says, then platformctl doctor".to_owned()),
+        }
+    }
+}
+
+/// The only cure, on the line that a person reads last.
+fn only(one: &Examined, check: &Check) -> String {
+    match (check.fix.as_deref(), check.place) {
+        (Some(fix), Some(place)) if !fix.contains('\n') => match place {
+            Place::Words => fix.to_owned(),
+            Place::Host | Place::HostRoot | Place::Here | Place::Policy => {
+                format!("{} {fix}", header(one, place))
+            }
+        },
+        _ => "do what ✗ says, then platformctl doctor".to_owned(),
+    }
+}
+
+/// Where a cure is done, for a person.
+fn header(one: &Examined, place: Place) -> String {
+    match place {
+        Place::Host => format!("on {}:", one.host),
+        Place::HostRoot => format!("on {} as root:", one.host),
+        Place::Here => "here:".to_owned(),
+        Place::Policy => format!("merge into platform.yaml, hosts.{}:", one.host),
+        Place::Words => String::new(),
+    }
+}
+
+/// A host's lines: one for each check, and below it the cure, which is never broken because it is pasted.
+fn host(one: &Examined) -> Vec<String> {
+    let count = |standing| one.checks.iter().filter(|check| check.result == standing).count();
+    let (warn, fail) = (count(Standing::Warn), count(Standing::Fail));
+    let words = match (warn, fail) {
+        (0, 0) => "all good".to_owned(),
+        (warn, 0) => format!("good, {}", plural(warn, "remark")),
+        (_, fail) => format!("{} to cure", plural(fail, "thing")),
+    };
+    let mut lines = vec![format!("{} · {} · {words}", one.host, one.destination.as_deref().unwrap_or("this machine"))];
+    let wide = one.checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
+    let indent = " ".repeat(wide + 4);
+    for check in &one.checks {
+        let mark = match check.result {
+            Standing::Pass => "✓",
+            Standing::Warn => "!",
+            Standing::Fail => "✗",
+        };
+        let fact = wrapped(&escaped_line(&check.fact), &indent);
+        for (at, line) in fact.iter().enumerate() {
+            let head = if at == 0 { format!("{mark} {:<wide$}  ", check.id) } else { indent.clone() };
+            lines.push(format!("{head}{}", line.trim_start()));
+        }
+        if let (Some(fix), Some(place)) = (&check.fix, check.place) {
+            lines.extend(cure(one, fix, place));
+        }
+    }
+    lines
+}
+
+fn cure(one: &Examined, fix: &str, place: Place) -> Vec<String> {
+    match place {
+        Place::Words => {
+            // Words come first; what follows them is copied: known_hosts lines.
+            let mut parts = fix.split('\n');
+            let words = wrapped(&format!("→ {}", parts.next().unwrap_or_default()), "  ");
+            words.into_iter().chain(parts.map(|line| format!("    {line}"))).collect()
+        }
+        Place::Host | Place::HostRoot | Place::Here | Place::Policy => {
+            vec![format!("  → {}", header(one, place)), format!("    {fix}")]
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Batch: an apply of one module is one run; an apply of several modules is one command. It ends with the first that fails.
+
+use crate::{
+    flow::{Stage, Stop},
+    model::ids::ModuleId,
+    port::{Phase, Ports, Step},
+    verb::{
+        apply::{Applied, Ask, candidates},
+        asked::Asked,
+        fetch::{Fetched, newest_record, refresh},
+        left::{Logs, Told},
+        notices::{self, Notice, unpinned},
+        targets,
+        timings::Timings,
+        wait::patiently,
+    },
+};
+
+/// What became of all that was asked for.
+#[derive(Debug)]
+pub struct Batch {
+    /// What was asked for by name, in order: modules, or deployments where a module has several hosts.
+    pub asked: Vec<String>,
+    /// What became of each that was tried.
+    pub targets: Vec<Target>,
+    /// Why it is not known which modules are asked for.
+    pub stopped: Option<Stop>,
+    /// Where the time went, beside that of the targets: milliseconds by phase.
+    pub durations_ms: Vec<(Phase, u64)>,
+}
+
+/// One module on one host, and what became of it.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name: the module, or the deployment where the module has several hosts.
+    pub name: String,
+    /// The module.
+    pub module: ModuleId,
+    /// What became of it.
+    pub applied: Stage<Applied>,
+    /// What the containers of a release said that is held.
+    pub told: Option<Told>,
+    /// What an operator should know.
+    pub notices: Vec<Notice>,
+    /// Milliseconds since the command began.
+    pub took_ms: u64,
+    /// Where the time of this target went: milliseconds by phase.
+    pub durations_ms: Vec<(Phase, u64)>,
+}
+
+/// How a batch is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct How {
+    /// How many seconds an open run of somebody else is waited for.
+    pub wait_s: u64,
+    /// What is asked of containers that a held release left.
+    pub logs: Logs,
+    /// Whether a person is told where the time went.
+    pub timings: bool,
+}
+
+/// Applies what was asked for, each module after those that it comes after. `asks`: by name; none: what the pull request changed. That
+/// something is not applied is data.
+pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Stage<Vec<Ask>>, how: How) -> Batch {
+    let timings = Timings::new(ports.clock);
+    let mut batch = Batch { asked: Vec::new(), targets: Vec::new(), stopped: None, durations_ms: Vec::new() };
+    let ended = timings.measured(ports, |ports| each(ports, asked, asks?, (how, &timings), &mut batch));
+    batch.stopped = ended.err();
+    if batch.targets.is_empty() {
+        batch.durations_ms = spent(ports, &timings, how);
+    }
+    batch
+}
+
+/// Where the time went since the last target.
+fn spent(ports: &Ports<'_>, timings: &Timings<'_>, how: How) -> Vec<(Phase, u64)> {
+    let spent = timings.take();
+    if how.timings {
+        (ports.tell)(Step::Spent(spent.clone()));
+    }
+    spent
+}
+
+fn each(
+    ports: &Ports<'_>,
+    asked: &Asked,
+    mut asks: Vec<Ask>,
+    (how, timings): (How, &Timings<'_>),
+    batch: &mut Batch,
+) -> Stage<()> {
+    let begun = ports.clock.ticks_ms();
+    let mut fetched = refresh(ports, &asked.request)?;
+    if asks.is_empty() {
+        let changed = targets::changed(&candidates(ports, &fetched), &asked.request, asked.host.as_ref())?;
+        let each =
+            changed.into_iter().flat_map(|(module, hosts)| hosts.into_iter().map(move |host| (module.clone(), host)));
+        asks.extend(each.map(|(module, host)| asked.on(module, host)));
+    }
+    let asks = targets::spread(ports.source, fetched.p, &asks)?;
+    batch.asked = asks.iter().map(Ask::name).collect();
+    for (at, ask) in (1..).zip(&asks) {
+        if asks.len() > 1 {
+            (ports.tell)(Step::Target { name: ask.name(), at, of: asks.len() });
+        }
+        let (applied, told, notices) = one(ports, &mut fetched, ask, how);
+        let done = matches!(&applied, Ok(applied) if applied.is_done());
+        let took_ms = ports.clock.ticks_ms().saturating_sub(begun);
+        let durations_ms = spent(ports, timings, how);
+        let (name, module) = (ask.name(), ask.module.clone());
+        batch.targets.push(Target { name, module, applied, told, notices, took_ms, durations_ms });
+        if !done {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn one(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, how: How) -> (Stage<Applied>, Option<Told>, Vec<Notice>) {
+    let first = fetched.checked.is_none();
+    let applied = patiently(ports, fetched, ask, how.wait_s);
+    if let Ok(checked) = newest_record(ports) {
+        fetched.checked = checked;
+    }
+    let run = match &applied {
+        Ok(Applied::Run(run)) => Some(run),
+        Ok(Applied::Noop(_)) | Err(_) => None,
+    };
+    let told = run.and_then(|run| run.left.as_ref()).and_then(|left| left.told(how.logs));
+    let baseline = run.filter(|_| fetched.is_baseline()).map(|_| Notice::Baseline);
+    // The advice to pin the record is given by the apply that wrote the first record.
+    let genesis = fetched.checked.as_ref().filter(|_| first).map(|checked| checked.genesis);
+    let notices = baseline.into_iter().chain(unpinned(fetched, genesis)).chain(notices::all(ports, fetched)).collect();
+    (applied, told, notices)
+}
