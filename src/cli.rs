@@ -1,4 +1,4 @@
-//! The command line. Only this room knows clap.
+//! The command line. Only this module uses clap.
 
 mod pages;
 pub mod topics;
@@ -22,7 +22,7 @@ pub use pages::{Read, commands, help, read, reference};
     after_help = topics::listing()
 )]
 pub struct Cli {
-    /// What holds for every command.
+    /// Options of every command.
     #[command(flatten)]
     pub globals: Globals,
     /// The command.
@@ -30,7 +30,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What holds for every command.
+/// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Globals {
     /// Run as if started in this folder
@@ -42,7 +42,7 @@ pub struct Globals {
     /// The base branch [default: git config platformctl.base, else main]
     #[arg(long, value_name = "BRANCH", global = true)]
     pub base: Option<String>,
-    /// Print one JSON object on standard output, and talk on standard error
+    /// Print one JSON object on standard output; progress goes to standard error
     #[arg(long, global = true)]
     pub json: bool,
     /// Log every call to git, the remote and hosts on standard error; -vv also logs commands [env: PLATFORMCTL_LOG=info|debug]
@@ -50,52 +50,52 @@ pub struct Globals {
     pub verbose: u8,
 }
 
-/// What is pending.
+/// `pending`.
 #[derive(Debug, Args)]
 pub struct Pending {
-    /// Ask nobody: show what was fetched last
+    /// Do not contact the remote: use what was fetched last
     #[arg(long)]
     pub offline: bool,
 }
 
-/// A verb.
+/// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Look whether a host has all that an apply needs, and say what cures what it has not
+    /// Check that a host is ready for an apply, and print the fixes
     Doctor(Doctor),
-    /// Check platform.yaml and the modules, as they lie on disk
+    /// Check platform.yaml and the modules in the working tree
     Validate(Validate),
-    /// Show what an apply would change, and every reason that speaks against it
+    /// Show what an apply would change, and every reason to refuse it
     Plan(Plan),
-    /// Carry out what merged pull requests say, and record it
+    /// Apply merged pull requests to hosts, and record the outcome
     Apply(Apply),
-    /// Ask the host what became of an open run, and record it; never changes a host
+    /// Ask the host how an open run ended, and record it; never changes a host
     Resume(Resume),
-    /// End a run for good that nobody can resume
+    /// End a run that cannot be resumed
     Abandon(Abandon),
-    /// What is applied, and how it ended; reads git alone
+    /// Show what is applied and how it ended; reads only the local git repository
     Status(Status),
-    /// What is merged but not applied, and which command applies it; asks the remote and no host
+    /// Show what is merged but not applied, and the command that applies it; contacts the remote, no host
     Pending(Pending),
-    /// The record, newest first
+    /// List the records, newest first
     Log(Log),
-    /// One module, run or record in full
+    /// Show one module, run or record in full
     Show(Show),
-    /// Check the whole record, and that the remote has the same
+    /// Verify every record, and that the remote has the same records
     Verify(Verify),
-    /// The record itself
+    /// Fetch, push or repair the record
     #[command(subcommand)]
     State(State),
-    /// Begin: files for this repository, on a branch of their own
+    /// Create a branch with a policy, an example module and the pre-push hook
     Init(Init),
-    /// git hooks
+    /// Install or run the git hook
     #[command(subcommand)]
     Hook(Hook),
     /// Print a JSON Schema
     Schema(Schema),
-    /// See it work, in a temporary folder on this machine
+    /// Run a demonstration in a temporary folder on this machine
     Demo(Demo),
-    /// Print the help of a command, or a page of the manual
+    /// Print the help of a command or a page of the manual
     Help(Help),
 }
 
@@ -135,10 +135,10 @@ pub struct Doctor {
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct Validate {
-    /// Modules, as ids or folders [default: all, and what they have to do with each other]
+    /// Modules, as ids or folders [default: all modules, and conflicts between them]
     #[arg(value_name = "MODULE")]
     pub modules: Vec<String>,
-    /// A commit instead of the files on disk
+    /// Check a commit instead of the working tree
     #[arg(long, value_name = "REV")]
     pub at: Option<String>,
     /// Accepted for older scripts: validate is always strict
@@ -146,28 +146,28 @@ pub struct Validate {
     pub strict_v2: bool,
 }
 
-/// Which version, for `plan`.
+/// The approval.
 #[derive(Debug, Args)]
 #[group(multiple = true)]
 pub struct Approving {
     /// A full commit id: the head of a merged pull request, or its merge result
     #[arg(long, value_name = "SHA")]
     pub approved: Option<String>,
-    /// A pull request
+    /// The number of a pull request
     #[arg(long, value_name = "N", visible_alias = "approved-pr")]
     pub pr: Option<u64>,
 }
 
-/// What may be waived.
+/// Checks that can be waived.
 #[derive(Debug, Args)]
 pub struct Waive {
-    /// Go on although a newer merge changed the module too (recorded)
+    /// Apply although a newer merge also changed the module (recorded)
     #[arg(long)]
     pub allow_older: bool,
-    /// Do not compare the checkout with what was merged (recorded)
+    /// Do not compare the checkout with the merged content (recorded)
     #[arg(long)]
     pub no_checkout_binding: bool,
-    /// Try a release again that failed here (recorded)
+    /// Retry a release that failed on this host (recorded)
     #[arg(long)]
     pub retry: bool,
 }
@@ -180,13 +180,13 @@ pub struct Plan {
     /// One of its hosts [default: each of them, in the order of its manifest]
     #[arg(long, value_name = "HOST")]
     pub host: Option<HostName>,
-    /// By which approval [default: the newest merge that changed the module]
+    /// The approval [default: the newest merge that changed the module]
     #[command(flatten)]
     pub approving: Approving,
-    /// Preview a commit that need not be merged
+    /// Preview a commit, merged or not
     #[arg(long, value_name = "REV", conflicts_with_all = ["approved", "pr"])]
     pub at: Option<String>,
-    /// Also write the plan to a file that apply takes
+    /// Also write the plan to a file for `apply`
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Exit with 4 if something would change
@@ -195,7 +195,7 @@ pub struct Plan {
     /// Print where the time of this command went; --json always has it, as durations_ms
     #[arg(long)]
     pub timings: bool,
-    /// What may be waived.
+    /// Checks that can be waived.
     #[command(flatten)]
     pub waive: Waive,
 }
@@ -203,28 +203,28 @@ pub struct Plan {
 /// `apply`.
 #[derive(Debug, Args)]
 pub struct Apply {
-    /// Modules, or plan files (with `/` or ending in `.json`) [default: what the pull request changed]
+    /// Modules, or plan files (containing `/` or ending in `.json`) [default: the modules that the pull request changed]
     #[arg(value_name = "MODULE|PLAN")]
     pub targets: Vec<String>,
     /// One host of the modules [default: each of their hosts, in the order of the manifest; the first that fails ends it]
     #[arg(long, value_name = "HOST")]
     pub host: Option<HostName>,
-    /// By which approval.
+    /// The approval.
     #[command(flatten)]
     pub approving: Approving,
-    /// What is applied, once more: a host was lost, a secret changed
+    /// Apply the same release again, for instance after a host was lost or a secret changed
     #[arg(long, conflicts_with_all = ["approved", "pr"], requires = "targets")]
     pub again: bool,
-    /// Wait up to this many seconds while another run is open
+    /// If another run is open, wait up to this many seconds for it
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait: u64,
-    /// Show the last lines of the containers of a release that is held, as on a terminal; values of secrets are masked
+    /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
     #[arg(long)]
     pub logs: bool,
     /// Print where the time of this command went; --json always has it, as durations_ms
     #[arg(long)]
     pub timings: bool,
-    /// What may be waived.
+    /// Checks that can be waived.
     #[command(flatten)]
     pub waive: Waive,
 }
@@ -234,7 +234,7 @@ pub struct Apply {
 pub struct Resume {
     /// The run [default: every open run]
     pub run: Option<RunId>,
-    /// Show the last lines of the containers of a release that is held, as on a terminal; values of secrets are masked
+    /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
     #[arg(long)]
     pub logs: bool,
 }
@@ -244,7 +244,7 @@ pub struct Resume {
 pub struct Abandon {
     /// The run
     pub run: RunId,
-    /// Why, for the record
+    /// The reason, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
 }
@@ -259,9 +259,9 @@ pub struct Status {
 /// `log`.
 #[derive(Debug, Args)]
 pub struct Log {
-    /// Only records about this module
+    /// Only records of this module
     pub module: Option<ModuleId>,
-    /// How many
+    /// The number of records
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub count: usize,
 }
@@ -269,7 +269,7 @@ pub struct Log {
 /// `show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// A module, a run, a seq or the full id of a record [default: the newest record]
+    /// A module, a run, or a record by its seq or full id [default: the newest record]
     #[arg(value_name = "WHAT")]
     pub what: Option<String>,
 }
@@ -277,7 +277,7 @@ pub struct Show {
 /// `verify`.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// Without asking the remote
+    /// Do not contact the remote
     #[arg(long)]
     pub offline: bool,
 }
@@ -285,18 +285,18 @@ pub struct Verify {
 /// `state`.
 #[derive(Debug, Subcommand)]
 pub enum State {
-    /// Fetch and verify the record, and deliver what waits here
+    /// Fetch and verify the record, and push outcomes that wait in this clone
     Fetch,
-    /// Push a verified record that the remote does not have yet; never forced
+    /// Push verified records that the remote lacks; never forces
     Push,
-    /// Go on from the last good record where somebody pushed something that is none
+    /// Continue from the last valid record after somebody pushed a commit that is not a record
     Recover(Recover),
 }
 
 /// `state recover`.
 #[derive(Debug, Args)]
 pub struct Recover {
-    /// Why, for whoever reads the record
+    /// The reason, for readers of the record
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
 }
@@ -304,10 +304,10 @@ pub struct Recover {
 /// `init`.
 #[derive(Debug, Args)]
 pub struct Init {
-    /// The branch that the files go to
+    /// The name of the new branch
     #[arg(long, value_name = "NAME", default_value = "platformctl-init")]
     pub branch: String,
-    /// The first host: its name
+    /// The name of the first host
     #[arg(long, value_name = "NAME", default_value = "box")]
     pub host: String,
 }
@@ -317,7 +317,7 @@ pub struct Init {
 pub enum Hook {
     /// Install the pre-push hook into this clone
     Install,
-    /// What the hook calls: checks what is about to be pushed, read from standard input
+    /// Check what git is about to push (called by the hook; reads standard input)
     PrePush {
         // Of another name than --remote, for which clap would take it.
         /// The remote's name, or its URL if it has none
@@ -331,14 +331,14 @@ pub enum Hook {
 /// `schema`.
 #[derive(Debug, Args)]
 pub struct Schema {
-    /// Which [default: their names]
+    /// The schema [default: list the names]
     pub name: Option<String>,
 }
 
 /// `demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Leave everything in this new folder, to try more
+    /// Create this folder, work in it and keep it
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
 }
@@ -346,7 +346,7 @@ pub struct Demo {
 /// `help`.
 #[derive(Debug, Args)]
 pub struct Help {
-    /// A command, or a topic [default: all commands, and the topics]
+    /// A command or a topic [default: list all commands and topics]
     #[arg(value_name = "COMMAND|TOPIC")]
     pub what: Vec<String>,
 }

@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_wins() {
+    fn command_line_overrides_git_config() {
         let set = |name: &str| (name == "platformctl.remote").then(|| "forge".to_owned());
         let config = Config::choose(None, Some("trunk"), set);
         assert_eq!((config.remote.as_str(), config.base.as_str()), ("forge", "trunk"));

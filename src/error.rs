@@ -42,24 +42,24 @@ macro_rules! classes {
 }
 
 classes! {
-    Done 0 "As planned and recorded, or nothing to do (`outcome` tells which)."
-    Bug 1 "Unknown: please report."
-    Usage 2 "Untouched."
-    Invalid 3 "Untouched; a manifest, policy, plan or state file does not hold."
-    Differs 4 "Untouched; only with `--exit-code`: changes are pending, or a host drifted."
-    Refused 5 "Untouched; sacred, forbidden, data at risk, mutations disabled."
-    NotApproved 6 "Untouched; the approval is not proven (malformed, short, unknown, unmerged, unreviewed …)."
-    Mismatch 7 "Untouched; approval, checkout, plan and module do not belong together: out of scope, dirty, replay, superseded, stale or foreign plan."
-    Busy 8 "Untouched; another run is open, a freeze, or contention did not end."
-    Unreachable 9 "Untouched; forge, remote or host gave no answer, or credentials are missing or refused (the message says which); shallow history; no record yet; a program or disk here failed."
-    RolledBack 10 "Failed, reverted and verified."
+    Done 0 "Done as planned and recorded, or nothing to do; `outcome` tells which."
+    Bug 1 "Internal error, state unknown: please report."
+    Usage 2 "No host was changed. The command line, module, host, run or repository is wrong."
+    Invalid 3 "No host was changed. A manifest, the policy, or a compose, plan or state file is invalid."
+    Differs 4 "No host was changed. Only with `--exit-code`: changes are pending, or a host drifted."
+    Refused 5 "No host was changed. The change is not allowed: a sacred path, a missing `allow` entry, data at risk, mutations disabled."
+    NotApproved 6 "No host was changed. The approval is not proven: the id is malformed, abbreviated, unknown, unmerged or unreviewed."
+    Mismatch 7 "No host was changed. Approval, checkout, plan and module do not match: out of scope, dirty, replayed, superseded, or a stale or foreign plan."
+    Busy 8 "No host was changed. Another run is open, a freeze is in force, or other writers kept updating the record."
+    Unreachable 9 "No host was changed. The remote or a host did not answer or is not suitable, credentials are missing or rejected, the clone is shallow, there is no record yet, or a program or disk on this machine failed. The message says which."
+    RolledBack 10 "The change failed; it was rolled back, and the rollback was verified."
     Held 11 "Failed, left as it is."
-    RollbackFailed 12 "Failed and could not be reverted: call someone."
-    Partial 13 "Several targets, not all the same: see the result."
-    Unknown 14 "The link was lost after the change was sent: `resume`."
-    Unrecorded 15 "Applied and healthy, but the record is not on the remote yet: `resume`."
-    Tampered 20 "The state ref was rewound or forked, is missing, or does not verify."
-    Interrupted 130 "As the journal says; before `ship` at once, after it when the run can end safely."
+    RollbackFailed 12 "The change failed and could not be rolled back: a person must look at the host."
+    Partial 13 "Several targets ended differently: see the result."
+    Unknown 14 "The connection was lost after the change was sent: run `resume`."
+    Unrecorded 15 "Applied and healthy, but the record is not on the remote yet: run `resume`."
+    Tampered 20 "The state ref was rewound or forked, is missing, or is invalid."
+    Interrupted 130 "Interrupted: before `ship` at once, after it when the run can end safely. `resume` reports what happened."
 }
 
 /// The `outcome` of a result about a run. `recorded`: the record of it is on the remote.
@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_class_of_the_list_wins() {
+    fn class_priority_decides_between_refusals() {
         let refusal = |code| Refusal::new(code, "", "");
         let all = [refusal(Code::ManifestInvalid), refusal(Code::DataAtRisk), refusal(Code::EvilMerge)];
         assert_eq!(Class::of_all(&all), Class::NotApproved);
@@ -311,14 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_sentence_agrees() {
+    fn documented_meaning_matches_is_untouched() {
         for class in Class::ALL {
-            assert_eq!(class.world().starts_with("Untouched"), class.is_untouched(), "{}", class.name());
+            assert_eq!(class.world().starts_with("No host was changed"), class.is_untouched(), "{}", class.name());
         }
     }
 
     #[test]
-    fn an_aborted_run_touched_nothing_whatever_failed() {
+    fn aborted_run_is_classed_as_untouched() {
         let aborted = |code| Err(crate::port::NotDone::aborted(PortError::new(code, "", "")));
         assert_eq!(Class::of_run(&aborted(Code::LinkLost), true), Class::Refused);
         assert_eq!(Class::of_run(&aborted(Code::HostUnreachable), true), Class::Unreachable);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_unique() {
+    fn exit_codes_are_unique() {
         let mut numbers: Vec<_> = Class::ALL.iter().map(|class| class.exit()).collect();
         assert!(numbers.is_sorted());
         numbers.dedup();

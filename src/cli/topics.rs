@@ -1,11 +1,11 @@
-//! The manual: the pages of `docs/` that an operator may need, as they were when this binary was built.
+//! The manual: the pages of `docs/` for operators, compiled into the binary.
 
 /// A page of the manual.
 #[derive(Debug, Clone, Copy)]
 pub struct Topic {
     /// The word after `platformctl help`.
     pub name: &'static str,
-    /// What it is about.
+    /// One line about it, for the list of topics.
     pub about: &'static str,
     /// The page, in Markdown; links lead to other pages.
     page: &'static str,
@@ -22,16 +22,16 @@ macro_rules! topics {
 
 topics! {
     "getting-started" "From an empty folder to the first apply"
-    "concepts" "Words, and how they hang together"
+    "concepts" "Terms, and how they relate"
     "files" "platform.yaml and module.yaml"
-    "compose" "What compose files may say, and what an apply does with them"
+    "compose" "What compose files may contain, and how they are applied"
     "hosts" "What a host needs: folders, ssh, secrets"
     "forgejo" "With a Forgejo server"
     "recovery" "When something is wrong"
-    "exit-codes" "Exit codes, and all reasons by name"
-    "results" "The object that --json prints"
-    "state-format" "The record in refs/platform/state"
-    "threat-model" "What is defended against, and what is not"
+    "exit-codes" "Exit codes and reason codes"
+    "results" "The JSON object that --json prints"
+    "state-format" "The format of the record in refs/platform/state"
+    "threat-model" "Which attacks are defended against, and which are not"
 }
 
 impl Topic {
@@ -40,7 +40,7 @@ impl Topic {
         ALL.iter().find(|topic| topic.name == name)
     }
 
-    /// Its text. A link to another page names the command that prints it, and one to a file that is not in this binary is its words.
+    /// The text. A link to another page becomes the command that prints it; any other relative link becomes plain text.
     pub fn text(&self) -> String {
         let mut parts = self.page.split("](");
         let mut text = parts.next().unwrap_or_default().to_owned();

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_does_not_name_folders_of_the_build_machine() {
+    fn panic_location_contains_no_build_path() {
         assert_eq!(source("src/cmd/mod.rs"), "src/cmd/mod.rs");
         assert_eq!(source("/home/me/.cargo/registry/src/index-1/gix-0.90.0/src/lib.rs"), "gix-0.90.0/src/lib.rs");
         assert_eq!(source("/rustc/0123/library/core/src/str/mod.rs"), "core/src/str/mod.rs");

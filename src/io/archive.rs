@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_members_make_the_same_bytes() {
+    fn archives_are_reproducible() {
         let mut one = Vec::new();
         let mut two = Vec::new();
         write(&mut one, &mut [member("a"), member("b")].into_iter()).unwrap();
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_delivery_has_no_end_mark() {
+    fn truncated_archive_has_no_end_mark() {
         let mut out = Vec::new();
         let broken = Err(PortError::new(Code::Io, "gone", ""));
         assert!(write(&mut out, &mut [member("a"), broken].into_iter()).is_err());

@@ -44,7 +44,7 @@ tar -C "$1" -c . | docker import -c 'ENV PATH=/bin' - "$2" >/dev/null
 
 fn failed(what: &str) -> impl FnOnce(io::Error) -> PortError {
     let what = format!("could not {what}");
-    move |error| PortError::new(Code::Io, what, "see that there is space and that you may write there").because(error)
+    move |error| PortError::new(Code::Io, what, "check for free space and write permission there").because(error)
 }
 
 impl Scratch {
@@ -59,7 +59,7 @@ impl Scratch {
                 fs::create_dir_all(&dir).map_err(failed("make the folder"))?;
                 if fs::read_dir(&dir).map_err(failed("look into the folder"))?.next().is_some() {
                     let fact = format!("{} is not empty", text::shown(&dir.display().to_string()));
-                    return Err(PortError::new(Code::Usage, fact, "name a folder that is not there yet"));
+                    return Err(PortError::new(Code::Usage, fact, "name a folder that does not exist"));
                 }
                 (dir, None)
             }
@@ -105,11 +105,7 @@ impl Scratch {
             return Ok(String::from_utf8_lossy(&done.stdout).trim_end().to_owned());
         }
         let said = text::shown(&String::from_utf8_lossy(&done.stderr));
-        Err(PortError::new(
-            Code::Io,
-            format!("{what} {} failed: {said}", args.join(" ")),
-            "see that `docker info` works",
-        ))
+        Err(PortError::new(Code::Io, format!("{what} {} failed: {said}", args.join(" ")), "make `docker info` work"))
     }
 }
 
@@ -144,7 +140,11 @@ impl port::Scratch for Scratch {
             return Ok(String::from_utf8_lossy(&done.stdout).trim_end().to_owned());
         }
         let said = text::shown(&String::from_utf8_lossy(&done.stderr));
-        Err(PortError::new(Code::Io, format!("git {} failed: {said}", args.join(" ")), "see that git is 2.39 or newer"))
+        Err(PortError::new(
+            Code::Io,
+            format!("git {} failed: {said}", args.join(" ")),
+            "check that git is 2.39 or newer",
+        ))
     }
 
     fn platformctl(&self, args: &[&str]) -> Answer<(Option<i32>, Vec<u8>)> {

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_disk_did_is_said_as_what_it_is() {
+    fn disk_errors_are_classified() {
         let told = |code: i32| told("could not write the note x", io::Error::from_raw_os_error(code).into());
         assert_eq!(told(28).what, "could not write the note x: the disk is full");
         assert_eq!(told(122).what, "could not write the note x: this account's disk quota is used up");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_git_met_is_said_the_same_way() {
+    fn git_io_errors_are_reported_like_our_own() {
         let of = |stderr: &str| of_git("could not fetch", stderr).map(|error| error.what).unwrap_or_default();
         assert!(of("fatal: write error: No space left on device\n").ends_with("the disk is full"));
         assert!(
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_one_word() {
+    fn path_is_shell_quoted_as_one_word() {
         assert_eq!(command_word(Path::new("/srv/a b")), "'/srv/a b'");
         assert_eq!(command_word(Path::new("/srv/it's")), "'/srv/it'\\''s'");
         assert_eq!(command_word(Path::new("/srv/x.git")), "/srv/x.git");

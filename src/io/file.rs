@@ -17,7 +17,7 @@ use crate::{
 
 fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> PortError {
     let what = format!("could not {what} {}", text::shown(&path.display().to_string()));
-    move |error| PortError::new(Code::Usage, what, "see that the path is right and you may use it").because(error)
+    move |error| PortError::new(Code::Usage, what, "check the path and its permissions").because(error)
 }
 
 /// Reads a file of at most `limit_bytes`.
@@ -109,7 +109,7 @@ fn streamed(path: &Path, bytes: &[u8]) -> Answer<()> {
     };
     done().map_err(|error| {
         if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) {
-            let what = format!("nobody reads from {}", text::shown(&path.display().to_string()));
+            let what = format!("no process reads from {}", text::shown(&path.display().to_string()));
             return PortError::new(Code::Usage, what, "start the reader first, or name a file").because(error);
         }
         failed("write", path)(error)

@@ -129,13 +129,13 @@ pub(super) fn lost(script: &Script, why: &str) -> PortError {
     if script.mutates {
         PortError::new(
             Code::LinkLost,
-            format!("the host began the step {step} and gave no whole answer: {why}"),
-            "run `platformctl resume`: it asks the host what became of the run",
+            format!("the host started the step {step} and did not answer completely: {why}"),
+            "run `platformctl resume`: it asks the host how the run ended",
         )
     } else {
         PortError::new(
             Code::HostUnreachable,
-            format!("the host gave no whole answer to the step {step}: {why}"),
+            format!("the host did not answer the step {step} completely: {why}"),
             "run `platformctl doctor`, then the same command again",
         )
     }
@@ -145,6 +145,6 @@ pub(super) fn lost(script: &Script, why: &str) -> PortError {
 pub(super) fn nonce() -> Answer<String> {
     let mut bytes = [0_u8; 16];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| PortError::new(Code::Io, "the system gave no random bytes", "try again").because(error))?;
+        .map_err(|error| PortError::new(Code::Io, "the system returned no random bytes", "try again").because(error))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -32,7 +32,7 @@ pub(super) fn said(stderr: &[u8], secrets: &Secrets) -> String {
         told.push("…".to_owned());
     }
     told.dedup();
-    if told.is_empty() { "no words at all".to_owned() } else { told.join("; ") }
+    if told.is_empty() { "no message".to_owned() } else { told.join("; ") }
 }
 
 /// What a transfer that failed came to.
@@ -163,7 +163,7 @@ pub(super) fn unreachable(name: &str, why: &str) -> PortError {
     let name = text::shown(name);
     PortError::new(
         Code::RemoteUnreachable,
-        format!("the remote `{name}` gave no answer: {why}"),
+        format!("the remote `{name}` did not answer: {why}"),
         format!("see that `git ls-remote {name}` works, then try again"),
     )
 }
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_is_heard_and_noise_is_not() {
+    fn server_messages_are_kept_and_progress_is_dropped() {
         let words = |stderr: &str| said(stderr.as_bytes(), &Secrets::default());
         assert_eq!(
             words(
@@ -216,7 +216,7 @@ mod tests {
             ),
             "remote: Not allowed to push to protected branch main"
         );
-        assert_eq!(words("\n"), "no words at all");
+        assert_eq!(words("\n"), "no message");
         assert_eq!(
             words(
                 "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.\n"
@@ -226,10 +226,10 @@ mod tests {
         assert_eq!(words("remote: a\u{1b}[2Jb\n"), "remote: a\\u{1b}[2Jb");
     }
 
-    /// Attack: a hook's words look like git's, while the push it answers is carried out.
-    /// Defence: what the server sends through git begins with `remote:` and is shown, never sorted by.
+    /// Attack: a server hook prints text that looks like an error of git, although the push succeeds.
+    /// Defence: lines of the server begin with `remote:`; they are shown and never used to classify the error.
     #[test]
-    fn the_servers_words_decide_nothing() {
+    fn server_messages_do_not_affect_classification() {
         let stderr = "remote: fatal: Authentication failed for 'x'\nremote: Permission denied (publickey)\n\
                       fatal: the remote end hung up unexpectedly\n";
         assert!(matches!(ended("origin", stderr.as_bytes(), &Secrets::default()), Ended::Unanswered(_)));
@@ -240,7 +240,7 @@ mod tests {
     /// What git prints on a real Forgejo, as it was recorded there.
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table")]
-    fn each_answer_of_a_real_forge_is_what_it_is() {
+    fn forge_errors_are_classified() {
         let answers: serde_json::Value = serde_json::from_str(include_str!("../../tests/git-answers.json")).unwrap();
         let mut table = String::new();
         for answer in answers.as_array().unwrap() {

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_urls_are_of_ssh() {
+    fn ssh_urls_are_recognised() {
         for (url, ssh) in [
             ("ssh://git@forge/a.git", true),
             ("git+ssh://forge/a", true),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_for_other_remotes() {
+    fn only_ssh_remotes_get_an_ssh_configuration() {
         let ssh = GitSsh::new(Some("https://forge/a.git"), &Env::default());
         assert_eq!(ssh.command(), "ssh -o BatchMode=yes");
         assert!(ssh.folder.get().is_none());

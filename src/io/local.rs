@@ -54,7 +54,7 @@ impl Host for Local {
         log::child(&command);
         let mut child = command.spawn().map_err(|error| {
             let what = format!("could not start `sh` for the step {}", script.name);
-            PortError::new(Code::HostUnreachable, what, "see that /bin/sh is there").because(error)
+            PortError::new(Code::HostUnreachable, what, "check that /bin/sh exists").because(error)
         })?;
         let ends = child.stdin.take().zip(child.stdout.take());
         let (stdin, stdout) = ends.ok_or_else(|| framed::lost(script, "it has no standard streams"))?;
@@ -88,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn a_script_gets_its_arguments_and_nothing_of_our_environment() {
+    fn script_gets_its_arguments_and_no_inherited_environment() {
         let reply = run("printf '%s|' \"$@\"; env | grep -c CARGO; exit 3", false, 10).unwrap();
         assert_eq!((reply.rc, reply.stdout.as_slice()), (3, b"it's|$HOME|0\n".as_slice()));
     }
 
     #[test]
-    fn silence_and_floods_are_not_answers() {
+    fn empty_and_oversized_answers_are_refused() {
         assert_eq!(run("kill -9 $PPID", true, 10).unwrap_err().code, Code::LinkLost);
         assert_eq!(run("kill -9 $PPID", false, 10).unwrap_err().code, Code::HostUnreachable);
         assert_eq!(run("sleep 20", false, 1).unwrap_err().code, Code::HostUnreachable);

@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_log_nothing_is_measured_or_described() {
+    fn disabled_log_does_no_work() {
         let answer = call("x", |_| unreachable!("described"), || Ok(7), |_, _| unreachable!("described"));
         assert_eq!(answer.unwrap(), 7);
         about_to("x", |_| unreachable!("described"));
@@ -405,17 +405,17 @@ mod tests {
     }
 
     #[test]
-    fn an_argv_is_logged_as_words_and_texts_as_digests() {
+    fn logged_argv_shows_scripts_as_digests() {
         assert_eq!(argv(&["git", "-c", "a b", "it's", ""]), r"git -c 'a b' 'it'\''s' ''");
         let text = argv(&["sh", "-c", "echo a\necho b"]);
         assert!(text.starts_with("sh -c <text bytes=13 sha256:") && !text.contains("echo"), "{text}");
         assert!(argv(&[&"x".repeat(301)]).starts_with("<text bytes=301 sha256:"));
     }
 
-    /// Attack: a URL with a password is an argument of a child.
-    /// Defence: who logs in is masked in every URL of every line.
+    /// Attack: a child process has a URL with a password among its arguments.
+    /// Defence: user and password are masked in every URL of every log line.
     #[test]
-    fn a_url_is_logged_without_who_logs_in() {
+    fn credentials_in_urls_are_not_logged() {
         assert_eq!(argv(&["ssh", "--", "ssh://ola:pw@box:22"]), "ssh -- 'ssh://***@box:22'");
         assert_eq!(argv(&["git", "ls-remote", "https://ghp_x@forge/a"]), "git ls-remote 'https://***@forge/a'");
     }

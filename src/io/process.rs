@@ -105,8 +105,9 @@ pub fn run_with(mut command: Command, stdin: Vec<u8>, limits: &Limits) -> Answer
         let fix = "look why it does not end, then try again";
         return Err(PortError::new(Code::Deadline, format!("`{program}` {why}"), fix));
     }
-    let status = status
-        .map_err(|error| PortError::new(Code::Io, format!("lost sight of `{program}`"), "try again").because(error))?;
+    let status = status.map_err(|error| {
+        PortError::new(Code::Io, format!("could not wait for `{program}`"), "try again").because(error)
+    })?;
     let [stdout, stderr] = outputs;
     log::ended(&program, begun, status.code(), stdout.len(), stderr.len());
     Ok(Done { rc: status.code(), stdout, stderr })

@@ -119,7 +119,7 @@ impl GitRemote {
         command.arg(format!("--git-dir={}", self.git_dir.display())).args(args);
         process::run(command, &Limits::default()).map_err(|error| {
             if error.code == Code::Deadline {
-                git_messages::unreachable(&self.name, "it gave no answer in time").because(error)
+                git_messages::unreachable(&self.name, "it did not answer in time").because(error)
             } else {
                 error
             }
@@ -148,7 +148,7 @@ impl GitRemote {
         }
         Err(PortError::new(
             Code::UnsupportedRepository,
-            format!("the remote `{}` has {} push URLs, and the record has one place", self.name, places.len()),
+            format!("the remote `{}` has {} push URLs, but the record needs exactly one", self.name, places.len()),
             "git remote add record URL && git config platformctl.remote record",
         ))
     }
@@ -181,8 +181,8 @@ impl GitRemote {
         }
         Ok(Pushed::Refused(PortError::new(
             Code::UnsupportedRepository,
-            format!("the remote `{}` is pushed to at another repository than it is fetched from", self.name),
-            format!("git config --unset-all remote.{}.pushurl, or name a remote that is one: --remote NAME", self.name),
+            format!("the remote `{}` has different repositories as fetch URL and push URL", self.name),
+            format!("git config --unset-all remote.{}.pushurl, or choose another remote: --remote NAME", self.name),
         )))
     }
 
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_line_for_our_ref_is_an_answer() {
+    fn only_the_status_line_of_our_ref_is_read() {
         let id = "a".repeat(40);
         let line = |flag: &str, rest: &str| format!("To x\n{flag}\t{id}:refs/platform/state\t{rest}\nDone\n");
         assert_eq!(push(0, &line("*", "[new reference]")), "accepted");
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn pull_refs_have_one_spelling() {
+    fn pull_refs_are_parsed_strictly() {
         let id = "b".repeat(40);
         let text = ["1", "01", "+2", "0", "x", "18446744073709551616", "3"]
             .map(|n| format!("{id}\trefs/pull/{n}/head\n"))

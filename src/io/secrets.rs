@@ -150,10 +150,10 @@ mod tests {
         Secrets::of(&env, &urls, &["b2xhOnNlY3JldA==".to_owned(), "https://oauth2:rewritten-to@forge/".to_owned()])
     }
 
-    /// Attack: a server or git itself repeats a token in an error message.
-    /// Defence: URLs are shown without who logs in, and every secret that is known here is masked before anything is printed.
+    /// Attack: a server or git repeats a token in an error message.
+    /// Defence: URLs are printed without user and password, and every known secret is masked before anything is printed.
     #[test]
-    fn no_secret_is_shown() {
+    fn known_secrets_are_masked() {
         let secrets = secrets();
         let shown = |text: &str| secrets.shown(text);
         assert_eq!(

@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_does_not_do_is_passed_over() {
+    fn unusable_socket_folder_is_skipped() {
         for place in [
             "/nonexistent",
             "/proc/1",
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kill_left_is_swept_after_a_day() {
+    fn sockets_left_by_a_kill_are_removed_after_a_day() {
         let place = tempfile::Builder::new().prefix("s").tempdir_in("/tmp").unwrap();
         let path = |name: &str| place.path().join(name);
         for name in ["pctlOLD", "pctlNEW", "other"] {

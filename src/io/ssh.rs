@@ -219,7 +219,7 @@ impl Host for Ssh {
             *master = Some(self.connect(starting)?);
         }
         let Some(stands) = master.as_ref() else {
-            return Err(unreachable(&self.destination, "no connection stands"));
+            return Err(unreachable(&self.destination, "there is no connection"));
         };
         let nonce = framed::nonce()?;
         let started = self.session(stands, &framed::argv(&nonce, script, args, &input), script);
@@ -252,7 +252,7 @@ fn unreachable(destination: &str, why: &str) -> PortError {
     let name = text::shown(destination);
     PortError::new(
         Code::HostUnreachable,
-        format!("the host {name} gave no answer: {why}"),
-        format!("see that `ssh -o BatchMode=yes {name} true` works, then run the same command again"),
+        format!("the host {name} did not answer: {why}"),
+        format!("make `ssh -o BatchMode=yes {name} true` work, then run the same command again"),
     )
 }

@@ -122,7 +122,7 @@ fn compose(runtime: &Runtime, c: &mut Collector<'_>) {
         c.must(
             !value.contains('\\') && !value.contains(char::is_control),
             &["runtime", "vars", name],
-            "holds a backslash, a line break or another control character",
+            "contains a backslash, a line break or another control character",
             "write it into the compose file, or deliver it as a file",
         );
         let fits = name.parse::<VarName>().is_ok()
@@ -171,7 +171,7 @@ fn health(health: &Health, driver: Driver, c: &mut Collector<'_>) {
         (1..=DEADLINE_MAX_S).contains(&health.deadline_s),
         &["health", "deadline_s"],
         format!("`deadline_s` is not between 1 and {DEADLINE_MAX_S}"),
-        "write how many seconds it may take",
+        "write the longest time that it may take, in seconds",
     );
     c.must(
         health.settle_s.unwrap_or(0) < health.deadline_s,
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_says_all_its_problems_at_their_places() {
+    fn manifest_reports_all_problems_with_their_lines() {
         assert_eq!(manifest(MANIFEST), []);
         let bad = "schema: module/2\nid: other\ntitle: ''\nowner: ola\nhost: box\nafter: [a, a]\nruntime:\n  driver: files\n  project: x\nhealth:\n  deadline_s: 0\n  probes:\n    - {tcp: nowhere}\n    - {http: 'http://u@h/', tcp: 'a:1'}\non_failure: rollback\n";
         assert_eq!(
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn compose_has_its_own_keys() {
+    fn compose_driver_keys_are_checked() {
         let base = "schema: module/2\nid: site\ntitle: Site\nowner: ola\nhost: box\nruntime:\n  driver: compose\n";
         let good = format!("{base}  project: apps\n  compose_files: [compose/a.yaml]\n  vars: {{TAG: '7'}}\n");
         assert_eq!(manifest(&good), []);

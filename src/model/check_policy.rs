@@ -54,7 +54,7 @@ fn approval(policy: &Policy, c: &mut Collector<'_>) {
     c.must(
         !approval.styles.is_empty(),
         &["approval", "styles"],
-        "no style of merging is allowed: nothing could ever be approved",
+        "no merge style is allowed: nothing could ever be approved",
         "leave `styles` out for the default",
     );
     if approval.source == ApprovalSource::Git {
@@ -68,7 +68,7 @@ fn approval(policy: &Policy, c: &mut Collector<'_>) {
             c.must(
                 !asked,
                 &["approval", key],
-                "git alone does not know reviews and statuses: this would promise what is not checked",
+                "`source: git` cannot check reviews and statuses, so this would have no effect",
                 "write `source: forgejo`, or remove it",
             );
         }
@@ -122,7 +122,7 @@ fn allow_entry(at: usize, allow: &Allow, c: &mut Collector<'_>) {
     c.must(
         allow.path.is_some() != allow.capability.is_some(),
         &path,
-        "an allow entry opens exactly one of `path` and `capability`",
+        "an allow entry has exactly one of `path` and `capability`",
         "split it into two entries",
     );
     c.must(
@@ -134,7 +134,7 @@ fn allow_entry(at: usize, allow: &Allow, c: &mut Collector<'_>) {
     c.must(
         !allow.path.as_ref().is_some_and(HostPath::has_wildcard),
         &["sacred", "allow", &at, "path"],
-        "has a wildcard; an entry opens a path and what lies below it",
+        "has a wildcard; an entry allows a path and everything below it",
         "write the path of the folder",
     );
     one_line(&allow.reason, &["sacred", "allow", &at, "reason"], c);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_reached_as_written() {
+    fn host_entries_are_checked() {
         for key in [
             "host,10.0.0.1 ssh-ed25519 AAAA",
             "[127.0.0.1]:22 ecdsa-sha2-nistp256 A+/= me",
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_does_not_promise_what_is_not_checked() {
+    fn policy_options_that_are_not_implemented_are_refused() {
         assert_eq!(policy(POLICY), []);
         for (line, text) in [
             (4, "approval: {required_approvals: 1}\n"),

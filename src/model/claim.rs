@@ -48,23 +48,23 @@ impl Claim {
         }
         if file.status != "ok" {
             let fact = format!("the plan file records a plan that ended as `{}`", shown(&file.status));
-            return Err(Refusal::new(Code::PlanErrored, fact, "remove what it refuses, then plan again"));
+            return Err(Refusal::new(Code::PlanErrored, fact, "resolve its refusals, then plan again"));
         }
         let edited = |fact: &str| Refusal::new(Code::PlanEdited, fact, again);
         let (Some(value), Some(digest)) = (file.intent, file.digest) else {
-            return Err(edited("the plan file promises nothing: `intent` or `digest` is missing"));
+            return Err(edited("the plan file has no `intent` or no `digest`"));
         };
         if json::digest(&value).ok() != Some(digest) {
-            return Err(edited("the plan file was changed: its digest does not fit its intent"));
+            return Err(edited("the plan file was changed: its digest does not match its intent"));
         }
         let intent: Intention = serde_json::from_value(value.clone())
             .map_err(|error| foreign(format!("the intent of the plan file cannot be read: {error}")))?;
         // A key that this version does not know would be promised and not kept.
         if json::digest(&intent).ok() != Some(digest) {
-            return Err(foreign("the plan file promises something that this version does not know".to_owned()));
+            return Err(foreign("the plan file contains an action that this version does not know".to_owned()));
         }
         if file.expires < now {
-            let fact = format!("the plan file was good until {}", file.expires);
+            let fact = format!("the plan file expired at {}", file.expires);
             return Err(Refusal::new(Code::PlanStale, fact, again));
         }
         Ok(Self { intent, digest })
@@ -87,7 +87,7 @@ impl Claim {
         }
         let value = |intent: &Intention| serde_json::to_value(intent).unwrap_or_default();
         let (Value::Object(then), Value::Object(now)) = (value(&self.intent), value(now)) else {
-            return Some(Refusal::new(Code::PlanStale, "the plan file promises something else", "plan again"));
+            return Some(Refusal::new(Code::PlanStale, "the plan file differs from the current plan", "plan again"));
         };
         let different = then.iter().filter(|(key, value)| now.get(*key) != Some(*value));
         let words: Vec<String> = different
@@ -98,8 +98,8 @@ impl Claim {
             .collect();
         Some(Refusal::new(
             Code::PlanStale,
-            format!("the plan file promises something else than what would happen now; {}", words.join("; ")),
-            format!("look at it and plan again: platformctl plan {} -o FILE", self.intent.module),
+            format!("the plan file differs from the current plan; {}", words.join("; ")),
+            format!("review the difference and plan again: platformctl plan {} -o FILE", self.intent.module),
         ))
     }
 }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_file_is_held_to_its_digest() {
+    fn plan_file_must_match_its_digest() {
         assert!(file(&intent(), |_| {}).is_ok());
         assert_eq!(file(&intent(), |file| file["intent"]["pr"] = json!(2)), Err("plan_edited"));
         assert_eq!(file(&intent(), |file| file["intent"]["more"] = json!(2)), Err("plan_edited"));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_plan_says_in_what() {
+    fn stale_plan_names_what_changed() {
         let claim = file(&intent(), |_| {}).unwrap();
         let mut now = claim.intent().clone();
         now.pr = Some(7);

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digest_is_what_sha256sum_says() {
+    fn digest_equals_sha256sum() {
         let digest = Digest::of(b"abc");
         let text = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(digest.to_string(), text);

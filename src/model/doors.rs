@@ -4,38 +4,38 @@ use serde_json::Value;
 
 /// Keys of a service that open a door, and what each is, for the documentation.
 pub const DOORS: &[(&str, &str)] = &[
-    ("aliases", "a name on an external network, which may be another's: `aliases:<network>:<name>`"),
-    ("annotations", "settings of the runtime"),
-    ("cap_add", "kernel capabilities beyond Docker's own"),
+    ("aliases", "a name on an external network, which may belong to another service: `aliases:<network>:<name>`"),
+    ("annotations", "settings of the container runtime"),
+    ("cap_add", "kernel capabilities beyond Docker's defaults"),
     ("cgroup", "the host's control groups"),
-    ("cgroup_parent", "another control group"),
-    ("deploy", "devices that `resources.reservations` asks for"),
+    ("cgroup_parent", "a different parent control group"),
+    ("deploy", "devices in `resources.reservations`"),
     ("device_cgroup_rules", "rules for devices"),
     ("devices", "a device of the host"),
-    ("driver_opts", "settings of the driver where a service joins a network: `driver_opts:<network>:<option>`"),
-    ("external_links", "a container by its name, whoever it belongs to"),
-    ("gpus", "graphics processors"),
+    ("driver_opts", "driver options of a service's network connection: `driver_opts:<network>:<option>`"),
+    ("external_links", "any container by its name, whichever project it belongs to"),
+    ("gpus", "GPUs"),
     ("group_add", "groups of the host"),
-    ("ipc", "the host's, another container's or another module's shared memory"),
+    ("ipc", "the shared memory of the host, another container or another module"),
     ("ipv4_address", "an address on an external network: `ipv4_address:<network>:<address>`"),
     ("ipv6_address", "the same"),
     ("link_local_ips", "the same"),
-    ("logging", "a log driver that sends elsewhere than to files of the engine or the journal"),
-    ("mac_address", "a MAC on an external network: `mac_address:<network>:<MAC>`"),
-    ("network_mode", "the host's, another container's or another module's, or a network by its name"),
-    ("oom_kill_disable", "memory of the host that nobody gets back"),
-    ("oom_score_adj", "below 0: others are killed first where memory runs out"),
-    ("pid", "the host's, another container's or another module's processes"),
+    ("logging", "a log driver other than the engine's files and the journal"),
+    ("mac_address", "a MAC address on an external network: `mac_address:<network>:<MAC>`"),
+    ("network_mode", "the network of the host, another container or another module, or any network by its name"),
+    ("oom_kill_disable", "memory that the kernel cannot reclaim by killing the container"),
+    ("oom_score_adj", "below 0: other processes are killed first when memory runs out"),
+    ("pid", "the processes of the host, another container or another module"),
     ("post_start", "a command inside the container with all privileges"),
     ("pre_stop", "a command inside the container with all privileges"),
     ("privileged", "everything"),
-    ("runtime", "another runtime than Docker's own"),
-    ("security_opt", "less confinement (no-new-privileges is more, and no door)"),
-    ("selinux", "`:z` or `:Z` of a bind, which labels files of the host anew: `selinux:<z or Z>:<path>`"),
+    ("runtime", "a container runtime other than Docker's default"),
+    ("security_opt", "weaker confinement (`no-new-privileges` is stronger and needs no entry)"),
+    ("selinux", "`:z` or `:Z` on a bind mount, which relabels files of the host: `selinux:<z or Z>:<path>`"),
     ("sysctls", "kernel settings"),
-    ("use_api_socket", "the engine itself"),
-    ("userns_mode", "the host's users"),
-    ("uts", "the host's name"),
+    ("use_api_socket", "the Docker engine"),
+    ("userns_mode", "the user namespace of the host"),
+    ("uts", "the host name"),
     ("volumes_from", "another container's mounts"),
 ];
 
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_and_what_is_rendered_have_the_same_name() {
+    fn source_and_rendered_model_give_the_same_capability() {
         for (key, value, names) in [
             ("privileged", json!(true), vec!["privileged:true"]),
             ("privileged", json!("false"), vec![]),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_the_table_opens_something() {
+    fn every_key_in_the_table_needs_an_allow_entry() {
         let all = json!({"n": {"aliases": ["a"], "ipv4_address": "a", "ipv6_address": "a", "link_local_ips": ["a"],
             "mac_address": "a", "driver_opts": {"a": 1}}});
         let elsewhere: Vec<String> = joined(&all, None, |key| Some((key.to_owned(), true)));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_a_network_of_others_is_a_door() {
+    fn settings_on_external_networks_need_an_allow_entry() {
         let networks = json!({"proxy": {"aliases": ["db"], "priority": {"!": "5"}}, "own": {"aliases": ["x"], "driver_opts": {"o": "1"}}});
         let known = |key: &str| Some((format!("{key}_1"), key == "proxy"));
         assert_eq!(joined(&networks, None, known), ["driver_opts:own_1:o", "aliases:proxy_1:db"]);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_subnet_is_no_door() {
+    fn plain_subnet_needs_no_allow_entry() {
         for plain in
             [json!({}), json!({"driver": "default", "config": [{"subnet": "10.2.0.0/16"}]}), json!({"config": null})]
         {

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_known_is_recorded() {
+    fn unknown_ending_is_not_recorded() {
         for ending in Ending::ALL {
             let written = serde_json::to_string(ending);
             let expected = (*ending != Ending::Unknown).then(|| format!("{:?}", ending.as_str()));

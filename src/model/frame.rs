@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_whole_frame_is_an_answer() {
+    fn incomplete_frame_is_refused() {
         let whole = b"motd\nPC1 n begin\nhello\n\nPC1 n rc=3\nbye";
         assert_eq!(unframe("n", whole), Some((3, b"hello\n".to_vec())));
         for cut in 0..whole.len() - "\nbye".len() {

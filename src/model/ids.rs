@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_of_a_run_is_greater_than_the_one_before() {
+    fn run_ids_increase() {
         let now: crate::model::time::Timestamp = "2026-11-22T10:15:42Z".parse().unwrap();
         let first = RunId::newer(now, [9, 9, 9, 9], None);
         assert_eq!(first.as_str(), "20261122T101542Z-09090909");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_read_whole_or_not_at_all() {
+    fn abbreviated_ids_are_refused() {
         let id: Oid = "DEADBEEFdeadbeefdeadbeefdeadbeefdeadbeef".parse().unwrap();
         assert_eq!(id.to_string(), "deadbeef".repeat(5), "upper case is folded");
         for bad in ["", "dead", "+1".repeat(20).as_str(), "g".repeat(40).as_str(), "é".repeat(20).as_str()] {

@@ -64,7 +64,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn order_of_keys_does_not_matter(pairs in prop::collection::btree_map(".*", any::<i32>(), 0..20)) {
+        fn key_order_does_not_change_canonical_json(pairs in prop::collection::btree_map(".*", any::<i32>(), 0..20)) {
             let forwards: serde_json::Map<_, _> = pairs.iter().map(|(k, v)| (k.clone(), Value::from(*v))).collect();
             let backwards: serde_json::Map<_, _> = pairs.iter().rev().map(|(k, v)| (k.clone(), Value::from(*v))).collect();
             prop_assert_eq!(canonical(&forwards).unwrap(), canonical(&backwards).unwrap());

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_like_a_secret() {
+    fn secrets_are_recognised_by_name() {
         for name in ["DB_PASSWORD", "secret_x", "API_TOKEN_2", "SSH_KEY", "MY_SECRETS"] {
             assert!(is_secret_name(name), "{name}");
         }
@@ -75,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics(text in "[${}:?A-C é=\n-]{0,40}") {
+        fn arbitrary_text_does_not_panic(text in "[${}:?A-C é=\n-]{0,40}") {
             crate::laws::words(text.as_bytes());
         }
     }

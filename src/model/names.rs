@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn images_are_read_as_registries_read_them() {
+    fn image_names_follow_the_registry_grammar() {
         let hex = "0123456789abcdef".repeat(4);
         let (pinned, id) = (format!("redis@sha256:{hex}"), format!("sha256:{hex}"));
         for good in [
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn ssh_goes_where_the_text_says_and_nowhere_else() {
+    fn ssh_destination_is_parsed_strictly() {
         for good in [
             "lab",
             "deploy@rs2000",
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn known_hosts_say_which_key_one_host_has() {
+    fn known_hosts_lines_name_one_host_and_key() {
         for good in [
             "host,10.0.0.1 ssh-ed25519 AAAA",
             "[127.0.0.1]:2222 ecdsa-sha2-nistp256 A+/= me@laptop",
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn git_names_are_refs() {
+    fn git_remotes_and_branches_follow_ref_syntax() {
         for good in ["main", "origin", "release/1.x", "a_b-c"] {
             assert!(good.parse::<GitName>().is_ok(), "{good}");
         }
@@ -382,10 +382,10 @@ mod tests {
     }
 
     proptest! {
-        /// Attack: a name in the repository is an option, a shell's word, a pattern or two lines.
-        /// Defence: each name has a type whose grammar holds none of these.
+        /// Attack: a name in the repository is an option, contains shell syntax or a pattern, or spans two lines.
+        /// Defence: each kind of name has a type whose grammar excludes all of these.
         #[test]
-        fn no_name_is_an_option_or_more_than_a_word(text in "[-a-zA-Z0-9_.@:/ \n\t'\"`$;|&*?%=+,~^<>(){}\\[\\]\\\\!#é\u{202e}]{0,12}") {
+        fn names_cannot_be_options_or_contain_shell_syntax(text in "[-a-zA-Z0-9_.@:/ \n\t'\"`$;|&*?%=+,~^<>(){}\\[\\]\\\\!#é\u{202e}]{0,12}") {
             crate::laws::names(text.as_bytes());
         }
     }

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_name_that_is_near_is_named() {
+    fn only_similar_names_are_suggested() {
         let names = ["edge-site", "honcho-redis", "web"];
         let of = |given: &str| nearest(given, names);
         assert_eq!(of("edge-stie").as_deref(), Some("edge-site"));

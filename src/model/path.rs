@@ -148,7 +148,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn paths_that_leave_are_not_paths() {
+    fn paths_that_leave_the_repository_are_refused() {
         for bad in
             ["", "/a", "a/../b", "./a", "a//b", "a/", "a\nb", "a\\b", ".git/config", "x/.GIT/y", "..", "a\u{202e}b"]
         {
@@ -165,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn resolving_never_leaves(relative in "[a./]{0,30}") {
+        fn resolved_paths_stay_in_the_repository(relative in "[a./]{0,30}") {
             crate::laws::words(relative.as_bytes());
         }
     }

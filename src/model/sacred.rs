@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn sacred_is_below_and_above_and_an_allow_entry_is_for_one_module_and_mode() {
+    fn sacred_paths_cover_parents_and_children() {
         for (path, writable, may) in [
             ("/srv/a", true, true),
             ("/usr/bin/x", false, false),
@@ -216,10 +216,10 @@ mod tests {
     }
 
     proptest! {
-        /// Attack: a door or path is named so that the printed `allow:` line cannot be read, or opens something else.
-        /// Defence: the line quotes what it holds, and the policy with it opens exactly what was refused.
+        /// Attack: a capability or path is named so that the printed `allow:` line cannot be parsed, or allows something else.
+        /// Defence: values in the line are quoted, and a policy with this line allows exactly what was refused.
         #[test]
-        fn a_printed_line_is_accepted(text in "[-a-zA-Z0-9_.:/ \n\t'\"`$,{}\\[\\]&*!|>%@#\\\\é\u{202e}\u{2028}\u{e0001}\u{feff}]{0,12}", writable: bool) {
+        fn printed_allow_line_is_accepted(text in "[-a-zA-Z0-9_.:/ \n\t'\"`$,{}\\[\\]&*!|>%@#\\\\é\u{202e}\u{2028}\u{e0001}\u{feff}]{0,12}", writable: bool) {
             let a: ModuleId = "a".parse().unwrap();
             let none = Policy::parse(b"schema: platform/1\nhosts:\n  box: {transport: local, root: /opt/platform}\n").unwrap();
             let host = &none.hosts[&"box".parse().unwrap()];
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_printed_that_would_not_do() {
+    fn no_allow_line_is_printed_that_would_not_help() {
         let fix = |path: &str| path_fix(&"a".parse().unwrap(), path, true);
         assert_eq!(
             fix("/etc/a, b"),

@@ -16,12 +16,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_an_argument_is_the_shells() {
+    fn quoted_arguments_reach_the_program_unchanged() {
         let argv = ["echo", "it's", "$HOME; rm -rf /", "", "a  b\n"].map(str::to_owned);
         assert_eq!(quoted(&argv), "'echo' 'it'\\''s' '$HOME; rm -rf /' '' 'a  b\n'");
     }
     #[test]
-    fn a_word_is_quoted_where_it_must_be() {
+    fn shell_words_are_quoted_when_needed() {
         assert_eq!(word("/opt/platform"), "/opt/platform");
         assert_eq!(word("/opt/it's $x"), "'/opt/it'\\''s $x'");
         assert_eq!(word(""), "''");

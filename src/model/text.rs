@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_shown_can_move_a_cursor() {
+    fn control_characters_are_escaped() {
         assert_eq!(shown("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
         assert_eq!(shown(&"x".repeat(300)).chars().count(), 201);
         assert_eq!(escaped_bytes(b"ok\xff\n"), "ok\\xff\\n");

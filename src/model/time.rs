@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_read_or_not_understood() {
+    fn durations_are_parsed_strictly() {
         let read =
             [("30s", 30_000), ("1m30s", 90_000), ("500ms", 500), ("1.5s", 1_500), ("1h0m0s", 3_600_000), ("0s", 0)];
         for (text, ms) in read {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_has_one_spelling() {
+    fn times_are_parsed_strictly() {
         let time: Timestamp = "2026-11-22T10:15:42Z".parse().unwrap();
         assert_eq!(time.to_string(), "2026-11-22T10:15:42Z");
         assert_eq!(time.compact(), "20261122T101542Z");

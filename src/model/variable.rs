@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_has_no_value_and_no_default_is_missing() {
+    fn only_variables_without_value_and_default_are_unset() {
         let known = BTreeSet::from(["TAG".to_owned()]);
         for (text, names) in [
             ("redis:${TAG}", vec![]),
@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics(text in "[${}:?+A-C é-]{0,40}") {
+        fn arbitrary_text_does_not_panic(text in "[${}:?+A-C é-]{0,40}") {
             crate::laws::words(text.as_bytes());
         }
     }

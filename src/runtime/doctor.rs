@@ -271,7 +271,7 @@ mod tests {
                         folder root 755 1000\nfolder secrets - -\n";
 
     #[test]
-    fn an_answer_is_read() {
+    fn doctor_answer_is_parsed() {
         let text = format!(
             "{HEAD}has sudo\nsecret key PASSWORD a.env\nlock compose.web\nrun 20261122T101530Z-1a2b3c4d\nsocket docker\n\
              engine 28.5.1\nnetwork proxy\ncompose 2.40.3\nend\n"
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_is_no_answer() {
+    fn malformed_and_unrequested_lines_are_refused() {
         let one = |line: &str| parse(format!("{HEAD}{line}\nend\n").as_bytes(), &asked());
         one("engine \u{1b}[2J").unwrap();
         for bad in [
@@ -316,7 +316,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_panics(lines in prop::collection::vec(
+        fn arbitrary_lines_do_not_panic(lines in prop::collection::vec(
             "(time|account|has|folder|secret|lock|run|offer|docker|socket|engine|compose|network|free_kb|missing) .{0,30}", 0..8)
         ) {
             crate::laws::host_doctor(lines.join("\n").as_bytes());

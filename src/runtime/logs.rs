@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_escaped_and_belong_to_their_container() {
+    fn log_lines_are_escaped_and_kept_per_container() {
         let one =
             r#"container {"service":"web","name":"/p-web-1","status":"exited","exit":3,"oom":false,"health":null}"#;
         let words =

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dockers_words_are_escaped_and_few() {
+    fn docker_pull_errors_are_escaped_and_cut() {
         let said = parse(
             b"pulled a:1\nmissing b:1\nwhy one\x1b[2J\nwhy\nwhy two\nwhy three\nwhy four\nmissing c:1\npulled\nx\n",
         );

@@ -172,7 +172,7 @@ pub fn verdict(fate: Fate, root: &HostPath, run: &RunId) -> Result<(), NotDone> 
         Fate::Running | Fate::Begun | Fate::Never | Fate::NotAnAnswer => Err(NotDone::unknown(error(
             Code::LinkLost,
             "the host gave no result for the run",
-            "run `platformctl resume`: it asks the host what became of the run",
+            "run `platformctl resume`: it asks the host how the run ended",
         ))),
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     use crate::model::ending::Ending;
 
     #[test]
-    fn only_our_nonce_is_believed() {
+    fn result_with_another_nonce_is_refused() {
         let run: RunId = "20261122T101530Z-1a2b3c4d".parse().unwrap();
         let line = br#"{"run":"20261122T101530Z-1a2b3c4d","nonce":"n","rc":0,"step":"done","release":"x"}"#;
         assert_eq!(fate(&run, "n", line), Fate::Ended { rc: 0, step: Step::Done });
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn only_done_is_done() {
+    fn only_a_completed_step_counts_as_done() {
         let judge = |fate| verdict(fate, &"/srv/p".parse().unwrap(), &"20261122T101530Z-1a2b3c4d".parse().unwrap());
         let ending = |judged: Result<(), NotDone>| judged.unwrap_err().ending();
         let ended = |rc, step| judge(Fate::Ended { rc, step });

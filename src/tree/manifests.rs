@@ -30,7 +30,7 @@ pub fn policy(snapshot: &Snapshot<'_>) -> Answer<Found<PolicyAt>> {
             policy::PATH,
             (0, 0),
             Code::PolicyInvalid,
-            "there is no platform.yaml",
+            "platform.yaml does not exist",
             "platformctl init writes one",
         )]));
     };
@@ -74,7 +74,7 @@ pub fn module_ids(snapshot: &Snapshot<'_>) -> Answer<(Vec<ModuleId>, Vec<Problem
                 &shown,
                 (0, 0),
                 Code::ManifestInvalid,
-                "the folder's name is no module id",
+                "the folder name is not a valid module id",
                 "use lower-case letters, digits and -",
             )),
         }

@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_read_at_once() {
+    fn refusal_prints_code_fact_and_fix() {
         let fact = "compose/apps/compose.yaml:14 ./data:/data";
         let one = Refusal::new(Code::BindRelativeWritable, fact, "write /srv/apps/data:/data");
         let report = Report::failed("plan", &Failure::refused(vec![one.clone()]));

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_fit_a_phone_and_ids_stay_whole() {
+    fn lines_wrap_at_60_columns_and_ids_stay_whole() {
         let id = "0123456789012345678901234567890123456789";
         let lines = wrapped(&format!("the record begins with {id}, platform.yaml pins another"), "  ");
         assert_eq!(lines, ["  the record begins with", &format!("  {id}, platform.yaml"), "  pins another"]);

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_a_table() {
+    fn timings_are_printed_as_a_table() {
         let lines = timings(&[(Phase::Fetch, 1_204), (Phase::Observe, 50), (Phase::Verify, 30_000)]);
         let expected = [
             "where the time went",

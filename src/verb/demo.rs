@@ -331,7 +331,7 @@ mod tests {
     use crate::model::policy::Policy;
 
     #[test]
-    fn only_the_hosts_are_replaced() {
+    fn demo_policy_replaces_only_the_hosts() {
         let text = FILES.iter().find(|(path, _)| *path == policy::PATH).unwrap().1;
         let ours = Policy::parse(text.as_bytes()).unwrap();
         let mut demo = Policy::parse(here(text, "/tmp/x y", None).as_bytes()).unwrap();

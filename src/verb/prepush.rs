@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_read_as_git_writes_them() {
+    fn pre_push_input_is_parsed() {
         let id = "1".repeat(40);
         let zero = "0".repeat(40);
         let text = format!("refs/heads/a {id} refs/heads/b {zero}\n(delete) {zero} refs/heads/c {id}\n");

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_comes_after_what_it_names() {
+    fn modules_are_sorted_after_their_dependencies() {
         let id = |text: &str| text.parse::<ModuleId>().unwrap();
         let of = |list: &[(&str, &[&str])]| {
             let modules = list.iter().map(|(name, after)| (id(name), after.iter().map(|a| id(a)).collect())).collect();

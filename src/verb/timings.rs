@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn each_phase_gets_its_own_time() {
+    fn phases_are_timed_separately() {
         let clock = Ticks(Cell::new(1_000));
         let timings = Timings::new(&clock);
         clock.sleep_ms(5);

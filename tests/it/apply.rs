@@ -29,7 +29,7 @@ fn a_merged_pull_request_becomes_live_and_is_recorded() {
 }
 
 #[test]
-fn a_lost_host_is_applied_again() {
+fn apply_again_restores_lost_files() {
     let site = Site::new();
     site.says(&ask(1));
     fs::remove_dir_all(site.repo.path("root")).unwrap();
@@ -46,7 +46,7 @@ fn a_lost_host_is_applied_again() {
 }
 
 #[test]
-fn the_checkout_is_bound() {
+fn checkout_must_match_the_merge() {
     let site = Site::new();
     let page = "modules/site/public/index.html";
     site.repo.write(page, "dirty\n");
@@ -69,7 +69,7 @@ fn the_checkout_is_bound() {
 }
 
 #[test]
-fn what_lies_between_was_reviewed_too() {
+fn unreviewed_commit_between_applies_is_refused() {
     let site = Site::new();
     site.says(&ask(1));
     site.repo.git(&["checkout", "-q", "main"]);
@@ -95,7 +95,7 @@ fn what_lies_between_was_reviewed_too() {
 }
 
 #[test]
-fn a_pull_request_about_something_else_is_out_of_scope() {
+fn pull_request_that_never_changed_the_module_is_refused() {
     let site = Site::new();
     site.repo.pull(2, "unrelated", "x\n");
     site.repo.merge(2, "pr2");
@@ -107,7 +107,7 @@ fn a_pull_request_about_something_else_is_out_of_scope() {
 }
 
 #[test]
-fn the_gate_says_everything_at_once() {
+fn gate_reports_all_refusals_at_once() {
     let site = Site::empty("    machine_id: \"00000000000000000000000000000000\"\n    activate: [[\"true\"]]\n");
     let policy = fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
     site.repo.write("platform.yaml", &policy.replace("mutations: enabled", "mutations: disabled"));
@@ -126,7 +126,7 @@ fn the_gate_says_everything_at_once() {
 }
 
 #[test]
-fn a_failed_release_is_held_until_it_changes() {
+fn failed_release_is_held_until_the_module_changes() {
     let site = Site::empty("    activate: [[sh, -c, 'exit 7']]\n");
     let put = |n: u64, page: &str, activate: &str| {
         site.activating(n, page, activate);

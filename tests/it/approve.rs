@@ -67,7 +67,7 @@ fn a_merge_commit_is_proven_by_its_head_and_by_itself() {
 }
 
 #[test]
-fn ids_are_given_in_full_or_not_at_all() {
+fn abbreviated_approval_ids_are_refused() {
     let repo = Repo::new();
     repo.pull(1, "a", "1\n");
     let merge = repo.merge(1, "pr1").to_string();
@@ -129,7 +129,7 @@ fn fast_forward_is_opt_in_and_weak() {
 }
 
 #[test]
-fn what_nobody_reviewed_is_refused_by_name() {
+fn unreviewed_commits_are_listed() {
     // An evil merge: one line more than base and head give.
     let repo = Repo::new();
     let head = repo.pull(1, "a", "1\n");
@@ -171,7 +171,7 @@ fn what_nobody_reviewed_is_refused_by_name() {
 }
 
 #[test]
-fn direct_pushes_and_parts_are_no_approval() {
+fn direct_pushes_and_intermediate_commits_are_refused() {
     let repo = Repo::new();
     repo.branch("pr1", "main");
     repo.write("a", "1\n");
@@ -211,7 +211,7 @@ fn direct_pushes_and_parts_are_no_approval() {
 }
 
 #[test]
-fn merged_into_another_branch_is_not_merged_into_ours() {
+fn merge_into_another_branch_is_refused() {
     let repo = Repo::new();
     repo.branch("feature", "main");
     repo.write("f", "1\n");
@@ -240,7 +240,7 @@ fn merged_into_another_branch_is_not_merged_into_ours() {
 }
 
 #[test]
-fn the_named_pull_request_must_be_the_given_ones() {
+fn pull_request_and_commit_must_match() {
     let repo = Repo::new();
     let one = repo.pull(1, "a", "1\n");
     repo.merge(1, "pr1");
@@ -309,7 +309,7 @@ fn ordinary_histories_are_accepted() {
 }
 
 #[test]
-fn two_pull_requests_with_one_head() {
+fn shared_head_is_resolved_by_the_merge_or_is_ambiguous() {
     let repo = Repo::new();
     let head = repo.pull(1, "a", "1\n");
     repo.git(&["push", "-q", "origin", &format!("{head}:refs/pull/2/head")]);
@@ -351,7 +351,7 @@ impl Remote for Counted<'_> {
 }
 
 #[test]
-fn two_thousand_pull_requests_cost_one_question_and_one_fetch() {
+fn approval_among_2000_pull_requests_needs_one_ls_remote_and_one_fetch() {
     let repo = Repo::new();
     repo.pull(2001, "a", "1\n");
     let merge = repo.merge(2001, "pr2001");

@@ -19,7 +19,7 @@ fn piped(site: &Site, args: &[&str], stdin: &str) -> Output {
 }
 
 #[test]
-fn init_adds_on_a_branch_and_changes_nothing() {
+fn init_only_adds_a_branch() {
     let site = Site::of(Repo::new());
     site.repo.write("platform.yaml", "# mine\n");
     site.repo.commit("mine");
@@ -50,8 +50,8 @@ next: git push origin platformctl-init
         str![[r#"
 exit 2
 USAGE usage (2). Nothing was changed.
-there is a branch `platformctl-init` already, and it is left
-as it is
+the branch `platformctl-init` exists already and was not
+changed
 fix: give another: --branch NAME
 
 "#]]
@@ -82,7 +82,7 @@ next: platformctl validate
 
 /// What init writes holds, in a repository without a commit too, and is applied as soon as the host is enabled.
 #[test]
-fn what_init_writes_is_applied() {
+fn files_from_init_can_be_applied() {
     let site = Site::of(Repo::new());
     site.repo.git(&["checkout", "-q", "--orphan", "fresh"]);
     site.repo.git(&["rm", "-rqf", "."]);
@@ -144,7 +144,7 @@ next: platformctl plan hello --pr 1
 }
 
 #[test]
-fn the_hook_guards_the_record_and_the_modules() {
+fn pre_push_hook_checks_the_record_and_changed_modules() {
     let site = Site::new();
     site.run(0, "apply site --pr 1");
     assert_data_eq!(
@@ -209,7 +209,7 @@ undo: rm <dir>/work/.git/hooks/pre-push
 }
 
 #[test]
-fn the_hook_reads_what_git_gives_and_nothing_else() {
+fn pre_push_hook_rejects_malformed_input() {
     let site = Site::new();
     for text in ["x", "a b c d\n", "a  b c\n", "\u{0}\n"] {
         assert_eq!(piped(&site, &["hook", "pre-push", "origin"], text).status.code(), Some(2), "{text:?}");
@@ -222,7 +222,7 @@ fn the_hook_reads_what_git_gives_and_nothing_else() {
 }
 
 #[test]
-fn the_demo_does_what_it_says() {
+fn demo_prints_the_documented_output() {
     let site = Site::new();
     // Without an engine, and with the lab's.
     let nowhere = "unix:///nonexistent/docker.sock";
@@ -260,7 +260,7 @@ fn the_demo_does_what_it_says() {
 
 /// What the demo works with is this project's own description, all of it.
 #[test]
-fn the_demo_embeds_all_of_the_description() {
+fn demo_embeds_the_whole_example() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = vec!["allowed_signers".to_owned(), "platform.yaml".to_owned()];
     let mut folders = vec![root.join("modules"), root.join("compose")];

@@ -7,7 +7,7 @@ use snapbox::{assert_data_eq, str};
 use crate::support::site::Site;
 
 #[test]
-fn from_a_merge_to_live() {
+fn merged_change_goes_live() {
     let site = Site::new();
     assert_data_eq!(
         site.run(0, "status"),
@@ -197,7 +197,7 @@ next: platformctl status
 }
 
 #[test]
-fn refusals_say_what_to_do() {
+fn refusals_print_a_fix() {
     let site = Site::new();
     assert_data_eq!(
         site.run(0, "apply"),
@@ -376,7 +376,7 @@ fix: plan again when it is merged
 }
 
 #[test]
-fn a_plan_file_is_a_claim() {
+fn plan_file_is_recomputed_before_apply() {
     let site = Site::new();
     let plan = site.repo.path("plan.json");
     let path = plan.display();
@@ -388,7 +388,7 @@ fn a_plan_file_is_a_claim() {
         str![[r#"
 exit 7
 REFUSED plan_edited (7). Nothing was changed.
-the plan file was changed: its digest does not fit its
+the plan file was changed: its digest does not match its
 intent
 fix: plan again: platformctl plan <module> -o FILE
 
@@ -414,9 +414,9 @@ fix: platformctl pending names the pull requests to apply
 exit 7
 ✓ approved  PR #2, merge
 REFUSED plan_stale (7). Nothing was changed.
-the plan file promises something else than what would happen
-now; changes: planned create index.html, now recreate
-index.html; closure: planned
+the plan file differs from the current plan; changes:
+planned create index.html, now recreate index.html; closure:
+planned
 sha256:<64>,
 now
 sha256:<64>;
@@ -430,7 +430,7 @@ planned none, now <40>;
 merge: planned <40>, now
 <40>; pr: planned 1, now
 2
-fix: look at it and plan again: platformctl plan site -o FILE
+fix: review the difference and plan again: platformctl plan site -o FILE
 
 "#]]
     );
@@ -439,7 +439,7 @@ fix: look at it and plan again: platformctl plan site -o FILE
         str![[r#"
 exit 7
 REFUSED plan_stale (7). Nothing was changed.
-the plan file was good until 2026-09-22T14:13:20Z
+the plan file expired at 2026-09-22T14:13:20Z
 fix: plan again: platformctl plan <module> -o FILE
 
 "#]]
@@ -464,14 +464,14 @@ fix: git status; commit them on a branch or put them away; or say --no-checkout-
 exit 7
 REFUSED plan_errored (7). Nothing was changed.
 the plan file records a plan that ended as `refused`
-fix: remove what it refuses, then plan again
+fix: resolve its refusals, then plan again
 
 "#]]
     );
 }
 
 #[test]
-fn one_object_for_scripts() {
+fn json_output_is_one_object() {
     let site = Site::new();
     let applied = site.json(0, "apply --approved-pr 1 site");
     let field = |value: &serde_json::Value, name: &str| value[name].to_string();
@@ -504,7 +504,7 @@ fn one_object_for_scripts() {
 }
 
 #[test]
-fn git_log_serves_a_person_as_it_is() {
+fn record_is_readable_with_git_log() {
     let site = Site::new();
     site.run(0, "apply site --pr 1");
     let log = site.repo.git(&["log", "-1", "--format=%B%an <%ae> %cn", "refs/platform/state"]);
@@ -539,7 +539,7 @@ Ola <ola@example.org> platformctl
 }
 
 #[test]
-fn an_evil_merge_is_shown_as_what_it_adds() {
+fn evil_merge_is_shown_with_its_extra_changes() {
     let site = Site::new();
     site.repo.branch("pr2", "main");
     site.repo.write("modules/site/public/index.html", "two\n");
@@ -571,7 +571,7 @@ fix: merge the base into the branch, then merge the pull request; a repair is a 
 
 /// One pull request, several modules: those that others come after first, and a stop at the first failure.
 #[test]
-fn one_pull_request_of_several_modules() {
+fn pull_request_can_change_several_modules() {
     let site = Site::empty("    activate: [[\"false\"]]\n");
     let module = |id: &str, more: &str, activate: &str| {
         let text = format!(
@@ -699,7 +699,7 @@ fix: name it once
 }
 
 #[test]
-fn a_release_that_failed_stays_in_sight_until_another_is_applied() {
+fn failed_release_stays_pending_until_another_is_applied() {
     let site = Site::empty("    activate: [[\"false\"]]\n");
     let put = |n: u64, page: &str, activate: &str| {
         site.activating(n, page, activate);

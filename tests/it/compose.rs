@@ -139,7 +139,7 @@ next: platformctl apply app --approved <40> --pr 2
 }
 
 #[test]
-fn what_up_calls_healthy_is_held() {
+fn crash_loop_is_held() {
     let stack = Stack::new();
     // (services, manifest, what is said)
     let cases: [(&str, &str, &str); 7] = [
@@ -196,7 +196,7 @@ fn what_up_calls_healthy_is_held() {
 }
 
 #[test]
-fn a_job_ends_and_runs_once() {
+fn completed_job_is_not_run_again() {
     let stack = Stack::new();
     let out = stack.site.repo.path("out");
     fs::create_dir(&out).unwrap();
@@ -219,7 +219,7 @@ fn a_job_ends_and_runs_once() {
 }
 
 #[test]
-fn a_tag_that_moved_and_an_image_that_is_not_there() {
+fn moved_tags_and_missing_images_are_detected() {
     let stack = Stack::new();
     let tag = format!("local/{}:1", stack.project);
     docker(&["tag", "local/busybox:1", &tag]);
@@ -246,7 +246,7 @@ fn a_tag_that_moved_and_an_image_that_is_not_there() {
 }
 
 #[test]
-fn an_image_is_brought_before_anything_is_touched_and_a_plan_file_holds() {
+fn images_are_pulled_before_any_change() {
     let stack = Stack::new();
     let registry = Registry::start();
     let (first, second) = (registry.holds("web:1", "local/busybox:1"), registry.holds("web:2", "local/busybox:2"));
@@ -323,7 +323,7 @@ fn containers_of_the_project_are_adopted() {
 }
 
 #[test]
-fn nothing_of_the_hosts_settings_takes_part_and_no_secret_leaves_it() {
+fn host_settings_do_not_affect_rendering_and_secrets_stay_there() {
     let stack = Stack::new();
     const CANARY: &str = "c4n4ry-0f-a-s3cret";
     stack.change(1, |stack| {
@@ -385,7 +385,7 @@ fn nothing_of_the_hosts_settings_takes_part_and_no_secret_leaves_it() {
 }
 
 #[test]
-fn nothing_of_the_accounts_settings_takes_part() {
+fn account_settings_do_not_affect_scripts() {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join(".docker")).unwrap();
     let config = r#"{"proxies": {"default": {"httpProxy": "http://evil:1"}}, "currentContext": "nowhere"}"#;
@@ -422,7 +422,7 @@ fn nothing_of_the_accounts_settings_takes_part() {
 }
 
 #[test]
-fn what_reaches_the_host_is_judged_where_it_leads() {
+fn binds_are_judged_by_their_real_path() {
     let stack = Stack::new();
     let sacred = stack.site.repo.path("link-to-etc");
     std::os::unix::fs::symlink("/etc", &sacred).unwrap();
@@ -495,7 +495,7 @@ fn a_killed_run_is_resumed() {
 }
 
 #[test]
-fn a_run_whose_shell_is_killed_is_not_over_while_compose_goes_on() {
+fn run_stays_open_while_compose_outlives_its_shell() {
     let stack = Stack::new();
     // It is asked to end by a signal that it does not hear.
     let slow = "command: [sleep, '86400']\nstop_grace_period: 8s\n";
@@ -523,7 +523,7 @@ fn a_run_whose_shell_is_killed_is_not_over_while_compose_goes_on() {
 }
 
 #[test]
-fn an_apply_asks_little() {
+fn apply_uses_few_remote_calls() {
     let stack = Stack::new();
     stack.change(1, |stack| stack.compose(&[("app", "")]));
     assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
@@ -559,7 +559,7 @@ fn an_apply_asks_little() {
 }
 
 #[test]
-fn data_is_asked_for_where_its_place_changes() {
+fn data_at_risk_needs_an_acknowledgement() {
     let stack = Stack::new();
     let with = |stack: &Stack, volume: &str| {
         stack.compose(&[("app", "volumes: ['data:/data']")]);
@@ -610,7 +610,7 @@ fn data_is_asked_for_where_its_place_changes() {
 }
 
 #[test]
-fn what_the_host_has_is_not_sent_again() {
+fn content_already_on_the_host_is_not_sent() {
     let stack = Stack::new();
     let page = |n: usize| format!("{n} {}\n", "x".repeat(100_000));
     stack.change(1, |stack| {

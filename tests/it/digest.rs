@@ -91,11 +91,11 @@ fn replace(repo: &Repo, path: &str, from: &str, to: &str) -> impl FnOnce() + use
     }
 }
 
-/// Attack: somebody changes what runs in a place that the module only refers to: a definition in another listed file, a network of
-/// the second file, a file that a config gives, or the spelling of a number.
-/// Defence: the effective digest is made of all listed files without what is known to concern others alone.
+/// Attack: an unreviewed commit changes something that the module uses indirectly: a definition in another listed file, a
+/// network in a second file, a file of a config, or the spelling of a number.
+/// Defence: the effective digest covers all listed files except entries that are known to belong to other modules only.
 #[test]
-fn what_decides_what_runs_is_in_the_digest() {
+fn effective_digest_covers_everything_that_runs() {
     let (one, two) = ("compose/one.yaml", "compose/two.yaml");
     let repo = shared();
     let before = counted(&repo);
@@ -153,10 +153,10 @@ fn what_decides_what_runs_is_in_the_digest() {
     assert_ne!(executable("compose/conf/x"), before);
 }
 
-/// Attack: a service refers to a config, network, volume or service through a variable, and somebody changes what it may come to mean.
-/// Defence: a reference that is not literal makes every listed file count whole, and every file that any of them names.
+/// Attack: a service names a config, network, volume or service through a variable, and an unreviewed commit changes its target.
+/// Defence: a reference through a variable makes every listed file, and every file that they name, part of the effective digest.
 #[test]
-fn a_reference_through_a_variable_makes_everything_count() {
+fn reference_through_a_variable_counts_all_files() {
     let repo = shared();
     for (from, to) in [
         ("configs: [c, {source: d, target: /d}]", "configs: ['${C:-c}']"),
@@ -185,10 +185,10 @@ fn a_reference_through_a_variable_makes_everything_count() {
     }
 }
 
-/// Attack: somebody changes a file that is included or extended, or the `.env` that Compose reads by itself beside an included file.
-/// Defence: what is followed counts whole, with every file that it names, and so does that `.env`.
+/// Attack: an unreviewed commit changes an included or extended file, or the `.env` that Compose reads beside an included file.
+/// Defence: included and extended files, every file that they name, and that `.env` are part of the effective digest as a whole.
 #[test]
-fn what_is_included_or_extended_counts_whole() {
+fn included_and_extended_files_count_whole() {
     let repo = shared();
     drop(replace(&repo, "compose/two.yaml", "services:\n", "include: [{path: [sub/i.yaml, j.yaml]}]\nservices:\n"));
     drop(replace(&repo, "compose/one.yaml", "extends: {service: base}", "extends: {file: base.yaml, service: base}"));
@@ -231,10 +231,10 @@ fn at(repo: &Repo) -> impl Fn(Oid) -> platformctl::tree::footprint::Footprint {
     }
 }
 
-/// Attack: a typo makes the module invalid, and while it is, somebody changes what it runs.
-/// Defence: an invalid module counts by the raw entries of what it names, and by the whole tree where it hides what it names.
+/// Attack: a typo makes the module invalid, and in the meantime an unreviewed commit changes what it runs.
+/// Defence: the digest of an invalid module covers the raw content of every file that it names, or the whole tree if these are unknown.
 #[test]
-fn nothing_hides_behind_a_typo() {
+fn invalid_manifest_hides_no_change() {
     let valid = |repo: &Repo| repo.commit("valid");
     for (path, from, to, hidden) in [
         ("modules/app/module.yaml", "title:", "tilte:", "compose/one.yaml"),
@@ -273,10 +273,10 @@ fn nothing_hides_behind_a_typo() {
     assert_eq!(at(hidden).near, at(elsewhere).near, "and is none of the modules that this changed");
 }
 
-/// Attack: somebody pushes an `acknowledge` entry past all reviews, so that the next reviewed change may drop data.
-/// Defence: accepted risks are part of what every stretch of history is held against, although nothing runs differently for them.
+/// Attack: somebody pushes an `acknowledge` entry without a review, so that the next reviewed change may drop data.
+/// Defence: `acknowledge` entries are part of the effective digest, although they do not change what runs.
 #[test]
-fn a_risk_that_nobody_reviewed_is_not_accepted() {
+fn acknowledgement_must_be_reviewed() {
     let repo = shared();
     let good = repo.commit("good");
     drop(replace(&repo, "modules/app/module.yaml", "", "acknowledge: [{data: p_v, action: drop, reason: x}]\n"));
@@ -298,10 +298,10 @@ fn a_risk_that_nobody_reviewed_is_not_accepted() {
     assert!(said.starts_with("exit 6\n") && said.contains("unreviewed_change"), "{said}");
 }
 
-/// Attack: by accident a version of a module's file is too large to be read, and it is repaired later.
-/// Defence: that version counts as an invalid one; the walk over history goes on, and the repaired module is applied.
+/// Attack: one version of a module's file is too large to be read by accident, and a later commit repairs it.
+/// Defence: the oversized version counts as invalid; the history walk continues, and the repaired module can be applied.
 #[test]
-fn a_file_that_was_too_large_once_stops_nothing() {
+fn oversized_file_in_history_counts_as_an_invalid_version() {
     let large = format!("# {}\n", "x".repeat(2 << 20));
     for path in ["modules/app/module.yaml", "compose/one.yaml", "compose/vars"] {
         let repo = shared();
@@ -329,7 +329,7 @@ fn a_file_that_was_too_large_once_stops_nothing() {
 
 /// One large file is the fault of its module, and the others are validated all the same.
 #[test]
-fn one_large_file_does_not_stop_the_validation_of_others() {
+fn oversized_file_fails_only_its_own_module() {
     let repo = shared();
     drop(replace(&repo, "compose/one.yaml", "", &format!("# {}\n", "x".repeat(2 << 20))));
     repo.write("modules/wrong/module.yaml", "schema: module/2\n");
@@ -359,10 +359,10 @@ fn tree(repo: &Repo, entries: &[(&str, &[u8], Oid)]) -> Oid {
     String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap().trim().parse().unwrap()
 }
 
-/// Attack: somebody pushes a tree with two entries of one name, entries out of order, or an entry that a file system takes for `.git`.
-/// Defence: every tree that is read is held against the rules of `git fsck --strict`, and one that breaks them is refused.
+/// Attack: somebody pushes a tree with duplicate entries, unsorted entries, or an entry that a file system equates with `.git`.
+/// Defence: every tree is checked by the rules of `git fsck --strict` when it is read, and refused if it breaks them.
 #[test]
-fn a_tree_that_git_would_refuse_is_refused() {
+fn tree_that_fails_git_fsck_is_refused() {
     let repo = shared();
     repo.commit("all");
     let blob = repo.id("HEAD:platform.yaml");
@@ -639,10 +639,10 @@ fn below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 /// What a byte may become: names that there are, numbers, and what means something to YAML or Compose.
 const BYTES: &[u8] = b"abcdensvwxp0123/.$! -#:\"\n&*{";
 
-/// Attack: somebody changes any one byte of the repository, wherever it is.
-/// Defence: if what Compose renders for the module, or a byte that is delivered to it, differs, so does its effective digest.
+/// Attack: an unreviewed commit changes any single byte of the repository.
+/// Defence: whenever the module's rendered model or a delivered byte changes, its effective digest changes too.
 #[test]
-fn a_byte_that_changes_what_runs_changes_the_digest() {
+fn any_byte_that_changes_the_module_changes_its_effective_digest() {
     lab();
     let (compared, same) = (Cell::new(0), Cell::new(0));
     let cases = std::env::var("DIGEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
@@ -715,7 +715,7 @@ fn a_byte_that_changes_what_runs_changes_the_digest() {
 
 /// Compose's own words `!reset`, `!override` and `required: false` do on the host what they do for Compose.
 #[test]
-fn tags_and_optional_env_files_work_as_compose_has_them() {
+fn yaml_tags_and_optional_env_files_match_compose() {
     let stack = Stack::new();
     let two = "services:\n  app:\n    env_file: [{path: app.env, required: false}]\n    ports: !reset []\n    privileged: !reset null\n    \
                environment: !override {B: '2'}\n    volumes: !override ['./two:/two:ro']\n  gone: !reset null\n";
@@ -753,7 +753,7 @@ fn tags_and_optional_env_files_work_as_compose_has_them() {
 
 /// A port that a service of the same plan gives up, because it is removed or made anew, is free for another one.
 #[test]
-fn a_port_that_the_plan_itself_gives_up_is_free() {
+fn port_released_by_the_same_plan_is_free() {
     let stack = Stack::new();
     let port = |inner: &str| format!("ports: ['127.0.0.1:{inner}:80']");
     let (one, two) = (port("18080"), port("18081"));
@@ -782,7 +782,7 @@ fn a_port_that_the_plan_itself_gives_up_is_free() {
 
 /// A container is made for one network by its id; when that was made again while it was stopped, only a new container can start.
 #[test]
-fn a_network_that_was_made_again_under_a_stopped_container_is_cured() {
+fn container_on_a_recreated_network_is_recreated() {
     let stack = Stack::new();
     let network = format!("{}_default", stack.project);
     stack.change(1, |stack| stack.compose(&[("app", "volumes: [/kept]"), ("other", "network_mode: none")]));

@@ -156,13 +156,13 @@ fn page(name: &str) {
 }
 
 #[test]
-fn getting_started_is_what_happens() {
+fn getting_started_prints_the_documented_output() {
     page("docs/getting-started.md");
 }
 
 /// The examples of what people write are read as the program reads them.
 #[test]
-fn examples_of_files_hold() {
+fn documented_files_are_valid() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/files.md")).unwrap();
     let blocks: Vec<&str> = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert_eq!(blocks.len(), 3);
@@ -174,7 +174,7 @@ fn examples_of_files_hold() {
 
 /// What a page links to is there.
 #[test]
-fn links_lead_somewhere() {
+fn documentation_links_resolve() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = vec![root.join("README.md"), root.join("CHANGELOG.md"), root.join("CONTRIBUTING.md")];
     pages.extend(

@@ -89,7 +89,7 @@ fn account(name: &str, uid: u32) {
 }
 
 #[test]
-fn a_good_host_has_everything() {
+fn healthy_host_passes_every_check() {
     let stack = stack(&format!("{PINNED}    networks: [bridge]\n"));
     let before: Vec<_> = everything_below(&stack.root(), &[]);
     let (code, said) = doctor(&stack, &["doctor"]);
@@ -124,7 +124,7 @@ next: platformctl pending
 }
 
 #[test]
-fn the_printed_command_cures() {
+fn printed_fix_works() {
     let stack = stack("");
     let network = format!("{}_outside", stack.project);
     stack.change(1, |stack| {
@@ -201,7 +201,7 @@ fn the_printed_command_cures() {
 }
 
 #[test]
-fn an_account_without_rights_is_told_what_root_must_do() {
+fn missing_permissions_print_commands_for_root() {
     account("deploy", 4322);
     let stack = Stack::on("    transport: ssh\n    destination: deploy\n", "");
     stack.change(1, |stack| {
@@ -247,7 +247,7 @@ fn docker_group() -> String {
 }
 
 #[test]
-fn an_engine_that_is_not_there() {
+fn missing_engine_is_reported() {
     let stack = stack(&format!("{PINNED}    docker_host: unix:///nonexistent.sock\n"));
     let (code, said) = doctor(&stack, &["doctor", "--host", "box"]);
     assert_eq!(code, 9, "{said}");
@@ -260,7 +260,7 @@ fn an_engine_that_is_not_there() {
 }
 
 #[test]
-fn a_clock_that_is_wrong() {
+fn wrong_host_clock_is_reported() {
     let site = Site::new();
     for (ahead, result, exit) in [(30, "✓", 0), (290, "!", 0), (-310, "✗", 9), (700, "✗", 9)] {
         let output =
@@ -274,7 +274,7 @@ fn a_clock_that_is_wrong() {
 }
 
 #[test]
-fn nobody_home_and_nobody_known() {
+fn ssh_failures_are_classified() {
     let lab = lab().display().to_string();
     let entry = |name: &str, port: &str, known: &str, key: &str| {
         let text = format!(
@@ -310,7 +310,7 @@ fn nobody_home_and_nobody_known() {
 }
 
 #[test]
-fn runs_and_locks_are_told() {
+fn open_runs_and_locks_are_reported() {
     let stack = stack(PINNED);
     stack.change(1, |stack| stack.compose(&[("app", "")]));
     assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
@@ -357,7 +357,7 @@ fn runs_and_locks_are_told() {
 }
 
 #[test]
-fn without_an_answer_of_the_remote_the_base_is_the_one_fetched_last() {
+fn doctor_uses_the_last_fetched_base_when_the_remote_is_unreachable() {
     let stack = stack(PINNED);
     let away = stack.site.repo.path("away.git");
     fs::rename(stack.site.repo.path("remote.git"), &away).unwrap();
@@ -378,7 +378,7 @@ fn without_an_answer_of_the_remote_the_base_is_the_one_fetched_last() {
 }
 
 #[test]
-fn what_is_not_installed_is_named_with_its_package() {
+fn missing_tools_are_reported_with_their_package() {
     let lab = lab();
     account("bare", 4323);
     let bin = lab.join("bare/bin");
@@ -423,7 +423,7 @@ fn what_is_not_installed_is_named_with_its_package() {
 }
 
 #[test]
-fn a_compose_that_is_too_old_and_an_engine_that_hangs() {
+fn old_compose_and_hanging_engine_are_reported() {
     let lab = lab();
     account("oldie", 4324);
     let plugins = lab.join("oldie/.docker/cli-plugins");
@@ -448,7 +448,7 @@ fn a_compose_that_is_too_old_and_an_engine_that_hangs() {
 }
 
 #[test]
-fn room_on_the_host_and_a_file_system_that_is_read_only() {
+fn full_and_read_only_file_systems_are_reported() {
     let stack = stack(PINNED);
     let root = stack.root().display().to_string();
     let mount = |options: &str| {
@@ -472,7 +472,7 @@ fn room_on_the_host_and_a_file_system_that_is_read_only() {
 }
 
 #[test]
-fn every_host_is_told_and_the_first_that_fails_decides() {
+fn all_hosts_are_checked_and_the_first_failure_sets_the_exit_code() {
     let more = "  last:\n    transport: local\n    root: /nonexistent\n    docker_host: unix:///nonexistent.sock\n";
     let stack = Stack::on("    transport: ssh\n    destination: nobody@dr-nowhere.invalid\n", more);
     let found = json(&stack);

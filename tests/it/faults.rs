@@ -270,16 +270,16 @@ fn each(what: What) {
 }
 
 #[test]
-fn the_link_is_cut() {
+fn apply_survives_a_lost_link() {
     each(What::Cut);
 }
 
 #[test]
-fn the_engine_ends() {
+fn apply_survives_an_engine_stop() {
     each(What::Engine);
 }
 
 #[test]
-fn the_power_fails() {
+fn apply_survives_a_power_loss() {
     each(What::Power);
 }

@@ -19,7 +19,7 @@ fn runtime(stack: &Stack, lines: &str, more: &str) {
 }
 
 #[test]
-fn nothing_of_others_is_taken() {
+fn volumes_and_networks_of_other_projects_are_refused() {
     let stack = Stack::new();
     let (volume, network) = (format!("{}v", stack.project), format!("{}n", stack.project));
     docker(&["volume", "create", "--label=com.docker.compose.project=victim", &volume]);
@@ -93,7 +93,7 @@ fn nothing_of_others_is_taken() {
         runtime(stack, "  vars: {A: 'x\\', B: \"\\nPLATFORM_SECRETS=/etc\\n#\"}\n", "secrets: [{file: shadow}]\n");
     });
     let said = stack.run(50, "apply app --pr 50");
-    assert!(said.starts_with("exit 3\n") && said.contains("holds a backslash"), "{said}");
+    assert!(said.starts_with("exit 3\n") && said.contains("contains a backslash"), "{said}");
     // Above what another has mounted, by whatever way that is written there.
     let link = stack.site.repo.path("link");
     std::os::unix::fs::symlink(stack.site.repo.path("open"), &link).unwrap();
@@ -112,7 +112,7 @@ fn nothing_of_others_is_taken() {
 }
 
 #[test]
-fn a_network_that_changes_takes_its_services_along() {
+fn changed_network_recreates_its_services() {
     let stack = Stack::new();
     let services = [("app", ""), ("other", "")];
     stack.change(1, |stack| file(stack, &services, ""));
@@ -149,7 +149,7 @@ fn a_network_that_changes_takes_its_services_along() {
 }
 
 #[test]
-fn what_depends_on_a_container_goes_along() {
+fn dependents_of_a_recreated_container_are_recreated() {
     let stack = Stack::new();
     let services = |value: &str| {
         vec![
@@ -190,7 +190,7 @@ fn what_depends_on_a_container_goes_along() {
 }
 
 #[test]
-fn ordinary_files_are_understood() {
+fn ordinary_compose_files_are_accepted() {
     let stack = Stack::new();
     // A content that stands in the file is given anew when it changes; slashes do not matter; profiles choose.
     let site = stack.site.repo.path("ts");
@@ -250,7 +250,7 @@ fn ordinary_files_are_understood() {
 }
 
 #[test]
-fn all_of_what_runs_is_reviewed() {
+fn everything_that_runs_is_reviewed() {
     let stack = Stack::new();
     let write = |stack: &Stack, base: &str, app: &str, more: &str| {
         let app = format!("image: local/busybox:1\nextends: {{service: base}}\nlabels: {{app: '{app}'}}");

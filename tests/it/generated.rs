@@ -31,7 +31,7 @@ pub(crate) fn section(path: &str, name: &str, text: &str) {
 }
 
 #[test]
-fn doors_and_sacred_paths_are_as_documented() {
+fn documented_capabilities_and_sacred_paths_match_the_code() {
     let mut text = "| key | opens |\n| --- | --- |\n".to_owned();
     for (key, what) in DOORS {
         writeln!(text, "| `{key}` | {what} |").unwrap();
@@ -46,21 +46,21 @@ fn doors_and_sacred_paths_are_as_documented() {
 }
 
 #[test]
-fn kinds_of_records_are_as_documented() {
+fn documented_record_kinds_match_the_code() {
     section("docs/state-format.md", "kinds", &platformctl::ledger::shape::table());
 }
 
 #[test]
-fn exit_codes_are_as_documented() {
-    let mut text = "# Exit codes\n\nGenerated from `src/error.rs`; a test compares it. The number tells which world you are in.\n\n\
-                    | code | class | the world is |\n| --- | --- | --- |\n"
+fn documented_exit_codes_match_the_code() {
+    let mut text = "# Exit codes\n\nGenerated from `src/error.rs`; a test compares it. The number tells whether a host was changed.\n\n\
+                    | code | class | meaning |\n| --- | --- | --- |\n"
         .to_owned();
     for class in Class::ALL {
         writeln!(text, "| {} | {} | {} |", class.exit(), class.name(), class.world()).unwrap();
     }
-    text += "\nA command that did what it was asked ends with 1 instead of 0 if its answer could not be printed: standard output is \
-             full, or its reader is gone (`| head`).\n\nWhere several reasons are given at once, the exit code is the first present of 20, 8, 6, 7, 5, 3.\n\n\
-             ## Reasons\n\n`code` in every refusal and error is one of these; they are never renamed.\n\n\
+    text += "\nA successful command exits with 1 instead of 0 if its answer could not be printed: standard output is \
+             full, or its reader has exited (`| head`).\n\nIf a command reports several reasons at once, the exit code is the first of 20, 8, 6, 7, 5, 3 among them.\n\n\
+             ## Reasons\n\nThe `code` of every refusal and error is one of these names. Names are never changed.\n\n\
              | code | exit | meaning |\n| --- | --- | --- |\n";
     for code in Code::ALL {
         writeln!(text, "| `{}` | {} | {} |", code.slug(), Class::of(*code).exit(), code.meaning()).unwrap();
@@ -69,7 +69,7 @@ fn exit_codes_are_as_documented() {
 }
 
 #[test]
-fn commands_are_as_documented() {
+fn documented_commands_match_the_help() {
     page("docs/cli.md", &platformctl::cli::reference());
 }
 
@@ -130,7 +130,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn attacks_are_as_documented() {
+fn documented_attacks_match_the_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for (folder, prefix) in [("tests/it", ""), ("src", "src::")] {
@@ -153,7 +153,7 @@ fn attacks_are_as_documented() {
 }
 
 #[test]
-fn an_attack_is_read_from_the_comment_of_its_test() {
+fn attacks_are_parsed_from_test_comments() {
     let text = "/// Attack: a | b\n/// goes on.\n/// Defence: c.\n#[test]\nfn x() {\n}\n/// Plain.\nfn y() {}\n";
     let one = Attack { attack: "a | b goes on.".into(), defence: "c.".into(), test: "m::x".into() };
     assert_eq!(attacks("m", text), [one]);

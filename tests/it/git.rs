@@ -24,7 +24,7 @@ fn commit(tree: Oid, parents: Vec<Oid>) -> NewCommit {
 }
 
 #[test]
-fn objects_and_history_are_what_git_says() {
+fn objects_and_history_match_git() {
     let repo = Repo::new();
     repo.write("a/b c.txt", "x\n");
     repo.write("a/run.sh", "#!/bin/sh\n");
@@ -52,7 +52,7 @@ fn objects_and_history_are_what_git_says() {
 }
 
 #[test]
-fn replace_refs_and_damaged_objects_do_not_fool_it() {
+fn replace_refs_are_ignored_and_damaged_objects_refused() {
     let repo = Repo::new();
     let good = repo.id("HEAD:README");
     repo.write("evil", "evil\n");
@@ -68,7 +68,7 @@ fn replace_refs_and_damaged_objects_do_not_fool_it() {
 }
 
 #[test]
-fn merges_are_computed_as_git_computes_them() {
+fn computed_merges_match_git() {
     let repo = Repo::new();
     let lines = (1..30).map(|n| format!("line {n}\n")).collect::<String>();
     repo.write("file", &lines);
@@ -96,7 +96,7 @@ fn merges_are_computed_as_git_computes_them() {
 }
 
 #[test]
-fn a_record_is_written_whole_and_git_agrees() {
+fn record_is_written_atomically_and_passes_git_fsck() {
     let repo = Repo::new();
     let git = repo.open();
     let edits = [
@@ -124,7 +124,7 @@ fn a_record_is_written_whole_and_git_agrees() {
 }
 
 #[test]
-fn two_writers_never_lose_a_record() {
+fn concurrent_writers_lose_no_record() {
     let repo = Repo::new();
     let git = repo.open();
     let tree = git.write_tree(None, &[TreeEdit::Put("FORMAT".into(), b"x".to_vec())]).unwrap();
@@ -152,7 +152,7 @@ fn two_writers_never_lose_a_record() {
 }
 
 #[test]
-fn the_remote_answers_or_it_does_not() {
+fn remote_answers_and_failures_are_classified() {
     let repo = Repo::new();
     repo.git(&["push", "-q", "origin", "HEAD:refs/pull/7/head"]);
     let (git, remote) = (repo.open(), repo.remote());
@@ -178,7 +178,7 @@ fn the_remote_answers_or_it_does_not() {
 }
 
 #[test]
-fn the_checkout_is_hashed_and_not_believed() {
+fn checkout_is_hashed_instead_of_trusting_the_index() {
     let repo = Repo::new();
     let git = repo.open();
     let path = "README".parse().unwrap();
@@ -198,7 +198,7 @@ fn the_checkout_is_hashed_and_not_believed() {
 }
 
 #[test]
-fn filters_are_seen() {
+fn git_filters_are_detected() {
     let repo = Repo::new();
     repo.write(".gitattributes", "*.bin filter=lfs\n*.txt text\n");
     repo.commit("attributes");
@@ -210,7 +210,7 @@ fn filters_are_seen() {
 }
 
 #[test]
-fn notes_are_written_whole_and_stay_in_their_folder() {
+fn notes_are_written_atomically_in_their_folder() {
     let repo = Repo::new();
     let git = repo.open();
     assert_eq!(git.note("spool/x.json").unwrap(), None);

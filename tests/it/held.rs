@@ -14,10 +14,10 @@ const TURNS: &str = "command: [sh, -c, 'sleep 4; touch /tmp/bad; sleep 600']\n\
 const NEVER: &str =
     "healthcheck: {test: [CMD, test, -e, /nowhere], interval: 1s, timeout: 1s, retries: 2, start_period: 2s}";
 
-/// Attack: a release turns unhealthy and takes requests for minutes until the deadline of the watch passes
-/// Defence: what Docker calls unhealthy is held at once
+/// Attack: an unhealthy release keeps receiving requests for minutes until the deadline passes
+/// Defence: a container that Docker reports as unhealthy is held immediately
 #[test]
-fn what_turns_unhealthy_is_held_at_once() {
+fn unhealthy_container_is_held_immediately() {
     let stack = Stack::new();
     for (n, service) in [(1, TURNS), (2, NEVER)] {
         stack.change(n, |stack| {
@@ -34,7 +34,7 @@ fn what_turns_unhealthy_is_held_at_once() {
 
 /// A window of N seconds lasts N seconds, and the plan says what it does not see.
 #[test]
-fn a_settle_window_lasts_as_long_as_it_says() {
+fn settle_window_has_the_configured_length() {
     let stack = Stack::new();
     let verify_ms = |args: &str| {
         let applied = stack.json(1, args);
@@ -80,10 +80,10 @@ const TALKS: &str = "command:\n- sh\n- -c\n- |\n  . /run/app.env\n  echo \"plain
      printf 'good\\033[2Jbye'\n  exit 3\n\
      volumes: ['${PLATFORM_SECRETS}/app.env:/run/app.env:ro', '${PLATFORM_SECRETS}/app.pem:/run/app.pem:ro', '${PLATFORM_SECRETS}/app.json:/run/app.json:ro']";
 
-/// Attack: a container prints its own secrets before it dies, and the tool that shows its last lines spreads them
-/// Defence: the host masks every value of the module's secret files before anything leaves it, and shows nothing if it cannot
+/// Attack: a container prints its secrets before it exits, and platformctl shows its last log lines
+/// Defence: the host masks every value of the module's secret files before sending anything, and sends nothing if it cannot mask
 #[test]
-fn a_container_that_prints_its_secrets_shows_none() {
+fn container_output_is_masked() {
     let stack = Stack::new();
     for (file, text) in CANARIES {
         stack.secret(file, text);
@@ -149,9 +149,9 @@ fn a_container_that_prints_its_secrets_shows_none() {
 }
 
 /// Attack: a health check prints a password in its error message
-/// Defence: what a health check said is masked like everything that a container said, shown to people, and in no record
+/// Defence: output of health checks is masked like container logs, shown only to people, and never recorded
 #[test]
-fn a_health_check_says_why_without_secrets() {
+fn healthcheck_output_is_shown_and_masked() {
     let stack = Stack::new();
     stack.secret("app.env", "PASSWORD=c4n4ry-health\n");
     stack.change(1, |stack| {
@@ -174,7 +174,7 @@ fn a_health_check_says_why_without_secrets() {
 
 /// A run that somebody else ends tells the same.
 #[test]
-fn what_resume_finds_held_says_why_too() {
+fn resume_prints_why_a_release_is_held() {
     let stack = Stack::new();
     stack.change(1, |stack| {
         stack.compose(&[("app", "command: [sh, -c, 'echo the disk is gone; sleep 3; exit 5']")]);
@@ -192,10 +192,10 @@ fn what_resume_finds_held_says_why_too() {
     }
 }
 
-/// Attack: a container prints members of a JSON secret one by one, a value as Compose reads its escapes, or the password of a URL.
-/// Defence: what is masked of a secret file is every form of its values that a program is likely to print.
+/// Attack: a container prints single members of a JSON secret, an unescaped value, or the password of a URL.
+/// Defence: every form of a secret value that a program is likely to print is masked.
 #[test]
-fn every_form_of_a_value_is_masked() {
+fn every_encoding_of_a_secret_value_is_masked() {
     let script = include_str!("../../src/runtime/scripts/compose-logs.sh");
     let (_, rest) = script.split_once("\ntab=").unwrap();
     let (functions, _) = rest.split_once("\nmasked=yes").unwrap();

@@ -104,7 +104,7 @@ pub(crate) fn failed(step: &str) -> Fate {
 }
 
 #[test]
-fn a_release_is_delivered_switched_and_seen() {
+fn release_is_delivered_switched_and_observed() {
     let world = World::new();
     let (one, two) = ("1".repeat(64), "2".repeat(64));
     assert_eq!(world.look(), Live::None);
@@ -131,7 +131,7 @@ fn a_release_is_delivered_switched_and_seen() {
 }
 
 #[test]
-fn what_arrives_otherwise_than_promised_is_not_kept() {
+fn delivery_with_wrong_content_is_discarded() {
     let world = World::new();
     let release = "1".repeat(64);
     for (sent, said) in [
@@ -146,7 +146,7 @@ fn what_arrives_otherwise_than_promised_is_not_kept() {
 }
 
 #[test]
-fn a_run_happens_once_and_never_behind_a_newer_one() {
+fn run_is_not_repeated_or_run_after_a_newer_one() {
     let world = World::new();
     let release = "1".repeat(64);
     world.ship(&release, &[("a", "x")], &[("a", "x")]);
@@ -162,7 +162,7 @@ fn a_run_happens_once_and_never_behind_a_newer_one() {
 
 /// The number counts within one record: another record begins anew, and a witness never goes back within one.
 #[test]
-fn fence_and_witness_belong_to_a_record() {
+fn fence_and_witness_are_per_record() {
     let world = World::new();
     let release = "1".repeat(64);
     world.ship(&release, &[("a", "x")], &[("a", "x")]);
@@ -187,7 +187,7 @@ fn fence_and_witness_belong_to_a_record() {
 
 /// What stands in witness.json is one line of the answer, whatever it is, and never taken for none.
 #[test]
-fn a_witness_that_cannot_be_read_is_told() {
+fn unreadable_witness_is_reported() {
     let world = World::new();
     let machine = || platformctl::runtime::machine::parse(&world.run(&platformctl::runtime::machine::LOOK, &[]).stdout);
     assert_eq!((machine().unwrap().witness, machine().unwrap().witness_is_garbage), (None, false));
@@ -204,7 +204,7 @@ fn a_witness_that_cannot_be_read_is_told() {
 }
 
 #[test]
-fn a_tombstone_ends_a_run_for_good() {
+fn tombstone_prevents_a_run_from_starting() {
     let world = World::new();
     let release = "1".repeat(64);
     world.ship(&release, &[("a", "x")], &[("a", "x")]);

@@ -274,7 +274,7 @@ fn wrong(file: &str, code: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_table_has_no_cycle() {
+fn layer_table_is_acyclic() {
     for (row, (room, may)) in ROOMS.iter().enumerate() {
         for named in *may {
             assert!(ROOMS[..row].iter().any(|(earlier, _)| earlier == named), "{room} names {named}");
@@ -283,19 +283,19 @@ fn the_table_has_no_cycle() {
 }
 
 #[test]
-fn the_source_obeys_the_tables() {
+fn source_follows_the_layer_table() {
     let found: Vec<String> = source().iter().flat_map(|(file, code)| wrong(file, code)).collect();
     assert_eq!(found, Vec::<String>::new());
 }
 
 #[test]
-fn no_files_name_each_other_in_a_circle() {
+fn source_files_have_no_circular_imports() {
     assert_eq!(circles(&source()), BTreeSet::new());
 }
 
 /// The checks can fail.
 #[test]
-fn a_planted_circle_is_found() {
+fn circular_imports_are_detected() {
     let file = |name: &str, code: &str| (name.to_owned(), code.to_owned());
     let files = [
         file("a/x.rs", "use crate::{\n    b::{self, y::{Other, Y}},\n    c,\n};"),
@@ -311,7 +311,7 @@ fn a_planted_circle_is_found() {
 
 /// The checks can fail.
 #[test]
-fn planted_violations_are_found() {
+fn layer_violations_are_detected() {
     let found = |file, code: &str| wrong(file, code).join("; ");
     assert_eq!(found("model/x.rs", "use crate::port::Source;"), "model/x.rs names port");
     assert_eq!(
@@ -337,7 +337,7 @@ fn planted_violations_are_found() {
 
 /// A test file that nobody names is never run.
 #[test]
-fn every_test_file_is_named() {
+fn every_test_file_is_registered() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let main = fs::read_to_string(folder.join("main.rs")).unwrap();
     for entry in fs::read_dir(&folder).unwrap() {

@@ -146,7 +146,7 @@ fn outcome(record: &Record<'_>, of: &Event, intent: Oid, result: Ending) -> Even
 const RUN: &str = "20261122T101530Z-1a2b3c4d";
 
 #[test]
-fn a_run_is_recorded_and_git_shows_it_as_it_is() {
+fn recorded_run_is_readable_with_git() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let record = record(&git, &remote, &clock);
@@ -182,7 +182,7 @@ fn a_run_is_recorded_and_git_shows_it_as_it_is() {
 }
 
 #[test]
-fn a_lost_answer_is_looked_for() {
+fn lost_push_answer_is_looked_up() {
     for (lose, drop) in [(1, 0), (0, 1), (2, 0), (1, 2)] {
         let repo = Repo::new();
         let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
@@ -199,7 +199,7 @@ fn a_lost_answer_is_looked_for() {
 }
 
 #[test]
-fn two_clones_append_and_nothing_is_lost() {
+fn concurrent_clones_lose_no_record() {
     let repo = Repo::new();
     let other = Git::open(&clone(&repo), "origin", &repo.env()).unwrap();
     let other_remote =
@@ -225,7 +225,7 @@ fn clone(repo: &Repo) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_rewritten_record_is_noticed_and_nothing_changes() {
+fn rewritten_record_is_refused() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let record = record(&git, &remote, &clock);
@@ -248,7 +248,7 @@ fn a_rewritten_record_is_noticed_and_nothing_changes() {
 }
 
 #[test]
-fn a_forged_record_does_not_hold() {
+fn forged_record_is_invalid() {
     let forge = |change: &dyn Fn(&str) -> (String, String)| -> PortError {
         let repo = Repo::new();
         let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
@@ -284,7 +284,7 @@ fn a_forged_record_does_not_hold() {
 }
 
 #[test]
-fn an_outcome_waits_in_the_spool() {
+fn outcome_is_spooled_until_it_can_be_pushed() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let record = record(&git, &remote, &clock);
@@ -329,7 +329,7 @@ impl Remote for Lagging<'_> {
 }
 
 #[test]
-fn a_copy_that_lags_behind_is_asked_again_before_everything_stops() {
+fn stale_remote_replica_is_asked_again() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let record = record(&git, &remote, &clock);
@@ -344,7 +344,7 @@ fn a_copy_that_lags_behind_is_asked_again_before_everything_stops() {
 
 /// Whoever can push can write a commit with a true event, tree and author under another message.
 #[test]
-fn a_record_under_another_message_or_author_does_not_hold() {
+fn record_with_another_message_or_author_is_invalid() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let record = record(&git, &remote, &clock);
@@ -366,7 +366,7 @@ fn a_record_under_another_message_or_author_does_not_hold() {
 }
 
 #[test]
-fn another_record_than_the_pinned_one_is_a_fork() {
+fn record_with_another_genesis_is_a_fork() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let first = genesis(&record(&git, &remote, &clock)).commit;
@@ -378,7 +378,7 @@ fn another_record_than_the_pinned_one_is_a_fork() {
 
 /// A run that is recorded and was never sent is ended by whoever finds its note, but not while its process is at it.
 #[test]
-fn a_run_that_was_never_sent_is_ended_once_its_process_is_gone() {
+fn unsent_run_is_ended_after_its_process_exits() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let record = record(&git, &remote, &clock);
@@ -409,7 +409,7 @@ fn a_run_that_was_never_sent_is_ended_once_its_process_is_gone() {
 
 /// Between the look at a note and the lock its process may have told the host and gone: the run stays open.
 #[test]
-fn a_run_that_was_sent_meanwhile_is_left_alone() {
+fn sent_run_is_not_ended_as_unsent() {
     let repo = Repo::new();
     let (git, remote, clock) = (repo.open(), repo.remote(), clock(&repo));
     let plain = record(&git, &remote, &clock);

@@ -30,7 +30,7 @@ fn events(log: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_log_is_on_standard_error_and_changes_no_answer() {
+fn log_goes_to_standard_error_only() {
     let site = Site::new();
     run(&site, &[], "plan site");
     for args in ["plan site", "plan site --json", "pending", "status --json"] {
@@ -54,7 +54,7 @@ fn strip(answer: &str) -> String {
 }
 
 #[test]
-fn one_v_logs_calls_and_two_log_commands() {
+fn v_logs_calls_and_vv_logs_commands() {
     let site = Site::new();
     let calls = run(&site, &[], "-v plan site");
     let calls = stderr(&calls);
@@ -95,7 +95,7 @@ fn failures_are_logged_with_their_codes() {
 }
 
 #[test]
-fn a_level_that_does_not_exist_is_a_usage_error() {
+fn unknown_log_level_is_a_usage_error() {
     let site = Site::new();
     let output = run(&site, &[("PLATFORMCTL_LOG", "trace")], "status");
     assert_data_eq!(
@@ -114,10 +114,10 @@ fix: set PLATFORMCTL_LOG to off, info or debug, or unset it
     assert_eq!((off.status.code(), stderr(&off)), (Some(0), ""));
 }
 
-/// Attack: a folder or file has control characters in its name, to forge lines of the log or to drive the reader's terminal.
-/// Defence: every line of the log is escaped as a whole before it is written.
+/// Attack: a file name contains control characters, to forge log lines or to control the reader's terminal.
+/// Defence: every log line is escaped as a whole before it is written.
 #[test]
-fn nothing_in_the_log_moves_a_cursor() {
+fn log_lines_are_escaped() {
     let site = Site::new();
     let dir = site.repo.path("w\u{1b}[2J\n 0.000 INFO forged");
     fs::rename(site.repo.work(), &dir).unwrap();
@@ -130,10 +130,10 @@ fn nothing_in_the_log_moves_a_cursor() {
     );
 }
 
-/// Attack: a token of the environment or of git's configuration is part of an argument or a path that is logged.
-/// Defence: every line of the log is masked like every message, with the secrets of the environment and of the remote's configuration.
+/// Attack: a token from the environment or from git's configuration is part of a logged argument or path.
+/// Defence: every log line is masked like every message: secrets from the environment and the remote's configuration are replaced.
 #[test]
-fn no_token_is_logged() {
+fn tokens_are_not_logged() {
     const TOKEN: &str = "tok3n-0f-the-forge";
     const HEADER: &str = "he4der-0f-the-forge";
     let site = Site::new();
@@ -155,7 +155,7 @@ fn no_token_is_logged() {
 }
 
 #[test]
-fn a_panic_tells_its_place_and_asks_for_a_report() {
+fn panic_names_its_location_and_asks_for_a_report() {
     let site = Site::new();
     let output = run(&site, &[("PLATFORMCTL_TEST_PANIC", "text")], "status");
     let place = format!("at src/cmd/bug.rs:{}", line_of("panic!(\"a planted panic\")"));
@@ -163,7 +163,7 @@ fn a_panic_tells_its_place_and_asks_for_a_report() {
         site.told(&output).replace(&place, "at <place>").replace(env!("CARGO_PKG_VERSION"), "<version>"),
         str![[r#"
 exit 1
-BUG bug (1). Unknown: please report.
+BUG bug (1). Internal error, state unknown: please report.
 platformctl <version> (status) panicked at <place>: a
 planted panic
 fix: report this output; if it happens again, run it with
@@ -182,10 +182,10 @@ fix: report this output; if it happens again, run it with
     assert_eq!(stdout(&traced), stdout(&json));
 }
 
-/// Attack: a panic of a library quotes the text that it was reading, which holds a secret.
-/// Defence: of a panic only its place is told, and its message where that stands in the source.
+/// Attack: a library panics and quotes the text that it was parsing, which contains a secret.
+/// Defence: a panic report contains only the source location, and the message only if it is a literal in the source.
 #[test]
-fn a_panic_quotes_no_value() {
+fn panic_message_contains_no_values() {
     let site = Site::new();
     let vars = [("PLATFORMCTL_TEST_PANIC", "c4n4ry-0f-a-s3cret"), ("RUST_BACKTRACE", "1")];
     for args in ["status", "-vv status --json"] {

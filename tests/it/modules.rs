@@ -49,7 +49,7 @@ fn id(service: &str) -> String {
 }
 
 #[test]
-fn our_own_modules_run_for_real() {
+fn example_modules_can_be_applied() {
     let site = own();
     let said = site.json(0, "apply --pr 1");
     assert_eq!(said["exit"], 0, "{said}");

@@ -38,10 +38,10 @@ fn platformctl(args: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(text).unwrap())
 }
 
-/// Attack: an operator follows a message to a file that only the source repository of this project has
-/// Defence: messages name `platformctl help TOPIC`, and the pages are in the binary
+/// Attack: a message points an operator to a file that exists only in the source repository of this project
+/// Defence: messages name `platformctl help TOPIC`; the pages are compiled into the binary
 #[test]
-fn no_message_points_to_a_file_of_this_repository() {
+fn messages_do_not_refer_to_repository_files() {
     let mut found = Vec::new();
     for (file, code) in source() {
         for line in code.lines().filter(|line| line.contains("docs/") && !line.contains("include_str!")) {
@@ -53,7 +53,7 @@ fn no_message_points_to_a_file_of_this_repository() {
 
 /// What an operator pastes is a path, and sizes are told in one unit.
 #[test]
-fn messages_name_real_paths_and_one_unit() {
+fn messages_contain_real_paths_and_mib() {
     let mut found = Vec::new();
     for (file, code) in source() {
         for line in code.lines().filter(|_| file.ends_with(".rs")) {
@@ -68,7 +68,7 @@ fn messages_name_real_paths_and_one_unit() {
 }
 
 #[test]
-fn every_topic_that_a_message_names_is_there() {
+fn help_topics_in_messages_exist() {
     let (mut named, marker) = (0, "platformctl help ");
     for (file, code) in source() {
         for (at, _) in code.match_indices(marker) {
@@ -93,7 +93,7 @@ fn every_topic_that_a_message_names_is_there() {
 
 /// Every page is a topic, but for those that only who changes this program needs.
 #[test]
-fn every_page_for_operators_is_a_topic() {
+fn every_operator_page_is_a_help_topic() {
     let pages = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
     for page in pages.map(|page| page.unwrap().path()).filter(|path| path.is_file()) {
         let name = page.file_stem().unwrap().to_str().unwrap();
@@ -103,7 +103,7 @@ fn every_page_for_operators_is_a_topic() {
 }
 
 #[test]
-fn help_prints_commands_and_names_the_nearest() {
+fn help_suggests_the_nearest_command() {
     let (code, text) = platformctl(&["help", "apply"]);
     assert!(code == Some(0) && text.contains("Usage: platformctl apply"), "{text}");
     let (code, text) = platformctl(&["help", "state", "push"]);
@@ -117,8 +117,8 @@ fn help_prints_commands_and_names_the_nearest() {
     assert_eq!((code, object["text"].as_str().unwrap().starts_with("# ")), (Some(0), true));
 }
 
-/// Attack: a disk that is full swallows the answer of a command, and the script that asked goes on
-/// Defence: an answer that cannot be printed is an error
+/// Attack: a full disk drops the output of a command, and the calling script continues
+/// Defence: output that cannot be written is an error (exit code 1)
 #[test]
 fn an_answer_that_cannot_be_printed_is_an_error() {
     let site = Site::new();
@@ -150,7 +150,7 @@ fn an_answer_that_cannot_be_printed_is_an_error() {
 }
 
 #[test]
-fn what_does_not_exist_is_told_with_the_nearest_name() {
+fn unknown_names_get_a_suggestion() {
     let site = Site::new();
     let said = site.run(0, "status");
     assert!(said.starts_with("exit 9\nSTOPPED no_state (9). Nothing was changed."), "nobody was asked: {said}");
@@ -185,7 +185,7 @@ fn what_does_not_exist_is_told_with_the_nearest_name() {
 
 /// What a word of ours means stands where it appears.
 #[test]
-fn words_of_ours_are_explained() {
+fn our_terms_are_explained() {
     let site = Site::empty("approval: {styles: [merge, fast-forward]}\n");
     site.repo.branch("pr1", "main");
     site.manifest("");

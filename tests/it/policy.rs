@@ -40,10 +40,10 @@ fn more(lines: &'static str) -> impl Fn(&str) -> String {
     move |policy| format!("{policy}{lines}\n")
 }
 
-/// Attack: a direct push to the base opens the engine's socket, enables fast-forward or moves the root of a host.
-/// Defence: the recorded policy stays in force until every change of its files is proven under the rules before it.
+/// Attack: a direct push to the base allows the engine's socket, enables fast-forward or moves the root of a host.
+/// Defence: the recorded policy stays in force until every change to the policy files is proven under the policy before that change.
 #[test]
-fn a_policy_that_was_pushed_directly_decides_nothing() {
+fn directly_pushed_policy_has_no_effect() {
     for lines in [
         "sacred: {allow: [{module: site, path: /var/run/docker.sock, mode: rw, reason: x}]}",
         "approval: {styles: [fast-forward]}",
@@ -69,9 +69,9 @@ fn a_policy_that_was_pushed_directly_decides_nothing() {
 }
 
 /// Attack: a direct push replaces allowed_signers.
-/// Defence: both files of the policy are proven.
+/// Defence: changes to both policy files must be proven.
 #[test]
-fn signers_that_were_pushed_directly_decide_nothing() {
+fn directly_pushed_signers_have_no_effect() {
     let site = recorded();
     site.repo.git(&["checkout", "-q", "main"]);
     site.repo.write("allowed_signers", "evil@example.org ssh-ed25519 AAAA\n");
@@ -80,10 +80,10 @@ fn signers_that_were_pushed_directly_decide_nothing() {
     assert_eq!(site.says(&ask(1)), "unreviewed_policy");
 }
 
-/// Attack: a commit that was pushed directly adopts itself, by the commit that is pushed after it.
-/// Defence: only a policy that is itself proven adopts.
+/// Attack: a directly pushed commit is adopted by another direct push after it.
+/// Defence: only a proven policy can adopt commits.
 #[test]
-fn a_pushed_policy_adopts_nothing() {
+fn directly_pushed_policy_cannot_adopt_commits() {
     let site = recorded();
     site.repo.git(&["checkout", "-q", "main"]);
     site.repo.write("modules/site/public/index.html", "evil\n");
@@ -99,7 +99,7 @@ fn a_pushed_policy_adopts_nothing() {
 }
 
 #[test]
-fn a_policy_by_pull_request_comes_into_force_and_is_recorded() {
+fn policy_from_a_pull_request_is_recorded() {
     let site = recorded();
     merge(&site, 2, more("approval: {styles: [merge, fast-forward]}"));
     merge(&site, 3, |policy| policy.replace("[merge, fast-forward]", "[merge]"));
@@ -116,10 +116,10 @@ fn a_policy_by_pull_request_comes_into_force_and_is_recorded() {
     assert!(event.contains("\"covers\":[2,3]"), "{event}");
 }
 
-/// Attack: a pull request enables fast-forward, and a push that looks like one follows at once.
-/// Defence: each change is proven under the rules in force before it, not under those that it brings itself.
+/// Attack: a pull request enables fast-forward, and a direct push that looks like a fast-forward follows.
+/// Defence: each change is proven under the policy in force before it, not under the one that it introduces.
 #[test]
-fn a_change_is_proven_under_the_rules_before_it() {
+fn policy_change_is_proven_under_the_previous_policy() {
     // A fast-forward that brings the permission for fast-forwards.
     let site = recorded();
     site.repo.branch("pr2", "main");
@@ -141,7 +141,7 @@ fn a_change_is_proven_under_the_rules_before_it() {
 }
 
 #[test]
-fn a_direct_push_is_cured_by_adopting_it_or_by_reverting_it() {
+fn direct_push_can_be_adopted_or_reverted() {
     let site = recorded();
     let pushed = push(&site, more("notify: {}"));
     site.change(2, "two\n");
@@ -162,7 +162,7 @@ fn a_direct_push_is_cured_by_adopting_it_or_by_reverting_it() {
 }
 
 #[test]
-fn a_policy_may_come_by_every_style_of_merging() {
+fn policy_is_accepted_from_every_merge_style() {
     // A squash, and a rebase whose last commit is about something else.
     let site = recorded();
     site.repo.branch("pr2", "main");
@@ -190,10 +190,10 @@ fn a_policy_may_come_by_every_style_of_merging() {
     assert_eq!(site.says(&ask(5)), "ok, 1 files, covers [5], recorded: Some(true)");
 }
 
-/// Attack: a policy that is no YAML, or that this version does not understand, is pushed to the base.
-/// Defence: acting stops with the place of the fault; reading goes on with the recorded policy.
+/// Attack: somebody pushes a policy to the base that is not YAML or that this version does not support.
+/// Defence: commands that change hosts stop and print the location of the error; reading commands use the recorded policy.
 #[test]
-fn reading_goes_on_with_the_recorded_policy() {
+fn reads_use_the_recorded_policy() {
     let site = recorded();
     push(&site, |_| "schema: platform/1\nhosts: [".to_owned());
     assert_eq!(site.says(&ask(1)), "policy_invalid");
@@ -208,10 +208,10 @@ fn reading_goes_on_with_the_recorded_policy() {
     assert!(site.run(1, "apply site --pr 1").starts_with("exit 6\n"));
 }
 
-/// Attack: the record is replaced by a forged one with a policy of the attacker's, and a fresh clone meets it.
-/// Defence: a record whose policy was never on the base is refused, and no host is asked by what it says.
+/// Attack: the record is replaced by a forged one with the attacker's policy, and a fresh clone fetches it.
+/// Defence: a record whose policy was never on the base is refused before any host is contacted.
 #[test]
-fn a_record_with_a_policy_that_the_base_never_had_is_refused_in_a_fresh_clone() {
+fn fresh_clone_refuses_a_record_with_a_foreign_policy() {
     let site = recorded();
     let other = Site::new();
     other.repo.git(&["checkout", "-q", "main"]);
@@ -231,10 +231,10 @@ fn a_record_with_a_policy_that_the_base_never_had_is_refused_in_a_fresh_clone() 
     assert_eq!(says(), "state_forked");
 }
 
-/// Attack: a reviewed policy pins another record than the one that it is recorded in.
-/// Defence: the first record is what the chain begins with; a pin that differs stops everything.
+/// Attack: a reviewed policy pins a different record than the one that contains it.
+/// Defence: the pin is compared with the first record of the chain, and every command refuses a mismatch.
 #[test]
-fn a_pin_that_is_not_the_records_first_commit_stops_everything() {
+fn wrong_genesis_pin_refuses_every_command() {
     let site = recorded();
     merge(&site, 2, more("state: {genesis: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}"));
     assert_eq!(site.says(&ask(1)), "state_forked");
@@ -245,7 +245,7 @@ fn a_pin_that_is_not_the_records_first_commit_stops_everything() {
 }
 
 #[test]
-fn a_record_is_kept_where_the_policy_says_or_nowhere() {
+fn record_is_written_only_to_the_policys_remote() {
     let site = recorded();
     merge(&site, 2, more("state: {remote: backup}"));
     assert_eq!(site.says(&ask(1)), "policy_invalid");
@@ -254,10 +254,10 @@ fn a_record_is_kept_where_the_policy_says_or_nowhere() {
     assert_eq!(site.says(&ask(1)), "noop, recorded: false");
 }
 
-/// Attack: a typo makes the policy invalid, somebody changes it while nobody can read it, and a pull request repairs the typo.
-/// Defence: an invalid policy counts by its files as they lie in git, so that every change of them must be proven.
+/// Attack: a typo makes the policy invalid, a direct push changes it in that state, and a pull request repairs the typo.
+/// Defence: an invalid policy is compared by the raw blobs of its files, so every change to them must be proven.
 #[test]
-fn nothing_hides_behind_an_invalid_policy() {
+fn invalid_policy_hides_no_change() {
     let site = recorded();
     merge(&site, 2, |policy| policy.replace("hosts:", "hots:"));
     push(&site, |policy| format!("{policy}sacred: {{allow: [{{module: site, path: /etc, mode: rw, reason: x}}]}}\n"));
@@ -272,7 +272,7 @@ fn nothing_hides_behind_an_invalid_policy() {
 }
 
 #[test]
-fn a_policy_that_was_too_large_once_stops_nothing() {
+fn oversized_policy_in_history_stops_nothing() {
     let site = recorded();
     let large = format!("# {}\n", "x".repeat(2 << 20));
     merge(&site, 2, |policy| format!("{large}{policy}"));

@@ -163,10 +163,10 @@ impl Bench {
 
 type Change<'a> = &'a dyn Fn(&mut Event);
 
-/// Attack: someone with push access writes a well-formed outcome about another pull request, merge, plan or host than its intent.
+/// Attack: somebody with push access writes a well-formed outcome that names a different pull request, merge, plan or host than its intent.
 /// Defence: every reader compares an outcome with the intent that opened its run, field by field.
 #[test]
-fn an_outcome_is_about_the_same_as_its_intent() {
+fn outcome_must_match_its_intent() {
     let bench = Bench::new();
     let opening = bench.intent(RUN);
     let opened = bench.append(&opening);
@@ -202,10 +202,10 @@ fn an_outcome_is_about_the_same_as_its_intent() {
     }
 }
 
-/// Attack: a second run begins beside an open one, or under the id of an earlier run whose result the host still has.
+/// Attack: a second run starts while one is open, or reuses the id of an earlier run whose result is still on the host.
 /// Defence: an intent needs a scope without an open run and a run id greater than every earlier one of its deployment.
 #[test]
-fn a_run_begins_alone_and_once() {
+fn intent_needs_a_free_scope_and_a_new_run_id() {
     let bench = Bench::new();
     let opening = bench.intent(RUN);
     let opened = bench.append(&opening);
@@ -252,10 +252,10 @@ fn a_run_begins_alone_and_once() {
     }
 }
 
-/// Attack: a policy event puts into force what no commit of the base ever had.
-/// Defence: the event names the commit it was read at, and its blobs must be the ones in the tree of that commit.
+/// Attack: a policy event puts a policy into force that no commit of the base ever had.
+/// Defence: the event names the commit that it was read from, and its blobs must be in the tree of that commit.
 #[test]
-fn kinds_have_what_they_need() {
+fn kinds_require_their_fields() {
     let bench = Bench::new();
     let policy = || {
         let mut event = bench.draft(Kind::Policy);
@@ -285,10 +285,10 @@ fn kinds_have_what_they_need() {
     assert_eq!(bench.fault(&event), "rule `key` expects a signature by SHA256:abc, found none");
 }
 
-/// Attack: a commit carries more headers than its event accounts for, such as a second author or another encoding.
+/// Attack: a record commit has headers that its event does not imply, such as a second author or another encoding.
 /// Defence: the headers are computed from the event and compared byte for byte.
 #[test]
-fn a_record_has_its_headers_and_no_others() {
+fn record_with_extra_headers_is_invalid() {
     let bench = Bench::new();
     let mut event = bench.draft(Kind::Annotate);
     event.reason = Some("x".into());
@@ -314,9 +314,9 @@ fn a_record_has_its_headers_and_no_others() {
 }
 
 /// Attack: a writer's clock is a year ahead when it records something.
-/// Defence: no reader compares a record with its own clock; later records take the time of the one before them.
+/// Defence: no reader compares a record with its own clock; a later record uses at least the time of its predecessor.
 #[test]
-fn a_record_from_the_future_stops_nobody() {
+fn record_with_a_future_time_is_accepted() {
     let bench = Bench::new();
     let mut event = bench.draft(Kind::Annotate);
     event.reason = Some("from next year".into());
@@ -337,10 +337,10 @@ fn a_record_from_the_future_stops_nobody() {
 
 // Junk and recovery.
 
-/// Attack: someone tries to take valid records out of the chain by declaring them junk in a recover record.
-/// Defence: a recover record in which anything displaced holds as a record is refused by every reader.
+/// Attack: somebody writes a recover record that declares valid records to be junk, to remove them from the chain.
+/// Defence: every reader refuses a recover record if any displaced commit is a valid record.
 #[test]
-fn a_recover_record_voids_nothing_that_holds() {
+fn recover_record_cannot_void_valid_records() {
     let bench = Bench::new();
     let note = |text: &str| Event { reason: Some(text.into()), ..bench.draft(Kind::Annotate) };
     let base = bench.tip();
@@ -466,20 +466,20 @@ fn fact(site: &Site, dir: &Path, args: &[&str]) -> (i64, String, String) {
     (value["exit"].as_i64().unwrap(), of("fact"), of("fix"))
 }
 
-/// Attack: someone pushes something that is no record onto refs/platform/state, as a fast-forward.
-/// Defence: every clone says the same of it, and one `state recover` makes everything work again in all of them.
+/// Attack: somebody pushes a commit that is not a record onto refs/platform/state, as a fast-forward.
+/// Defence: every clone reports the same error, and one `state recover` repairs all of them.
 #[test]
-fn one_junk_push_costs_one_command() {
+fn junk_push_is_recovered_by_one_command() {
     costs_one_command(&["the same tree", "no event", "not canonical"]);
 }
 
 #[test]
-fn one_push_of_stranger_junk_costs_one_command() {
+fn invalid_events_are_recovered_by_one_command() {
     costs_one_command(&["an event that nobody has", "of another kind", "several", "a tag"]);
 }
 
 #[test]
-fn one_push_that_git_stumbles_over_costs_one_command() {
+fn unreadable_commits_are_recovered_by_one_command() {
     costs_one_command(&["no author", "another history"]);
 }
 
@@ -548,7 +548,7 @@ fn costs_one_command(kinds: &[&str]) {
 
 /// docs/recovery.md shows what a person sees and types.
 #[test]
-fn the_page_on_recovery_is_what_happens() {
+fn recovery_page_prints_the_documented_output() {
     let site = Site::new();
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     site.change(2, "two\n");
@@ -588,7 +588,7 @@ fn the_page_on_recovery_is_what_happens() {
 
 /// Recover is the cure of junk alone.
 #[test]
-fn recover_is_refused_where_it_is_no_cure() {
+fn recover_is_refused_for_valid_and_rewound_records() {
     let site = Site::new();
     let recover = |why: &str| {
         let output = site.binary(&site.repo.work(), 1, &["state", "recover", "--reason", why]).output().unwrap();
@@ -617,7 +617,7 @@ fn recover_is_refused_where_it_is_no_cure() {
 
 /// An administrator sets the ref back from junk: a clone whose own ref was moved to the junk by hand goes on as well.
 #[test]
-fn junk_that_was_never_believed_is_no_memory() {
+fn unverified_record_is_not_remembered() {
     let site = Site::new();
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     let good = site.repo.git(&["rev-parse", "refs/platform/state"]);
@@ -642,7 +642,7 @@ fn junk_that_was_never_believed_is_no_memory() {
 
 /// A tag that points to the record, pushed in its place, is the record; the next record replaces it.
 #[test]
-fn a_tag_in_the_place_of_the_record_stops_nobody() {
+fn tag_at_the_state_ref_is_followed() {
     let site = Site::new();
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     site.repo.git(&["tag", "-a", "-m", "x", "mark", "refs/platform/state"]);
@@ -664,7 +664,7 @@ fn a_tag_in_the_place_of_the_record_stops_nobody() {
 
 /// Somebody else pushes more junk between the look and the recovery: nothing is pushed over it.
 #[test]
-fn a_recovery_meets_a_remote_that_moved() {
+fn recovery_is_refused_when_the_remote_moves() {
     let bench = Bench::new();
     let remote = bench.repo.remote();
     let record = record(&bench.git, &remote, &bench.clock);
@@ -694,7 +694,7 @@ fn a_recovery_meets_a_remote_that_moved() {
 
 /// A result that arrives after its run was taken over is recorded as late, once, also when it waited in the spool.
 #[test]
-fn a_late_result_is_recorded_and_never_dropped() {
+fn late_result_is_recorded() {
     for spooled in [false, true] {
         let bench = Bench::new();
         let remote = bench.repo.remote();
@@ -743,7 +743,7 @@ fn a_late_result_is_recorded_and_never_dropped() {
 
 /// What can never be recorded does not stop every command of the clone: it is put aside.
 #[test]
-fn garbage_in_the_spool_is_put_aside() {
+fn invalid_spool_entry_is_set_aside() {
     let bench = Bench::new();
     let remote = bench.repo.remote();
     let record = record(&bench.git, &remote, &bench.clock);
@@ -768,10 +768,10 @@ fn dated(site: &Site, dir: &Path, ahead: i64, minutes: i64, args: &str) -> Strin
     site.told(&output)
 }
 
-/// Attack: a machine whose clock is wrong writes records, or a host's clock is.
-/// Defence: before anything is recorded, the clock here is compared with the host's; more than 5 minutes apart is refused.
+/// Attack: the clock of this machine or of a host is wrong when a record is written.
+/// Defence: the clocks of this machine and the host are compared before recording; a difference above 5 minutes is refused.
 #[test]
-fn clocks_that_are_apart_record_nothing() {
+fn clock_skew_prevents_recording() {
     let site = Site::new();
     let work = site.repo.work();
     for (ahead, time) in [(3600, "2026-09-21T15:"), (-3600, "2026-09-21T13:")] {
@@ -800,10 +800,10 @@ fn clocks_that_are_apart_record_nothing() {
     assert!(site.run(0, "log").contains("in the future") && site.run(0, "verify").starts_with("exit 0\n"));
 }
 
-/// Attack: the record is rewound, and a clone that never saw more of it asks for something that needs no change.
-/// Defence: every verb that asks a host compares the record with what that host was shown.
+/// Attack: the record is rewound, and a clone that never saw the newer records runs an apply that needs no change.
+/// Defence: every command that contacts a host compares the record with the newest one that this host has seen.
 #[test]
-fn a_rewound_record_is_noticed_where_nothing_is_pending() {
+fn rewound_record_is_detected_by_a_noop() {
     let site = Site::new();
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     assert!(site.run(1, "apply site --again").starts_with("exit 0\n"));
@@ -837,9 +837,9 @@ fn a_rewound_record_is_noticed_where_nothing_is_pending() {
 }
 
 /// Attack: something on the host overwrites `witness.json`, so that a rewound record would not be noticed there.
-/// Defence: a witness that is not what a run leaves is refused, and never taken for none.
+/// Defence: an unreadable witness is refused and never treated as a missing one.
 #[test]
-fn garbage_for_a_witness_is_refused() {
+fn invalid_witness_is_refused() {
     let site = Site::new();
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     let witness = site.repo.path("root/witness.json");
@@ -858,10 +858,10 @@ fn garbage_for_a_witness_is_refused() {
     assert!(site.run(1, "apply site --pr 2").starts_with("exit 0\n"));
 }
 
-/// Attack: a rewound record makes a run number count backwards on a host whose witness was removed.
-/// Defence: the host refuses a number that is not greater than the last one it carried out for this record, with exit code 20.
+/// Attack: the record is rewound, the witness on the host is removed, and a run gets a lower number than an earlier one.
+/// Defence: the host refuses a run number that is not greater than its last one for this record (exit code 20).
 #[test]
-fn a_host_that_did_a_newer_run_refuses_with_20() {
+fn host_with_a_newer_run_refuses_with_20() {
     let site = Site::new();
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     let genesis = site.repo.git(&["rev-list", "--max-parents=0", "refs/platform/state"]);
@@ -884,7 +884,7 @@ fn a_host_that_did_a_newer_run_refuses_with_20() {
 
 /// A no-op that is recorded goes through the gate; one that is not still says that there is nothing to do.
 #[test]
-fn a_noop_goes_through_the_gate() {
+fn noop_passes_the_gate() {
     let site = Site::new();
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     site.repo.pull(2, "unrelated", "x\n");
@@ -945,10 +945,10 @@ fn watched() -> (Site, TcpListener) {
     (site, listener)
 }
 
-/// Attack: someone resumes a run that somebody else still watches, so that two outcomes race and one is lost.
-/// Defence: resume is busy beside a process of the same clone, and beside a result so fresh that another clone may still watch it.
+/// Attack: somebody resumes a run that another process still watches, so that two outcomes race and one is lost.
+/// Defence: `resume` is busy while a process of the same clone watches, and while the result is so recent that another clone may be watching.
 #[test]
-fn resume_beside_an_apply_that_still_watches_is_busy() {
+fn resume_is_busy_while_apply_watches() {
     let (site, _listener) = watched();
     let other = clone(&site, "other");
     let mut child = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
@@ -969,7 +969,7 @@ fn resume_beside_an_apply_that_still_watches_is_busy() {
 
 /// Whoever watched is gone: its own clone resumes at once, another one when nobody can be watching any more.
 #[test]
-fn a_run_that_nobody_watches_is_resumed() {
+fn unwatched_run_can_be_resumed() {
     let (site, _listener) = watched();
     let other = clone(&site, "other");
     let mut child = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
@@ -1000,7 +1000,7 @@ fn a_run_that_nobody_watches_is_resumed() {
 
 /// The wait for a run whose holder is gone ends by itself once its time is over.
 #[test]
-fn waiting_says_for_whom_and_ends_an_expired_wait() {
+fn apply_wait_names_the_other_run_and_ends_when_it_expires() {
     let (site, _listener) = watched();
     let other = clone(&site, "other");
     let mut child = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();

@@ -56,7 +56,7 @@ fn our_own(repo: &Repo) {
 }
 
 #[test]
-fn our_own_modules_hold() {
+fn example_modules_are_valid() {
     let repo = Repo::new();
     our_own(&repo);
     assert_eq!(problems(&repo), Vec::<String>::new());
@@ -79,7 +79,7 @@ fn our_own_modules_hold() {
 }
 
 #[test]
-fn a_title_is_no_change_of_what_runs() {
+fn title_change_does_not_change_the_effective_digest() {
     let repo = repo();
     let before = digests(&repo, "site");
     repo.write("modules/site/module.yaml", &manifest("site").replace("title: T", "title: Other"));
@@ -91,7 +91,7 @@ fn a_title_is_no_change_of_what_runs() {
 }
 
 #[test]
-fn what_git_can_hold_and_nobody_delivers() {
+fn undeliverable_git_entries_are_refused() {
     let repo = repo();
     assert_eq!(problems(&repo), Vec::<String>::new());
     let public = repo.work().join("modules/site/public");
@@ -118,7 +118,7 @@ modules/site/public/link content_refused is a symbolic link
 }
 
 #[test]
-fn every_problem_is_said_at_once_with_its_place() {
+fn all_problems_are_reported_with_their_lines() {
     let repo = repo();
     repo.write("modules/two/module.yaml", &manifest("two").replace("host: box", "host: nowhere\nafter: [site, gone]"));
     repo.write("modules/three/module.yaml", &manifest("three").replace("host: box", "host: box\nafter: [four]"));
@@ -140,7 +140,7 @@ fn every_problem_is_said_at_once_with_its_place() {
         snapbox::str![[r#"
 c.yaml:4:31 bind_relative_writable `x` is not tracked: a release has its own folder, so it would start empty in each
 c.yaml:4:41 bind_not_read_only the tracked `c.yaml` is mounted writable: a release is never changed
-modules/Bad manifest_invalid the folder's name is no module id
+modules/Bad manifest_invalid the folder name is not a valid module id
 modules/empty manifest_invalid the folder has no module.yaml
 modules/four/module.yaml:6:1 manifest_invalid a cycle: four after three after four
 modules/two/module.yaml:7:26 manifest_invalid `modules/two/public` is not a folder in the repository

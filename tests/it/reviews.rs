@@ -55,7 +55,7 @@ fn rebase(repo: &Repo, branch: &str) -> Oid {
 }
 
 #[test]
-fn a_rebase_is_found_in_a_fresh_clone() {
+fn rebase_is_proven_in_a_fresh_clone() {
     let repo = Repo::new();
     let head = repo.pull(1, "a", "1\n");
     repo.pull(2, "b", "1\n");
@@ -68,7 +68,7 @@ fn a_rebase_is_found_in_a_fresh_clone() {
 }
 
 #[test]
-fn a_rebase_from_which_git_dropped_a_duplicate_is_proven() {
+fn rebase_with_a_dropped_duplicate_is_proven() {
     for last in [false, true] {
         let repo = Repo::new();
         repo.branch("pr1", "main");
@@ -88,10 +88,10 @@ fn a_rebase_from_which_git_dropped_a_duplicate_is_proven() {
     }
 }
 
-/// Attack: after a rebase of two commits, somebody leaves one of them out and pushes the rest as if git had dropped it.
-/// Defence: what is left out must change nothing at its place.
+/// Attack: somebody rebases two commits, omits one of them, and pushes the rest as if git had dropped a duplicate.
+/// Defence: an omitted commit must change nothing at its position.
 #[test]
-fn a_rebase_that_leaves_out_a_change_is_refused() {
+fn rebase_that_omits_a_change_is_refused() {
     let repo = Repo::new();
     repo.branch("pr1", "main");
     repo.write("a", "1\n");
@@ -108,7 +108,7 @@ fn a_rebase_that_leaves_out_a_change_is_refused() {
 }
 
 #[test]
-fn a_rebase_whose_last_commit_is_about_something_else_covers_the_module() {
+fn rebase_covers_modules_changed_by_earlier_commits() {
     let site = Site::new();
     site.says(&ask(1));
     let put = |n: u64, page: &str| {
@@ -133,10 +133,10 @@ fn a_rebase_whose_last_commit_is_about_something_else_covers_the_module() {
     assert_eq!(site.live(), "five\n");
 }
 
-/// Attack: a pull request was reverted by another one, and somebody pushes its squash again, directly.
-/// Defence: a pull request is proven at one place of the base, the first; a second one is a direct push.
+/// Attack: a squashed pull request is reverted by another one, and somebody pushes the squash commit again directly.
+/// Defence: a pull request is proven at one position of the base, the first; the same content later is a direct push.
 #[test]
-fn a_squash_that_was_reverted_is_not_proven_a_second_time() {
+fn reverted_squash_pushed_again_is_refused() {
     let site = Site::new();
     site.says(&ask(1));
     let squash = |n: u64, message: &str| {
@@ -171,7 +171,7 @@ fn a_squash_that_was_reverted_is_not_proven_a_second_time() {
 }
 
 #[test]
-fn what_has_nothing_to_apply_is_said_in_its_own_words() {
+fn nothing_to_apply_has_its_own_message() {
     // An empty pull request.
     let repo = Repo::new();
     repo.branch("pr1", "main");
@@ -201,7 +201,7 @@ fn what_has_nothing_to_apply_is_said_in_its_own_words() {
 }
 
 #[test]
-fn a_fast_forward_has_a_way_on() {
+fn unproven_fast_forward_can_be_adopted() {
     let site = Site::new();
     site.says(&ask(1));
     // An up-to-date branch, merged with "Rebase then fast-forward": the base moves to the head.
@@ -236,9 +236,9 @@ fn a_fast_forward_has_a_way_on() {
 }
 
 /// Attack: one side of a merge renames a folder and the other adds a file to it, which git calls a conflict and someone resolves by hand.
-/// Defence: where a change follows a renamed folder, only git's own clean verdict counts.
+/// Defence: a change that follows a renamed folder is accepted only if git itself merges it cleanly.
 #[test]
-fn a_directory_rename_that_git_calls_a_conflict_is_refused() {
+fn directory_rename_conflict_is_refused() {
     let repo = Repo::new();
     for name in ["a", "b", "c"] {
         repo.write(&format!("old/{name}"), &format!("{name}\n").repeat(20));
@@ -267,7 +267,7 @@ fn a_directory_rename_that_git_calls_a_conflict_is_refused() {
 }
 
 #[test]
-fn pending_names_the_pull_request_of_every_style_and_no_command_that_is_refused() {
+fn pending_names_the_pull_request_for_every_merge_style() {
     let site = Site::new();
     site.run(0, "apply site --pr 1");
     let entry = |minutes| site.json(minutes, "pending")["pending"][0].clone();
@@ -302,7 +302,7 @@ fn pending_names_the_pull_request_of_every_style_and_no_command_that_is_refused(
 }
 
 #[test]
-fn a_preview_says_which_ways_of_merging_will_be_accepted() {
+fn preview_lists_the_accepted_merge_styles() {
     let site = Site::new();
     site.run(0, "apply site --pr 1");
     site.repo.branch("pr2", "main");
@@ -324,7 +324,7 @@ fn a_preview_says_which_ways_of_merging_will_be_accepted() {
 }
 
 #[test]
-fn a_pull_request_of_three_thousand_files_is_applied() {
+fn pull_request_of_3000_files_is_applied() {
     let site = Site::new();
     site.repo.branch("pr2", "main");
     for n in 0..3_000 {

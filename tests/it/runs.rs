@@ -87,7 +87,7 @@ fix: wait, then resume again
 }
 
 #[test]
-fn a_stop_in_the_middle_of_a_change_waits_for_its_end() {
+fn interrupt_during_a_change_waits_for_its_end() {
     let site = slow();
     let mut child = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
     until("the activation", || site.repo.path("count").exists());
@@ -101,7 +101,7 @@ fn a_stop_in_the_middle_of_a_change_waits_for_its_end() {
 }
 
 #[test]
-fn waiting_and_two_at_once() {
+fn concurrent_applies_are_busy_or_wait() {
     let site = slow();
     let mut first = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1", "--json"]).spawn().unwrap();
     until("the activation", || site.repo.path("count").exists());
@@ -168,7 +168,7 @@ next: platformctl show 5
 }
 
 #[test]
-fn a_record_that_somebody_rewrote() {
+fn rewritten_record_stops_every_command() {
     let site = Site::new();
     site.run(0, "apply site --pr 1");
     let tip = site.repo.git(&["rev-parse", "refs/platform/state"]);
@@ -251,7 +251,7 @@ fix: change nothing until you know who removed it; `platformctl help recovery` s
 }
 
 #[test]
-fn the_policy_says_which_remote_and_base() {
+fn policy_fixes_remote_and_base() {
     let site = Site::empty("approval: {remote: forge, base: trunk}\n");
     site.change(1, "one\n");
     assert_data_eq!(
@@ -310,7 +310,7 @@ For more information, try '--help'.
 
 /// The record of one machine: never where it would be thrown away, never beside another one.
 #[test]
-fn a_record_without_a_remote() {
+fn record_without_a_remote_is_local_only() {
     let site = Site::empty("state: {remote: none}\n");
     site.change(1, "one\n");
     let mut ci = site.binary(&site.repo.work(), 0, &["apply", "site", "--pr", "1"]);
@@ -333,7 +333,7 @@ fix: keep the record on the remote: remove state.remote
 
 /// Records are signed in git's own way, and git itself says that they are good.
 #[test]
-fn records_are_signed_where_git_is_set_up_to() {
+fn records_are_signed_when_git_is_configured_to_sign() {
     let site = Site::new();
     let key = site.repo.path("key").display().to_string();
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &key]).status().unwrap();
@@ -354,7 +354,7 @@ fn records_are_signed_where_git_is_set_up_to() {
 }
 
 #[test]
-fn a_record_that_must_be_signed_is_signed_or_not_written() {
+fn required_signature_prevents_unsigned_records() {
     let site = Site::empty("state: {sign: required}\n");
     site.change(1, "one\n");
     assert_data_eq!(
@@ -375,7 +375,7 @@ fix: git config gpg.format ssh && git config user.signingKey ~/.ssh/id_ed25519.p
 
 /// Whatever stands in the record: it is said, and nothing panics.
 #[test]
-fn a_hostile_record_is_refused_by_every_reader() {
+fn hostile_record_is_refused_by_every_command() {
     let site = Site::new();
     site.run(0, "apply site --pr 1");
     let tip = site.repo.git(&["rev-parse", "refs/platform/state"]);

@@ -24,7 +24,7 @@ fn files(transport: &str) -> Site {
 }
 
 #[test]
-fn files_and_jumps_and_a_chatty_shell() {
+fn jump_hosts_and_noisy_shells_work() {
     let (_rc, line) = Sshd::rc("echo welcome; printf 'PC1 begin\\n'; echo talk >&2\n");
     let banner = tempfile::NamedTempFile::new().unwrap();
     fs::write(banner.path(), "UNAUTHORISED ACCESS\nPC1 n rc=0\n").unwrap();
@@ -49,7 +49,7 @@ fn files_and_jumps_and_a_chatty_shell() {
 }
 
 #[test]
-fn a_remote_over_ssh_is_entered_once() {
+fn ssh_remote_is_logged_into_once() {
     lab();
     let sshd = Sshd::start("", true);
     let site = Site::new();
@@ -91,7 +91,7 @@ fn a_remote_over_ssh_is_entered_once() {
 }
 
 #[test]
-fn unknown_and_changed_keys_are_refused_with_the_line_to_add() {
+fn unknown_and_changed_host_keys_are_refused() {
     let mut sshd = Sshd::start("", false);
     let site = files(&sshd.transport());
     let said = site.json(0, "apply site --pr 1");
@@ -123,7 +123,7 @@ fn unknown_and_changed_keys_are_refused_with_the_line_to_add() {
 }
 
 #[test]
-fn who_does_not_let_us_in_or_hangs_is_told() {
+fn ssh_login_failures_and_timeouts_are_reported() {
     let nobody = Sshd::start("AllowUsers nobody", true);
     let said = files(&nobody.transport()).json(0, "apply site --pr 1");
     assert_eq!((said["exit"].as_i64(), said["code"].as_str()), (Some(9), Some("credentials_refused")), "{said}");
@@ -143,17 +143,17 @@ fn who_does_not_let_us_in_or_hangs_is_told() {
 exit 9
 ✓ approved  PR #1, merge
 UNREACHABLE host_unreachable (9). Nothing was changed.
-the host <host> gave no answer: it hangs: connected, but
-never ready (in authentication, or in its shell's start-up
-files)
-fix: see that `ssh -o BatchMode=yes <host> true` works, then run the same command again
+the host <host> did not answer: it hangs after the
+connection was opened (in authentication, or in the shell's
+start-up files)
+fix: make `ssh -o BatchMode=yes <host> true` work, then run the same command again
 
 "#]]
     );
 }
 
 #[test]
-fn a_host_that_is_not_fit_is_told_and_untouched() {
+fn unfit_host_is_reported_and_unchanged() {
     // Another machine than the policy says.
     let site = files("    transport: ssh\n    destination: lab\n    machine_id: ffffffffffffffffffffffffffffffff\n");
     let said = site.run(0, "apply site --pr 1");
@@ -195,7 +195,7 @@ fn a_host_that_is_not_fit_is_told_and_untouched() {
 }
 
 #[test]
-fn what_a_host_says_is_not_believed() {
+fn hostile_host_output_is_refused() {
     // Floods, control characters, somebody else's nonce: whatever the account's shell says before or instead of our script.
     for (rc, code) in [
         ("head -c 100000000 /dev/zero\n", "host_unreachable"),
@@ -231,7 +231,7 @@ fn what_a_host_says_is_not_believed() {
 }
 
 #[test]
-fn a_kill_leaves_no_connection() {
+fn killed_command_leaves_no_connection() {
     let stack = Stack::new();
     stack.change(1, |stack| {
         stack.compose(&[("app", "")]);
@@ -272,7 +272,7 @@ fn account(name: &str, shell: &str) {
 }
 
 #[test]
-fn an_account_that_runs_no_command_is_named() {
+fn account_without_command_execution_is_reported() {
     lab();
     let nologin = "/usr/sbin/nologin";
     for (lines, says) in [
@@ -294,7 +294,7 @@ fn an_account_that_runs_no_command_is_named() {
 }
 
 #[test]
-fn one_session_at_a_time_is_enough() {
+fn max_sessions_1_is_enough() {
     let single = Sshd::start("MaxSessions 1", true);
     let stack = Stack::on(&single.transport(), "");
     stack.change(1, |stack| stack.compose(&[("app", "")]));
@@ -304,7 +304,7 @@ fn one_session_at_a_time_is_enough() {
 }
 
 #[test]
-fn a_shell_that_is_none_of_posix_gets_its_scripts_as_input() {
+fn non_posix_login_shells_are_supported() {
     lab();
     let tcsh = ["/usr/bin/tcsh", "/bin/tcsh"].into_iter().find(|path| std::path::Path::new(path).exists());
     let tcsh = tcsh.expect("needs tcsh: tests/run");
@@ -328,7 +328,7 @@ fn a_shell_that_is_none_of_posix_gets_its_scripts_as_input() {
 }
 
 #[test]
-fn what_stands_before_the_last_line_is_shown() {
+fn ssh_messages_before_the_last_line_are_shown() {
     let odd = Sshd::start("", true);
     odd.config("ProxyCommand sh -c 'printf \"the gateway is\\033[2J closed\\n\" >&2; exit 1'");
     let said = files(&odd.transport()).run(0, "apply site --pr 1").replace('\n', " ");

@@ -225,44 +225,44 @@ const KILLED: &[&str] = &[
 ];
 
 #[test]
-fn each_effect_fails_before() {
+fn apply_survives_a_failure_before_each_effect() {
     all_of(&sweep(&Bench::second(), Behind::Effects, Fault::Before), ONCE);
 }
 
 #[test]
-fn each_effect_fails_after() {
+fn apply_survives_a_failure_after_each_effect() {
     all_of(&sweep(&Bench::second(), Behind::Effects, Fault::After), ONCE);
 }
 
 #[test]
-fn the_process_is_killed_at_each_effect() {
+fn apply_survives_a_kill_at_each_effect() {
     all_of(&sweep(&Bench::second(), Behind::Effects, Fault::Killed), KILLED);
 }
 
 #[test]
-fn the_first_apply_fails_before() {
+fn first_apply_survives_a_failure_before_each_effect() {
     all_of(&sweep(&Bench::first(), Behind::Effects, Fault::Before), ONCE);
 }
 
 #[test]
-fn the_first_apply_fails_after() {
+fn first_apply_survives_a_failure_after_each_effect() {
     all_of(&sweep(&Bench::first(), Behind::Effects, Fault::After), ONCE);
 }
 
 #[test]
-fn the_first_apply_is_killed() {
+fn first_apply_survives_a_kill_at_each_effect() {
     all_of(&sweep(&Bench::first(), Behind::Effects, Fault::Killed), KILLED);
 }
 
 #[test]
-fn each_read_fails() {
+fn apply_survives_a_failure_of_each_read() {
     let ways = ["Unreachable: delivered, ok", "Unreachable: ok", "Unrecorded: delivered, noop", "Unrecorded: noop"];
     all_of(&sweep(&Bench::second(), Behind::Reads, Fault::Before), &ways);
 }
 
 /// Asked to stop, an apply stops while nothing on the host is changed, and not in the middle of a change.
 #[test]
-fn a_stop_is_obeyed_where_it_is_safe() {
+fn interrupt_takes_effect_only_where_it_is_safe() {
     let bench = Bench::second();
     let attempt = |stop_after| {
         bench.restore();

@@ -28,7 +28,7 @@ fn measured(value: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn an_apply_prints_where_its_time_went() {
+fn apply_timings_are_printed() {
     let site = Site::new();
     let phases = table(&site.run(1, "plan site --timings"));
     assert_eq!(phases, ["fetch", "approve", "bind", "observe", "plan", "gate"]);
@@ -45,7 +45,7 @@ fn an_apply_prints_where_its_time_went() {
 }
 
 #[test]
-fn results_always_have_the_durations() {
+fn json_results_contain_durations() {
     let site = Site::new();
     let plan = site.json(1, "plan site");
     assert_eq!(measured(&plan), ["approve", "bind", "fetch", "gate", "observe", "plan"]);

@@ -63,10 +63,10 @@ fn plant(repo: &Repo, git_dir: &str) {
     fs::copy(hook, repo.path(git_dir).join("hooks/reference-transaction")).unwrap();
 }
 
-/// Attack: another account plants a hook and an upload program in its clone and waits until an operator looks at it.
+/// Attack: another account puts a hook and an upload program into its clone and waits until an operator opens it.
 /// Defence: a clone that git does not trust is refused before anything in it is read or run.
 #[test]
-fn a_clone_of_another_account_runs_nothing() {
+fn clone_of_another_account_is_refused() {
     let site = Site::new();
     plant(&site.repo, "work/.git");
     site.repo.git_in(".", &["clone", "-q", "--bare", "remote.git", "bare.git"]);
@@ -114,10 +114,10 @@ fn a_clone_of_another_account_runs_nothing() {
     assert!(reset.starts_with("exit 2\nUSAGE foreign_repository"), "{reset}");
 }
 
-/// Attack: a linked work tree is one's own, but the repository behind it, with its hooks and settings, is another account's.
-/// Defence: the common folder is judged like the rest.
+/// Attack: the operator owns a linked work tree, but another account owns its repository with the hooks and settings.
+/// Defence: the ownership of the common git folder is checked too.
 #[test]
-fn a_linked_work_tree_of_another_accounts_repository_is_refused() {
+fn linked_work_tree_of_a_foreign_repository_is_refused() {
     let site = Site::new();
     site.repo.git(&["worktree", "add", "-q", "--detach", "../linked", "main"]);
     plant(&site.repo, "work/.git");
@@ -139,9 +139,9 @@ fn a_linked_work_tree_of_another_accounts_repository_is_refused() {
 }
 
 /// Attack: a pull request adds a folder that has the form of a bare repository with settings of its own.
-/// Defence: a bare repository that another one tracks is content, and is not opened.
+/// Defence: a bare repository that is tracked by another repository is content and is not opened.
 #[test]
-fn a_bare_repository_that_a_commit_brought_is_not_opened() {
+fn bare_repository_inside_a_work_tree_is_not_opened() {
     let site = Site::new();
     let repo = &site.repo;
     repo.git_in(".", &["clone", "-q", "--bare", "remote.git", "work/tools"]);
@@ -173,7 +173,7 @@ fn a_bare_repository_that_a_commit_brought_is_not_opened() {
 
 /// Each kind that is not supported has its own name and its own cure.
 #[test]
-fn what_is_not_supported_is_named() {
+fn unsupported_repository_features_are_reported() {
     let repo = Repo::new();
     let opened = |dir: &Path| match Git::open(dir, "origin", &repo.env()) {
         Ok(_) => "opened".to_owned(),
@@ -209,7 +209,7 @@ fn what_is_not_supported_is_named() {
         str![[r#"
 sha256
 unsupported_repository: this repository has sha256 objects; that is not supported
-  make it anew with sha1 objects, here and on the server: git init --object-format=sha1
+  create it again with sha1 objects, here and on the server: git init --object-format=sha1
 partial
 unsupported_repository: this repository is a partial clone, without objects that a decision may need; that is not supported
   git clone "$(git remote get-url origin)" fresh
@@ -242,7 +242,7 @@ unsupported_repository: this repository has repository format version 2; that is
 
 /// A server that makes sha256 repositories is said to be that, not one without branches.
 #[test]
-fn a_remote_with_other_objects_is_named() {
+fn remote_with_another_object_format_is_reported() {
     let repo = Repo::new();
     repo.git_in(".", &["init", "-q", "--bare", "--object-format=sha256", "other.git"]);
     repo.git_in(".", &["init", "-q", "--object-format=sha256", "seed"]);
@@ -271,10 +271,10 @@ fn verdicts(git: &Git, base: Oid, head: Oid) -> Vec<String> {
     said
 }
 
-/// Attack: attributes, drivers, settings or replaced objects of a clone turn a conflict into a clean merge.
-/// Defence: a merge is decided by the two commits and the attributes of the tree that is merged into, in gix and in git alike.
+/// Attack: attributes, merge drivers, settings or replace refs of a clone turn a conflict into a clean merge.
+/// Defence: a merge depends only on the two commits and the attributes of the target tree, in gix and in git.
 #[test]
-fn nothing_of_the_clone_decides_a_merge() {
+fn clone_settings_do_not_affect_merges() {
     let repo = Repo::new();
     repo.write("file", "one\n");
     repo.write("kept", "one\n");
@@ -354,10 +354,10 @@ fn nothing_of_the_clone_decides_a_merge() {
     );
 }
 
-/// Attack: a conflict is resolved by hand in the merge, and settings make a computed merge give just that.
-/// Defence: the merge is computed under no configuration at all, whoever computes it.
+/// Attack: a merge contains a manual conflict resolution, and git settings make the recomputed merge give the same result.
+/// Defence: the merge is recomputed without any git configuration.
 #[test]
-fn an_evil_merge_stays_one_whatever_the_environment_says() {
+fn git_configuration_cannot_hide_an_evil_merge() {
     let site = Site::new();
     let repo = &site.repo;
     repo.branch("pr2", "main");
@@ -384,8 +384,8 @@ fn an_evil_merge_stays_one_whatever_the_environment_says() {
     assert!(said.contains("evil_merge"), "{said}");
 }
 
-/// Attack: a mirror clone, or a refspec for refs/platform/*, lets a fetch move the local record to whatever the remote has.
-/// Defence: what is fetched and pushed goes into private refs alone, whatever the configuration maps.
+/// Attack: a mirror clone or a refspec for refs/platform/* lets a fetch overwrite the local record.
+/// Defence: fetches and pushes write only private refs, whatever refspecs are configured.
 #[test]
 fn configured_refspecs_never_move_the_local_record() {
     let repo = Repo::new();
@@ -426,7 +426,7 @@ fn configured_refspecs_never_move_the_local_record() {
 
 /// A record that is pushed to two places could be taken by one of them alone.
 #[test]
-fn several_push_urls_are_refused_in_words() {
+fn several_push_urls_are_refused() {
     let repo = Repo::new();
     let url = repo.path("remote.git").display().to_string();
     let pushed = || match repo.remote().configured(repo.open().remote("origin")).push_state(repo.id("HEAD")).unwrap() {
@@ -437,16 +437,16 @@ fn several_push_urls_are_refused_in_words() {
     repo.git(&["config", "--add", "remote.origin.pushurl", &url]);
     assert_eq!(pushed(), "accepted", "one of its own is fine");
     repo.git(&["config", "--add", "remote.origin.pushurl", "../other.git"]);
-    assert_eq!(pushed(), "the remote `origin` has 2 push URLs, and the record has one place");
+    assert_eq!(pushed(), "the remote `origin` has 2 push URLs, but the record needs exactly one");
     // A fork that is pushed to, say: the record would never be seen again.
     repo.git(&["config", "--unset-all", "remote.origin.pushurl"]);
     repo.git_in(".", &["init", "-q", "--bare", "other.git"]);
     repo.git(&["config", "remote.origin.pushurl", "../other.git"]);
     repo.git(&["push", "-q", "--delete", &url, "refs/platform/state"]);
-    assert_eq!(pushed(), "the remote `origin` is pushed to at another repository than it is fetched from");
+    assert_eq!(pushed(), "the remote `origin` has different repositories as fetch URL and push URL");
     repo.git(&["config", "--unset-all", "remote.origin.pushurl"]);
     repo.git(&["config", "--add", "remote.origin.url", "../other.git"]);
-    assert_eq!(pushed(), "the remote `origin` has 2 push URLs, and the record has one place");
+    assert_eq!(pushed(), "the remote `origin` has 2 push URLs, but the record needs exactly one");
     repo.git(&["remote", "remove", "origin"]);
     assert_eq!(pushed(), "there is no remote `origin`");
 }
@@ -474,7 +474,7 @@ fn a_relative_url_means_the_same_from_every_folder() {
 
 /// The user's own ssh command, helper or askpass reads a variable of his.
 #[test]
-fn what_git_starts_for_a_transfer_has_the_users_variables() {
+fn git_transfers_get_the_users_environment() {
     let repo = Repo::new();
     let then = "[ \"$DEPLOY_KEY_TOKEN\" = sesame ] || { echo 'no token' >&2; exit 1; }\nfor last; do :; done\nexec sh -c \"$last\"";
     let ssh = repo.trap("ssh", then);
@@ -531,10 +531,10 @@ fn forbidding() -> (u16, std::sync::mpsc::Receiver<String>) {
     (port, seen)
 }
 
-/// Attack: a server repeats the token that it was given in its error, which ends in a log that many read.
-/// Defence: whatever git prints is masked before it is shown; the server's own words stay.
+/// Attack: a server repeats the received token in its error message, which ends up in a shared log.
+/// Defence: output of git is masked before it is shown; the rest of the server's message stays.
 #[test]
-fn an_askpass_gets_its_token_and_nobody_sees_it() {
+fn askpass_gets_its_token_and_output_is_masked() {
     let site = Site::new();
     let (port, seen) = forbidding();
     let askpass = site.repo.trap("askpass", "case $1 in Username*) echo ola ;; *) echo \"$TOKEN\" ;; esac");
@@ -582,7 +582,7 @@ fn read_only_after(repo: &Repo, pushes: usize) {
 
 /// A push that is refused before anything was received is no doubt and no contention: it ends at once, with the server's words.
 #[test]
-fn a_refused_push_ends_at_once_and_says_why() {
+fn refused_push_is_not_retried() {
     let site = Site::new();
     read_only_after(&site.repo, 2);
     let begun = std::time::Instant::now();
@@ -602,7 +602,7 @@ fn a_refused_push_ends_at_once_and_says_why() {
 
 /// The key is taken away between the intent and the outcome: what was done waits here, and the next command delivers it.
 #[test]
-fn an_outcome_that_is_refused_waits() {
+fn refused_outcome_stays_in_the_spool() {
     let site = Site::new();
     read_only_after(&site.repo, 3);
     let begun = std::time::Instant::now();
@@ -619,7 +619,7 @@ fn an_outcome_that_is_refused_waits() {
 
 /// A path that belongs to another account is a remote that git does not trust: that is said, with what cures it.
 #[test]
-fn a_remote_of_another_account_is_named() {
+fn remote_of_another_account_is_reported() {
     let site = Site::new();
     if !root() {
         return;
@@ -636,7 +636,7 @@ fn a_remote_of_another_account_is_named() {
 
 /// A name that git would clean is the same in the event and in the commit: the record holds.
 #[test]
-fn a_name_that_needs_cleaning_makes_a_record_that_holds() {
+fn cleaned_author_name_makes_a_valid_record() {
     let site = Site::new();
     let names = [("Ola <ops>", "ola@example.org "), ("\tOla\tNordmann,\n", "<ola@example.org>"), ("  \"Ola\"  ", "")];
     for (at, (name, email)) in names.into_iter().enumerate() {
@@ -674,7 +674,7 @@ fn a_name_that_needs_cleaning_makes_a_record_that_holds() {
 
 /// A lock that a killed git left is named with its age; one that is held for a moment is waited for.
 #[test]
-fn a_stale_lock_is_named_with_its_age() {
+fn stale_lock_is_reported_with_its_age() {
     let site = Site::new();
     let lock = site.repo.work().join(".git/refs/platform/state.lock");
     fs::create_dir_all(lock.parent().unwrap()).unwrap();
@@ -708,7 +708,7 @@ fn a_stale_lock_is_named_with_its_age() {
 
 /// A disk that is full, and one that cannot be written, are what is said.
 #[test]
-fn a_full_and_a_read_only_disk_are_named() {
+fn full_and_read_only_disks_are_reported() {
     if !root() {
         return;
     }
@@ -737,7 +737,7 @@ fn a_full_and_a_read_only_disk_are_named() {
 
 /// The core of everything under what git 3 begins with: SHA-256, reftable, and bare repositories that are only opened by name.
 #[test]
-fn the_core_works_under_the_defaults_of_git_3() {
+fn core_works_with_git_3_defaults() {
     let site = Site::new();
     site.global(
         "[safe]\n\tbareRepository = explicit\n[init]\n\tdefaultObjectFormat = sha256\n\tdefaultRefFormat = reftable\n\

@@ -53,10 +53,10 @@ fn problems(repo: &Repo) -> Vec<String> {
     report.problems.iter().map(|p| format!("{} {} {}", p.place(), p.code.slug(), p.message)).collect()
 }
 
-/// Attack: a merged compose file names a service, network, volume, config, secret, profile, container or image like an option.
-/// Defence: names are parsed with the grammar of their field when the file is read, and refused with file and line otherwise.
+/// Attack: a merged compose file has a service, network, volume, config, secret, profile, container or image name that looks like an option.
+/// Defence: every name is parsed with the grammar of its field, and an invalid one is refused with file and line.
 #[test]
-fn a_name_that_is_an_option_is_refused_at_its_place() {
+fn name_like_an_option_is_refused_with_its_line() {
     let project = "  project: apps\n";
     let ok = "services:\n  web: {image: 'redis:7.2'}\n";
     assert_eq!(problems(&described(project, "", ok)), [] as [String; 0]);
@@ -223,10 +223,10 @@ fn loose(calls: &[Vec<String>]) -> Vec<&Vec<String>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Attack: a word that is an option, a pattern or a command reaches a script on the host in any of its lists or arguments.
-    /// Defence: every program gets such words after `--` or after an option's `=`; find, which has neither, gets none with a dash.
+    /// Attack: a word that is an option, a pattern or a command reaches a script on the host in a list or an argument.
+    /// Defence: programs get such words after `--` or after an option's `=`; `find`, which supports neither, gets no word with a leading dash.
     #[test]
-    fn no_program_on_the_host_is_given_an_option_from_outside(
+    fn host_programs_get_no_options_from_repository_text(
         begins in prop::collection::vec("(-|--|-o|-f|--file=|--no-interpolate|--output=|-exec|-delete|\\$\\(touch |`touch |'|;touch )", 3..5),
     ) {
         let recorder = Recorder::new();
@@ -291,10 +291,10 @@ fn everything(dir: &Path) -> Vec<PathBuf> {
     String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect()
 }
 
-/// Attack: a service is named like an option of Compose, and no check before the host notices.
-/// Defence: names of services follow `--`, and the real Compose takes what follows it for a service that does not exist.
+/// Attack: a service has the name of a Compose option, and no earlier check notices.
+/// Defence: service names follow `--`, and the real Compose then treats the word as an unknown service.
 #[test]
-fn compose_takes_no_word_for_an_option() {
+fn compose_treats_service_names_as_operands() {
     lab();
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().display().to_string();
@@ -346,10 +346,10 @@ impl Host for Lying {
     }
 }
 
-/// Attack: the host renders other services than the source defines, or other ones the second time than the first.
-/// Defence: the gate compares the services of both renders with each other and with the source, and refuses a difference.
+/// Attack: the host renders services that differ from the source, or from its own first rendering.
+/// Defence: the gate compares the services of both renderings and of the source, and refuses a difference.
 #[test]
-fn other_services_than_those_of_the_source_are_refused() {
+fn rendered_services_must_match_the_source() {
     let stack = Stack::new();
     stack.change(1, |stack| stack.compose(&[("app", "depends_on: [db]"), ("db", ""), ("idle", "")]));
     fn evil(text: &str) -> String {
@@ -390,7 +390,7 @@ fn other_services_than_those_of_the_source_are_refused() {
 }
 
 #[test]
-fn names_that_compose_accepts_go_on_working() {
+fn names_valid_in_compose_are_accepted() {
     let stack = Stack::new();
     let network = format!("{}.Net_x-1", stack.project);
     stack.change(1, |stack| {
@@ -427,10 +427,10 @@ fn sh(dir: &Path, script: &str) -> String {
     said.trim_end().to_owned()
 }
 
-/// Attack: somebody leaves a link or a FIFO where an operator writes a plan file.
-/// Defence: `plan -o` writes to a FIFO, refuses a link, and replaces nothing but a regular file.
+/// Attack: somebody places a symbolic link or a FIFO at the path where an operator writes a plan file.
+/// Defence: `plan -o` writes to a FIFO, refuses a symbolic link, and replaces only regular files.
 #[test]
-fn a_plan_file_replaces_nothing_but_a_file() {
+fn plan_output_replaces_only_regular_files() {
     let site = Site::new();
     let work = site.repo.work();
     let plan = |to: &str| site.run(0, &format!("plan site --pr 1 -o {to}"));
@@ -451,10 +451,10 @@ fn a_plan_file_replaces_nothing_but_a_file() {
     assert_eq!(sh(&work, "cat target; readlink link dangling; test -d folder"), "kept\ntarget\nnowhere");
     // A FIFO is written to if somebody reads.
     sh(&work, "mkfifo pipe");
-    assert!(plan("pipe").contains("nobody reads from"));
+    assert!(plan("pipe").contains("no process reads from"));
     let reader =
         Command::new("timeout").args(["20", "cat", "pipe"]).current_dir(&work).stdout(Stdio::piped()).spawn().unwrap();
-    let said = (0..100).map(|_| plan("pipe")).find(|said| !said.contains("nobody reads from")).unwrap();
+    let said = (0..100).map(|_| plan("pipe")).find(|said| !said.contains("no process reads from")).unwrap();
     assert!(said.starts_with("exit 0\n"), "{said}");
     let read = reader.wait_with_output().unwrap().stdout;
     assert!(String::from_utf8_lossy(&read).contains("platformctl.plan/1"));
@@ -464,10 +464,10 @@ fn a_plan_file_replaces_nothing_but_a_file() {
     assert!(said.starts_with("exit 0\n{\n") && said.contains("plan for site"), "{said}");
 }
 
-/// Attack: an operator who is root writes a plan file to a device by accident.
-/// Defence: `plan -o` writes to a character device, refuses a block device, and replaces neither node.
+/// Attack: an operator writes a plan file to a device as root, by accident.
+/// Defence: `plan -o` writes to a character device, refuses a block device, and replaces neither device node.
 #[test]
-fn a_device_stays_a_device() {
+fn plan_output_does_not_replace_a_device() {
     lab();
     let site = Site::new();
     let work = site.repo.work();
@@ -515,10 +515,10 @@ const OPENS: &[(&str, &str)] = &[
     ("volumes: [{type: bind, source: /srv/x, target: /x, bind: {selinux: z}}]", "selinux:z:/srv/x"),
 ];
 
-/// Attack: a merged module joins another module's namespaces, or takes a name or an address on a network of others.
-/// Defence: each is a door that `plan` names before the merge and that only a reviewed `allow:` entry opens.
+/// Attack: a merged module joins another module's namespaces, or takes a name or an address on a foreign network.
+/// Defence: each is a capability that `plan` reports before the merge and that needs a reviewed `allow:` entry.
 #[test]
-fn a_door_is_named_before_the_merge_and_its_entry_is_accepted() {
+fn capability_is_reported_before_the_merge() {
     let more = "  other: {image: x}\nnetworks: {outside: {external: true, name: out}}\n";
     for (lines, door) in OPENS {
         let repo = described(
@@ -553,10 +553,10 @@ fn a_door_is_named_before_the_merge_and_its_entry_is_accepted() {
     }
 }
 
-/// Attack: a compose file hides a door behind a variable, so that nobody sees it in the source.
-/// Defence: the gate judges the rendered model by the same table as the source.
+/// Attack: a compose file hides a capability behind a variable, so that reviewers do not see it in the source.
+/// Defence: the gate checks the rendered model by the same table as the source.
 #[test]
-fn what_is_rendered_opens_the_same_doors() {
+fn rendered_model_is_judged_like_the_source() {
     let stack = Stack::on("    transport: ssh\n    destination: lab\n    networks: []\n", "");
     let network = format!("{}out", stack.project);
     docker(&["network", "create", "--subnet", "10.77.3.0/24", &network]);
@@ -646,9 +646,9 @@ fn warnings(repo: &Repo) -> Vec<String> {
 }
 
 /// Attack: somebody commits a password in an env file, a manifest or a compose file.
-/// Defence: `validate` and `plan` warn before the merge and print the lines that move it to the host, without its value.
+/// Defence: `validate` and `plan` warn before the merge and print commands that move it to the host, without its value.
 #[test]
-fn a_secret_in_the_repository_is_noticed_and_can_be_moved() {
+fn secret_in_the_repository_is_reported() {
     let project = "  project: apps\n";
     let compose = "services:\n  app:\n    image: x\n    environment:\n      USER: me\n      DB_PASSWORD: canary\n      OTHER_TOKEN: ${TOKEN}\n      PASSWORD_FILE: /x\n";
     let repo = described("  project: apps\n  vars: {TOKEN: '', TAG: '1'}\n", "", compose);
@@ -743,7 +743,7 @@ and give it a new value: git keeps the old one
 }
 
 #[test]
-fn a_plan_before_the_merge_says_how_to_move_a_secret() {
+fn preview_prints_how_to_move_a_secret() {
     let repo = Repo::new();
     repo.write("platform.yaml", POLICY);
     repo.commit("policy");
@@ -786,10 +786,10 @@ next: review PR #1 and merge it by one of: merge, squash, rebase, rebase-merge
     );
 }
 
-/// Attack: a path in a compose file or a container's label holds a command, and an operator pastes the printed fix.
-/// Defence: printed commands hold text from outside only as one quoted word.
+/// Attack: a path in a compose file or a container label contains a command, and an operator pastes the printed fix.
+/// Defence: printed commands contain text from outside only as a single quoted word.
 #[test]
-fn what_is_pasted_holds_no_command_of_others() {
+fn printed_commands_quote_foreign_text() {
     let stack = Stack::new();
     let evil = "x; touch /tmp/zq7";
     let labels = ["dev.platformctl.module=app".to_owned(), format!("dev.platformctl.root={}", stack.root().display())];
@@ -805,10 +805,10 @@ fn what_is_pasted_holds_no_command_of_others() {
     }
 }
 
-/// Attack: the destination of a host in the policy is an option of ssh, which runs a command here.
+/// Attack: the ssh destination of a host in the policy is an option that makes ssh run a local command.
 /// Defence: the policy refuses such a destination, and ssh gets every destination after `--`.
 #[test]
-fn ssh_is_given_no_option_from_outside() {
+fn ssh_destination_cannot_be_an_option() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log").display().to_string();
     let ssh = dir.path().join("ssh");
@@ -836,10 +836,10 @@ fn ssh_is_given_no_option_from_outside() {
     }
 }
 
-/// Attack: the root is reached by another path than the policy's, and an `allow:` entry opens that path.
-/// Defence: the gate compares where a bind really leads with where the root really is, and no entry opens that.
+/// Attack: the host's `root` is reachable by a second path, and an `allow:` entry opens that path.
+/// Defence: the gate compares the real path of a bind with the real path of `root`, which no entry can open.
 #[test]
-fn no_entry_opens_the_root_by_another_path() {
+fn allow_entry_cannot_open_the_root() {
     lab();
     let dir = tempfile::tempdir().unwrap();
     let (real, root) = (dir.path().join("real"), dir.path().join("link"));

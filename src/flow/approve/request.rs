@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hints_are_read_where_a_forge_writes_them() {
+    fn pull_request_numbers_are_read_from_merge_messages() {
         assert_eq!(
             hints(b"Merge pull request 'x' (#12) from a into main\n\nReviewed-on: https://f/o/r/pulls/13\n"),
             [12, 13].into()

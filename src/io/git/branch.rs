@@ -33,7 +33,7 @@ impl Git {
             PortError::new(Code::Usage, what, "give another: --branch NAME").because(error)
         })?;
         if self.ref_target(&full)?.is_some() {
-            let what = format!("there is a branch `{name}` already, and it is left as it is");
+            let what = format!("the branch `{name}` exists already and was not changed");
             return Err(PortError::new(Code::Usage, what, "give another: --branch NAME"));
         }
         let what = || failed("could not make the branch");
@@ -76,7 +76,11 @@ impl Git {
         };
         let id = ours(self.repo.write_object(&commit).map_err(what())?)?;
         if !self.move_ref(&full, None, id, None)? {
-            return Err(PortError::new(Code::Contention, "another process made the branch", "look at it: git branch"));
+            return Err(PortError::new(
+                Code::Contention,
+                "another process made the branch",
+                "list the branches: git branch",
+            ));
         }
         Ok(Some(NewBranch { commit: id, added, kept }))
     }

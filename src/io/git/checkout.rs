@@ -93,7 +93,7 @@ impl Git {
             return Err(PortError::new(
                 Code::Usage,
                 "a bare repository has no files on disk",
-                "say which version: --at main",
+                "name a version: --at main",
             ));
         };
         let what = || failed("could not take in the files on disk");

@@ -63,7 +63,7 @@ mod tests {
     const ID: Oid = Oid::from_bytes([7; 20]);
 
     #[test]
-    fn a_signed_merge_is_read_whole() {
+    fn signed_merge_commit_is_parsed() {
         let hex = "a".repeat(40);
         let raw = format!(
             "tree {hex}\nparent {hex}\nparent {hex}\nauthor Ö <o@x> 12 +0100\ncommitter C <c@x> 34 +0000\n\

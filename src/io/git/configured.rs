@@ -61,7 +61,7 @@ fn password(base64: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_password_of_a_header_is_known() {
+    fn credentials_in_http_extraheader_are_masked() {
         assert_eq!(super::password("b2xhOnNlY3JldA==").unwrap(), "secret");
         assert_eq!(super::password("eC1hY2Nlc3MtdG9rZW46YWJj").unwrap(), "abc");
         assert_eq!(super::password("not base64"), None);

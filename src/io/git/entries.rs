@@ -20,7 +20,7 @@ pub(super) fn read(id: Oid, raw: &[u8]) -> Answer<Vec<(Vec<u8>, Entry)>> {
         PortError::new(
             Code::ContentRefused,
             format!("the tree {id} has {entry} that {why}; `git fsck --strict` refuses it"),
-            "find out who made it: ordinary git never does; then replace it by a pull request",
+            "find out who created it (git itself never does), then replace it in a pull request",
         )
     };
     let mut found: Vec<(Vec<u8>, Entry)> = Vec::new();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_git_writes_is_read() {
+    fn trees_written_by_git_are_parsed() {
         let tree = raw(&[
             ("100644", b".gitattributes"),
             ("100644", b".gitmodules"),

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checksum_is_the_one_of_the_rfc() {
+    fn adler32_matches_the_rfc() {
         assert_eq!(adler32(b""), 1);
         assert_eq!(adler32(b"Wikipedia"), 0x11e6_0398);
         // The largest sum that can be: it fits.

@@ -181,7 +181,7 @@ impl Git {
         if self.is_shallow() {
             return Err(PortError::new(
                 Code::ShallowHistory,
-                "this clone is shallow, and history decides here",
+                "this clone is shallow, and the full history is needed",
                 "git fetch --unshallow (in Actions: fetch-depth: 0)",
             ));
         }

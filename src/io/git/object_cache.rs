@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_are_kept_and_nothing_large() {
+    fn object_cache_keeps_recent_small_objects() {
         let id = |n: usize| Oid::from_bytes([u8::try_from(n).unwrap(); 20]);
         let known = ObjectCache::default();
         for n in 0..=OBJECTS_MAX {

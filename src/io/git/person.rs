@@ -21,7 +21,7 @@ pub(super) fn actor(env: &Env, config: &gix::config::Snapshot<'_>) -> Answer<(St
     known.filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
         PortError::new(
             Code::Usage,
-            "git does not know who you are, and every record names its author",
+            "git has no user.name and user.email, and every record names its author",
             "git config user.name 'Your Name'; git config user.email you@example.org",
         )
     })
@@ -62,7 +62,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cleaning_twice_changes_nothing(text in any::<String>()) {
+        fn cleaning_a_name_is_idempotent(text in any::<String>()) {
             crate::laws::git_person(text.as_bytes());
         }
     }

@@ -187,7 +187,7 @@ fn extension(name: &str, value: &str) -> Answer<()> {
         ("objectformat", "sha1" | "") | ("refstorage", "files" | "") => Ok(()),
         ("objectformat", _) => Err(unsupported(
             &format!("has {} objects", text::shown(value)),
-            "make it anew with sha1 objects, here and on the server: git init --object-format=sha1",
+            "create it again with sha1 objects, here and on the server: git init --object-format=sha1",
         )),
         ("refstorage", _) => Err(unsupported(&format!("has the {} ref backend", text::shown(value)), AGAIN)),
         ("partialclone", _) => Err(partial()),
@@ -239,7 +239,7 @@ fn asked(top: &Path, git_dir: &Path, env: &Env) -> Answer<()> {
     Err(PortError::new(
         Code::ForeignRepository,
         format!("git does not open the repository at {at}: {}", text::shown(first)),
-        format!("see what this says: git -C {} status", command_word(top)),
+        format!("run git -C {} status", command_word(top)),
     ))
 }
 

@@ -22,7 +22,8 @@ impl Ssh {
         let has = |needle: &str| said.contains(needle);
         let name = text::shown(&self.destination);
         if words.trim_ascii().is_empty() && after >= Duration::from_secs(CONNECT_S) {
-            let hangs = "it hangs: connected, but never ready (in authentication, or in its shell's start-up files)";
+            let hangs =
+                "it hangs after the connection was opened (in authentication, or in the shell's start-up files)";
             return unreachable(&self.destination, hangs);
         }
         let changed = has("HOST IDENTIFICATION HAS CHANGED");
@@ -33,19 +34,19 @@ impl Ssh {
         {
             return PortError::new(
                 Code::CredentialsRefused,
-                format!("{name} lets nobody in with the keys that ssh offers"),
+                format!("{name} rejected all offered ssh keys"),
                 format!(
-                    "see that `ssh -o BatchMode=yes {name} true` works: load the key into the agent, or add it there"
+                    "make `ssh -o BatchMode=yes {name} true` work: load the key into the agent, or authorize it on the host"
                 ),
             );
         }
         if has("ssh: not found") || has("ssh: command not found") || has("ssh: No such file") {
-            return PortError::new(Code::Io, "there is no program `ssh` here", "install the OpenSSH client");
+            return PortError::new(Code::Io, "the program `ssh` is not installed here", "install the OpenSSH client");
         }
         // The last one is often the least of them: what the server said, or a machine on the way, stands before it.
         let lines: Vec<String> = said.lines().map(str::trim).filter(|line| !line.is_empty()).map(text::shown).collect();
         let last = lines[lines.len().saturating_sub(LINES_MAX)..].join("; ");
-        unreachable(&self.destination, if last.is_empty() { "the connection ended without a word" } else { &last })
+        unreachable(&self.destination, if last.is_empty() { "the connection ended without a message" } else { &last })
     }
 
     /// Says which key answers, as the line to add after it was compared.
@@ -53,7 +54,7 @@ impl Ssh {
         let name = text::shown(&self.destination);
         let lines = self.offered().unwrap_or_default();
         let add = match lines.as_slice() {
-            [] => format!("see which key is meant, its own or that of a jump host before it: ssh {name}"),
+            [] => format!("find out whether its own key or that of a jump host is meant: ssh {name}"),
             lines => format!(
                 "compare with the host's own (there: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then add to \
                  ~/.ssh/known_hosts, or to host_keys of the host in platform.yaml:\n{}",
@@ -63,9 +64,7 @@ impl Ssh {
         if changed {
             return PortError::new(
                 Code::HostKeyChanged,
-                format!(
-                    "{name} answers with another host key than the known one: another machine, or a new installation"
-                ),
+                format!("the host key of {name} changed: it is another machine or a new installation"),
                 if self.host_keys.is_empty() {
                     format!("find out which; remove the old line (ssh-keygen -R), {add}")
                 } else {
@@ -73,7 +72,7 @@ impl Ssh {
                 },
             );
         }
-        PortError::new(Code::HostKeyUnknown, format!("no known host key says that it is {name} which answers"), add)
+        PortError::new(Code::HostKeyUnknown, format!("the host key of {name} is unknown"), add)
     }
 
     /// The known_hosts lines of the keys that the host offers, learned without authenticating to it.

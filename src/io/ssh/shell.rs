@@ -92,7 +92,7 @@ pub(super) fn none(destination: &str, code: Option<i32>, words: &[u8]) -> PortEr
     PortError::new(
         Code::HostUnreachable,
         format!("the account at {name} runs no command: {why}; it {ended}"),
-        format!("{fix}, or name another account; `ssh -o BatchMode=yes {name} true` asks the same"),
+        format!("{fix}, or name another account; `ssh -o BatchMode=yes {name} true` performs the same check"),
     )
 }
 
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_without_a_shell_is_named() {
+    fn account_without_a_shell_is_reported() {
         for (code, words, says) in [
             (Some(1), "This account is currently not available.\n", "nologin"),
             (Some(1), "This service allows sftp connections only.\n", "only use sftp"),
@@ -169,10 +169,10 @@ mod tests {
         }
     }
 
-    /// Attack: a link is lost while a script that changes a host is being sent
-    /// Defence: nothing of a script runs before its last byte is there
+    /// Attack: the connection is lost while a script that changes a host is being sent
+    /// Defence: a script does not start before its last byte has arrived
     #[test]
-    fn a_script_that_comes_as_input_runs_whole_or_not_at_all() {
+    fn truncated_script_does_not_run() {
         let argv = ["-c", "printf '%s|' \"$@\"\ncat", "platformctl", "it's", "a\nb", "$HOME!"].map(str::to_owned);
         let (line, text) = streamed(&argv, "0123abcd");
         assert!(!line.contains(['\n', '!']) && line.matches('\'').count() == 2, "plain to csh and fish: {line}");

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_others_alone_is_left_out_and_nothing_else() {
+    fn only_entries_of_other_modules_are_left_out() {
         let one = read(
             "\
 x-base: {restart: always}
@@ -180,7 +180,7 @@ volumes: {v: {}}
     }
 
     #[test]
-    fn a_section_of_another_shape_may_mean_anything() {
+    fn section_of_unexpected_type_counts_whole() {
         for text in
             ["services: {a: {image: x}}\nconfigs: [c]", "services: ['${S}']", "services: {a: '${A}'}", "[services]"]
         {

@@ -83,7 +83,7 @@ mod tests {
     use crate::model::yaml;
 
     #[test]
-    fn what_a_later_file_resets_is_gone_and_what_it_overrides_is_new() {
+    fn reset_removes_and_override_replaces() {
         let read = |text: &str| yaml::read_compose(text.as_bytes()).unwrap();
         let one = read("services: {a: {image: x, ports: [1], volumes: [v], environment: {A: 1, B: 2}}, b: {image: y}}");
         let two = read(

@@ -48,7 +48,7 @@ pub fn scan(file: &RepoPath, project: Option<&RepoPath>, node: &Node) -> Scan {
     let mut reader = Reader { file, project, scan: Scan::default() };
     for (key, _) in node.entries() {
         if !TOP_KEYS.contains(&key.name.as_str()) && !key.name.starts_with("x-") {
-            let text = format!("`{}` is not a key of a compose file that is understood", shown(&key.name));
+            let text = format!("`{}` is not a supported key of a compose file", shown(&key.name));
             reader.problem(Code::UnknownComposeKey, place(key), text, "remove it, or begin it with x-");
         }
     }
@@ -126,7 +126,7 @@ impl Reader<'_> {
             self.problem(
                 Code::ClosureIncomplete,
                 at,
-                format!("{what} `{}` {why}: what it holds is not what was reviewed", shown(text)),
+                format!("{what} `{}` {why}: its content was not reviewed", shown(text)),
                 leaks::cure(what),
             );
             return None;
@@ -163,7 +163,7 @@ impl Reader<'_> {
             }
             for key in ["env_file", "project_directory"] {
                 if let Some(node) = item.get(key) {
-                    let text = format!("`{key}` of an include is not understood here");
+                    let text = format!("`{key}` of an include is not supported");
                     self.problem(Code::UnknownComposeKey, (node.line, node.column), text, "remove it");
                 }
             }
@@ -200,11 +200,11 @@ impl Reader<'_> {
                 self.problem(
                     Code::UnknownComposeKey,
                     place(key),
-                    format!("service {name} is carried out by a foreign program (provider)"),
+                    format!("service {name} is run by an external program (provider)"),
                     "use an image",
                 );
             } else if !SERVICE_KEYS.split(' ').any(|known| known == key.name) && !key.name.starts_with("x-") {
-                let text = format!("`{}` of service {name} is not a key that is understood", shown(&key.name));
+                let text = format!("`{}` of service {name} is not a supported key", shown(&key.name));
                 self.problem(Code::UnknownComposeKey, place(key), text, "remove it");
             }
         }
@@ -257,7 +257,7 @@ impl Reader<'_> {
                     // Compose puts what we mount in its place beside it: the two targets must be the same text.
                     if target.len() > 1 && (target.ends_with('/') || target.contains("//")) {
                         let text = format!("the target `{}` is not written as the container has it", shown(&target));
-                        self.problem(Code::ComposeInvalid, at, text, "leave out slashes at its end and double ones");
+                        self.problem(Code::ComposeInvalid, at, text, "remove trailing and double slashes");
                     }
                     let as_ = if writable { Use::Written } else { Use::Mounted };
                     service.files.insert(Named { path, as_, at });
@@ -282,7 +282,7 @@ impl Reader<'_> {
             return None;
         }
         if source.contains('$') || source.starts_with('~') {
-            let text = format!("the bind `{}` depends on a variable that nobody reviews", shown(source));
+            let text = format!("the bind `{}` depends on a variable that is not reviewed", shown(source));
             self.problem(
                 Code::ClosureIncomplete,
                 at,
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_service_names_is_found_in_every_form() {
+    fn files_of_a_service_are_found_in_every_syntax() {
         let scan = scanned(
             "services:\n  a:\n    image: x\n    env_file: [./a.env, {path: b.env, required: false}]\n    volumes:\n      - ./conf:/etc/x:ro\n      - data:/data\n      - {type: bind, source: ./w, target: /w}\n      - /srv/a:/a\n      - ${PLATFORM_SECRETS}/s:/s:ro\n    configs: [c]\n    networks: {proxy: {}}\nvolumes: {data: {}, other: {}}\nconfigs: {c: {file: ./c.json}}\nnetworks: {proxy: {external: true}}\n",
         );
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reaches_outside_is_found() {
+    fn paths_outside_the_repository_are_found() {
         for (line, code, text) in [
             (3, Code::ClosureIncomplete, "    env_file: /etc/passwd\n"),
             (3, Code::ClosureIncomplete, "    env_file: ../../../x\n"),
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_included_beside_others_takes_its_paths_from_the_first_ones_folder() {
+    fn include_list_resolves_paths_against_its_first_file() {
         let scan =
             scanned("include: [{path: [sub/one.yaml, two.yaml]}, other/three.yaml]\nservices: {a: {image: x}}\n");
         let follows: Vec<_> =
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_extended_in_the_same_file_counts() {
+    fn service_extended_in_the_same_file_counts() {
         let scan = scanned(
             "services:\n  a: {extends: {service: b}}\n  b: {image: x, extends: c, environment: {B: 1}}\n  c: {extends: a, env_file: '${PLATFORM_SECRETS}/s', privileged: true}\n  d: {build: .}\n",
         );

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_reference_is_seen() {
+    fn references_are_found_in_every_syntax() {
         let found = of("\
 networks: {n: {}, m: }
 configs: [c, {source: d, target: /d}]
@@ -161,7 +161,7 @@ extends: {service: f}
     }
 
     #[test]
-    fn what_is_not_literal_may_mean_anything() {
+    fn reference_through_a_variable_is_unresolved() {
         for text in [
             "configs: ['${C}']",
             "configs: [{source: '${C}'}]",

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_model_holds_is_read() {
+    fn rendered_model_is_parsed() {
         let projection = projected(&json!({
             "environment": {"A": "canary"}, "restart": "always", "deploy": {"replicas": 3},
             "volumes": [
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_variables_are_in_no_digest() {
+    fn variable_values_do_not_affect_the_digest() {
         let one = projected(&json!({"environment": {"A": "canary"}}));
         assert_eq!(one.digest, projected(&json!({"environment": {"A": "other"}})).digest);
         assert_ne!(one.digest, projected(&json!({"environment": {"B": "canary"}})).digest);
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_named() {
+    fn unknown_keys_are_reported() {
         for (web, at) in [
             (json!({"credential_spec": {}}), "services.web.credential_spec"),
             (json!({"env_file": ["x"]}), "services.web.env_file"),
@@ -416,7 +416,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_answer_panics(text in "[\\[\\]{}\":,a-z0-9]{0,60}") {
+        fn arbitrary_answers_do_not_panic(text in "[\\[\\]{}\":,a-z0-9]{0,60}") {
             crate::laws::projection_model(text.as_bytes());
         }
     }

@@ -43,7 +43,7 @@ pub fn read<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, YamlErro
     let second: T = serde_yaml::from_str(text).map_err(|error| disagree(&error.to_string()))?;
     let same = |value: &T| serde_json::to_value(value).map_err(|error| disagree(&error.to_string()));
     if same(&first)? != same(&second)? {
-        return Err(disagree("quote the values that could be read in two ways"));
+        return Err(disagree("quote the ambiguous values"));
     }
     Ok(first)
 }
@@ -68,7 +68,7 @@ pub fn read_compose(bytes: &[u8]) -> Result<Node, YamlError> {
 
 fn disagree(why: &str) -> YamlError {
     let why = super::text::shown(why);
-    YamlError { line: 0, column: 0, message: format!("two YAML readers disagree about this file: {why}") }
+    YamlError { line: 0, column: 0, message: format!("two YAML parsers read this file differently: {why}") }
 }
 
 /// What no reader here is ever shown: too much, not UTF-8, and characters that one reader takes for a line break and another not,
@@ -95,7 +95,7 @@ fn tab(text: &str) -> Option<YamlError> {
     text.lines().enumerate().find_map(|(at, line)| {
         let indent = &line[..line.len() - line.trim_start().len()];
         let column = indent.find('\t')? + 1;
-        Some(YamlError { line: at + 1, column, message: "a tab in the indentation; use blanks".to_owned() })
+        Some(YamlError { line: at + 1, column, message: "a tab in the indentation; use spaces".to_owned() })
     })
 }
 
@@ -125,8 +125,8 @@ const PLAIN: &[(&str, &str)] = &[
     ("breached: Anchors", "anchors (&name) are not allowed here, or there are too many"),
     ("breached: Aliases", "aliases (*name) are not allowed here, or there are too many"),
     ("breached: Depth", "values are nested too deeply"),
-    ("breached: Nodes", "the file holds too many values"),
-    ("breached: Documents", "the file holds more than one document"),
+    ("breached: Nodes", "the file contains too many values"),
+    ("breached: Documents", "the file contains more than one document"),
 ];
 
 fn strict() -> Options {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_has_a_place() {
+    fn errors_have_line_and_column() {
         let good: Small = read(b"name: x\ncount: 3\nvars:\n  A: \"1\"\n").unwrap();
         assert_eq!((good.count, good.vars.len()), (3, 1));
         for (text, line, column) in [
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn bombs_are_refused_at_once() {
+    fn yaml_bombs_are_refused_quickly() {
         let mut laughs = "name: x\na0: &a0 [x]\n".to_owned();
         for n in 1..30 {
             laughs += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(","));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_read_in_two_ways_is_refused() {
+    fn ambiguous_yaml_is_refused() {
         for text in
             ["name: \"x\"\ncount: \"5\"\n", "name: true\n", "name: 1.10\n", "name: ~\n", "name: !!binary aGVsbG8=\n"]
         {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn compose_files_may_merge_and_every_value_has_a_place() {
+    fn compose_files_may_use_merge_keys() {
         let text = b"x-base: &base\n  image: a:1\nservices:\n  web:\n    <<: *base\n    ports: [\"80:80\"]\n";
         let node = read_compose(text).unwrap();
         let web = node.get("services").unwrap().get("web").unwrap();

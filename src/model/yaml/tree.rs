@@ -122,7 +122,7 @@ impl<'t> Composer<'t> {
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if found.is_some() => {
-                    return error(&span, "the file holds more than one document");
+                    return error(&span, "the file contains more than one document");
                 }
                 event if event.is_node() => found = Some(self.node((event, span), 1)?),
                 _ => {}
@@ -136,7 +136,7 @@ impl<'t> Composer<'t> {
         self.written.nodes += 1;
         self.written.bytes += bytes;
         if self.written.nodes > NODES_MAX || self.written.bytes > TEXT_BYTES_MAX {
-            return error(span, "the file holds too many values");
+            return error(span, "the file contains too many values");
         }
         Ok(())
     }
@@ -148,7 +148,7 @@ impl<'t> Composer<'t> {
             return error(span, too_many);
         }
         let Some((node, size)) = self.anchors.get(&id) else {
-            return error(span, "an alias stands inside the value that it names");
+            return error(span, "an alias is inside the value that it refers to");
         };
         self.copied.nodes += size.nodes;
         self.copied.bytes += size.bytes;
@@ -335,7 +335,7 @@ fn merged_map(entries: Vec<(Key, Node)>) -> Result<Vec<(Key, Node)>, YamlError> 
             Value::Map(_) => bases.push(value),
             Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Map(_))) => bases.extend(items),
             Value::List(_) | Value::Null | Value::Text(_) | Value::Plain(_) => {
-                return wrong("<< merges mappings, and this is none");
+                return wrong("<< merges mappings, and this is not a mapping");
             }
         }
     }
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_and_spellings_are_kept() {
+    fn tags_and_scalar_spelling_are_kept() {
         let json = |text: &str| tree(text).unwrap().to_json().to_string();
         let differ = [
             "a: 0440",
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn merges_are_those_of_compose() {
+    fn merge_keys_match_compose() {
         let text = "x: &x {a: 1, b: 1, c: 1}\ny: &y\n  <<: *x\n  b: 2\nz:\n  c: 3\n  <<: [*y, {d: 4, a: 9}]\n";
         let node = tree(text).unwrap();
         let z = node.get("z").unwrap();
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_is_refused() {
+    fn ambiguous_compose_yaml_is_refused() {
         for (text, at) in [
             ("a: 1\na: 2\n", (2, 1)),
             ("a: 1\n\"<<\": {b: 1}\n", (2, 1)),

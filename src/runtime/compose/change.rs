@@ -369,7 +369,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_major_version_is_the_first_number_of_a_tag() {
+    fn major_version_is_the_first_number_of_the_tag() {
         assert_eq!(major("redis:7.2"), (Some("redis"), Some(7)));
         assert_eq!(major("host:5000/redis"), (None, None));
         assert_eq!(major("host:5000/redis:v8-alpine@sha256:x"), (Some("host:5000/redis"), Some(8)));
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_name_variables_and_keys_and_never_values() {
+    fn change_reasons_contain_no_values() {
         let written = |environment: Value, command: &str| json!({"service": {"image": "x", "environment": environment, "command": command}, "uses": {}});
         let now = written(json!(["A=secret", "B=1", "C=1"]), "run");
         let before = written(json!({"A": "other", "B": "1"}), "walk");

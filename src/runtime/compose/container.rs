@@ -140,10 +140,10 @@ impl Container {
 mod tests {
     use super::*;
 
-    /// Attack: a host answers that a container has the id `-f` or `--volumes`, and it is handed to `docker rm` in the next run.
-    /// Defence: an id is 64 hexadecimal digits, or the answer makes no sense.
+    /// Attack: a host reports a container with the id `-f` or `--volumes`, which the next run passes to `docker rm`.
+    /// Defence: an answer with an id that is not 64 hexadecimal digits is refused.
     #[test]
-    fn an_id_is_no_option() {
+    fn container_id_cannot_be_an_option() {
         let line = |id: &str| {
             format!(
                 r#"{{"id":"{id}","name":"/a","image":"i","image_name":"x","status":"running","exit":0,"started":"t","health":null,"restarts":0,

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_names_bytes_modes_and_names() {
+    fn content_key_covers_bytes_modes_and_names() {
         let key = |files: &[(&str, &str, &str)], path: &str| {
             MountedContent::of(&closure(files), &path.parse().unwrap()).map(|content| content.key)
         };

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_or_refused() {
+    fn answers_are_parsed_strictly() {
         let hex = "a".repeat(64);
         let head = format!(
             "hash web {hex}\nfinal {hex}\nbind 0 /srv/a\nbind 1 -\nsacred 0 /etc\nlisten 0100007F:1F90\nsource /srv/l\nleads /srv/real\n"

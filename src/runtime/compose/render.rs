@@ -126,7 +126,7 @@ mod tests {
     const HEAD: &str = "time 1790000000\nmachine \nroot ok\nfree_kb 7\nwritable yes\n";
 
     #[test]
-    fn an_answer_is_read_or_refused() {
+    fn answers_are_parsed_strictly() {
         let id = format!("sha256:{}", "a".repeat(64));
         let text = format!(
             "{HEAD}secret key PASSWORD a.env\nsecret dollar a.env\nengine 20.10\ndata_root \"/d\"\nimage {id} web:1\nimage - gone:2\ncompose 2.40.3\n\

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_as_planned_is_good() {
+    fn container_must_match_the_plan_to_be_good() {
         let one = |edit: fn(&mut Container)| said(false, 1, vec![container(edit)]);
         assert_eq!(one(|_| {}), "good");
         assert_eq!(one(|c| c.health = Some("healthy".into())), "good");
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_is_read_or_refused() {
+    fn watch_answers_are_parsed_strictly() {
         let seen = "a".repeat(64);
         let sample =
             parse(format!("probe 1 pass\nprobe 2 fail refused\nsecret {seen} a.env\nsample {seen}\n").as_bytes());

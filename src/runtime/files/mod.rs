@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_name_every_file_and_why() {
+    fn changes_list_every_file_with_its_reason() {
         let live = release(listing(&[("a", "1"), ("b", "1"), ("c", "1")]));
         let mut wanted = listing(&[("a", "1"), ("b", "2"), ("d", "1")]);
         wanted.get_mut(&"a".parse().unwrap()).unwrap().mode = "755".into();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_or_refused() {
+    fn answers_are_parsed_strictly() {
         let sha = Digest::of(b"x").hex();
         let name = "a".repeat(64);
         let good = format!(
@@ -273,7 +273,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_planned_and_done_needs_nothing_more(
+        fn planned_change_leaves_no_difference(
             now in prop::collection::btree_map("[a-c]{1,2}", "[xy]", 0..6),
             wanted in prop::collection::btree_map("[a-c]{1,2}", "[xy]", 0..6),
         ) {

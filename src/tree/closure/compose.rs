@@ -99,7 +99,7 @@ impl Builder<'_> {
         for (at, probe) in manifest.health.probes.iter().enumerate() {
             if let Some(service) = &probe.service {
                 let message =
-                    format!("the probe runs in `{}`, which is no service of the module", text::shown(service));
+                    format!("the probe runs in `{}`, which is not a service of the module", text::shown(service));
                 self.must(
                     defined.contains(service),
                     &["health", "probes", &at.to_string()],

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_may_be_a_little_wrong() {
+    fn small_clock_difference_passes() {
         let seen = Seen::default();
         let result = |s| serde_json::to_value(clock(&seen, s).result).unwrap();
         assert_eq!([result(60), result(-61), result(300), result(301)], ["pass", "warn", "warn", "fail"]);
