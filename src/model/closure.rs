@@ -4,13 +4,34 @@ use serde::{Deserialize, Serialize};
 
 use super::{digest::Digest, ids::Oid, path::RepoPath};
 
+/// The mode of a tracked file that is delivered: links and submodules are refused before there is a closure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FileMode {
+    /// A plain file.
+    #[serde(rename = "100644")]
+    Plain,
+    /// A file that can be run.
+    #[serde(rename = "100755")]
+    Executable,
+}
+
+impl FileMode {
+    /// The permission bits as the host's `stat` prints them.
+    pub const fn bits(self) -> &'static str {
+        match self {
+            Self::Plain => "644",
+            Self::Executable => "755",
+        }
+    }
+}
+
 /// One file of a closure.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClosureFile {
     /// Where it lies in the repository.
     pub path: RepoPath,
-    /// `100644` or `100755`.
-    pub mode: String,
+    /// Its mode, written as git writes it.
+    pub mode: FileMode,
     /// Its blob.
     pub blob: Oid,
     /// The digest of its content.

@@ -2,6 +2,7 @@
 
 pub mod approval;
 mod as_text;
+pub mod cause;
 pub mod check;
 pub mod check_policy;
 pub mod claim;

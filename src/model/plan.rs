@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    cause::Cause,
     digest::Digest,
     ids::{HostName, ModuleId, Oid},
     refusal::Refusal,
@@ -65,7 +66,7 @@ pub struct Change {
     pub action: Action,
     /// Why: `image`, `config:<path>`, `env:<name>`, a key of the service, `config`, `replicas:<n>`, `state:<word>`, `again`; with driver
     /// files `content`, `mode`; and `new`, `gone`.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Cause>,
     /// How long it is away.
     pub downtime: Downtime,
     /// What may happen to its data.

@@ -102,7 +102,12 @@ pub(super) fn changes(changes: &[Change]) -> Vec<String> {
                 (Data::None, Downtime::Restart) => "restarts",
                 (Data::None, Downtime::StopFirst) => "stops",
             };
-            vec![format!("  {action}"), change.service.clone(), change.reasons.join(" "), cost.to_owned()]
+            vec![
+                format!("  {action}"),
+                change.service.clone(),
+                change.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+                cost.to_owned(),
+            ]
         })
         .collect();
     let mut lines = table(&rows);

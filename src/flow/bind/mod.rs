@@ -18,6 +18,7 @@ use crate::{
     ledger::state::State,
     model::{
         approval::Approval,
+        closure::FileMode,
         gate::Binding,
         ids::{Deployment, HostName, ModuleId, Oid},
         path::RepoPath,
@@ -254,7 +255,7 @@ fn checkout(ask: &Bind<'_>, approved: &Approved, module: &Module) -> Answer<Vec<
     let head_tree = source.commit(head)?.tree;
     let (mut differs, mut dirty) = (Vec::new(), Vec::new());
     for file in &module.closure.files {
-        let mode = if file.mode == "100755" { Mode::Executable } else { Mode::File };
+        let mode = if file.mode == FileMode::Executable { Mode::Executable } else { Mode::File };
         let wanted = Entry { mode, id: file.blob };
         if source.entry(head_tree, &file.path)? != Some(wanted) {
             differs.push(file.path.to_string());

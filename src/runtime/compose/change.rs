@@ -1,11 +1,15 @@
 //! What has to change so that what runs becomes what was rendered, and what that does to data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+};
 
 use serde_json::{Map, Value};
 
 use super::{container::Container, look::Looked, overlay::Overlay};
 use crate::model::{
+    cause::Cause,
     ids::ModuleId,
     module::DataAction,
     names::ComposeName,
@@ -79,7 +83,7 @@ pub fn changes(wanted: &Wanted<'_>, seen: &Looked) -> Changes {
         if let Some((action, reasons)) = wanted.action(name, service, &there, seen, &out.networks) {
             let downtime = match action {
                 // Stopped while its network is made anew.
-                Action::Start if reasons.iter().any(|reason| reason.starts_with("network:")) => Downtime::Restart,
+                Action::Start if reasons.iter().any(|reason| matches!(reason, Cause::Network(_))) => Downtime::Restart,
                 Action::Create | Action::None | Action::Start => Downtime::None,
                 Action::Adopt | Action::Recreate | Action::Remove => Downtime::Restart,
             };
@@ -104,7 +108,7 @@ pub fn changes(wanted: &Wanted<'_>, seen: &Looked) -> Changes {
         out.changes.push(Change {
             service: service.clone(),
             action: Action::Remove,
-            reasons: vec!["gone".to_owned()],
+            reasons: vec![Cause::Gone],
             downtime: Downtime::StopFirst,
             data: Data::None,
         });
@@ -149,8 +153,8 @@ impl Wanted<'_> {
                 };
                 let at = changes.iter().position(|change| change.service == *name);
                 let (action, reason) = match follow {
-                    Follow::Namespace => (Action::Recreate, format!("service:{of}")),
-                    Follow::Restart => (Action::Start, format!("depends_on:{of}")),
+                    Follow::Namespace => (Action::Recreate, Cause::Service(of.clone())),
+                    Follow::Restart => (Action::Start, Cause::DependsOn(of.clone())),
                 };
                 let change = Change {
                     service: name.clone(),
@@ -183,31 +187,29 @@ impl Wanted<'_> {
         there: &[&Container],
         seen: &Looked,
         anew: &BTreeSet<String>,
-    ) -> Option<(Action, Vec<String>)> {
+    ) -> Option<(Action, Vec<Cause>)> {
         let job = self.jobs.iter().any(|job| job.as_str() == name);
-        let reason = |reason: &str| vec![reason.to_owned()];
         let Some(first) = there.first() else {
-            return (service.replicas > 0).then(|| (Action::Create, reason("new")));
+            return (service.replicas > 0).then(|| (Action::Create, vec![Cause::New]));
         };
         let named = self.named.get(name);
         let image = named.and_then(|named| self.images.get(named)).cloned().flatten();
         let hash = seen.hashes.get(name);
         let other_image = there.iter().any(|container| image.as_ref() != Some(&container.image));
         let other_hash = there.iter().any(|container| hash != Some(&container.hash));
-        let networks: Vec<String> =
-            service.networks.intersection(anew).map(|network| format!("network:{network}")).collect();
+        let networks: Vec<Cause> = service.networks.intersection(anew).cloned().map(Cause::Network).collect();
         if other_image || other_hash {
             let mut reasons = networks;
             if other_image {
-                reasons.push("image".to_owned());
+                reasons.push(Cause::Image);
             }
             reasons.extend(self.contents(name, first));
             if other_hash && first.module == self.module.as_str() {
                 let differing = definition(self.written.0.get(name), self.written.1.get(name));
-                reasons.extend(differing.into_iter().filter(|reason| reason != "image" || !other_image));
+                reasons.extend(differing.into_iter().filter(|reason| *reason != Cause::Image || !other_image));
             }
             if reasons.is_empty() {
-                reasons.push("config".to_owned());
+                reasons.push(Cause::Configuration);
             }
             let action = if there.iter().any(|container| container.module.is_empty()) {
                 Action::Adopt
@@ -224,10 +226,10 @@ impl Wanted<'_> {
             return Some((Action::Start, networks));
         }
         if there.len() as u64 != service.replicas {
-            return Some((Action::Start, vec![format!("replicas:{}", service.replicas)]));
+            return Some((Action::Start, vec![Cause::Replicas(service.replicas)]));
         }
         if job && self.again {
-            return Some((Action::Start, reason("again")));
+            return Some((Action::Start, vec![Cause::Again]));
         }
         let stands = |container: &&&Container| match container.status.as_str() {
             "running" => true,
@@ -237,21 +239,21 @@ impl Wanted<'_> {
             _ => false,
         };
         let fallen = there.iter().find(|container| !stands(container))?;
-        Some((Action::Start, vec![format!("state:{}", fallen.status)]))
+        Some((Action::Start, vec![Cause::State(fallen.status.clone())]))
     }
 
     /// Networks that were made again, or taken away, under containers that are made for them: those cannot be started any more.
-    fn left(&self, service: &Service, there: &[&Container], seen: &Looked) -> Vec<String> {
+    fn left(&self, service: &Service, there: &[&Container], seen: &Looked) -> Vec<Cause> {
         let gone = |key: &&String| {
             let Some(network) = self.networks.get(*key) else { return false };
             let id = seen.network(&network.name).map(|there| there.id.as_str());
             there.iter().any(|container| container.misses(id))
         };
-        service.networks.iter().filter(gone).map(|key| format!("network:{key}")).collect()
+        service.networks.iter().filter(gone).cloned().map(Cause::Network).collect()
     }
 
     /// The contents that differ from what is mounted now, by their path in the repository.
-    fn contents(&self, name: &str, container: &Container) -> Vec<String> {
+    fn contents(&self, name: &str, container: &Container) -> Vec<Cause> {
         let mounts = self.overlay.by_service.get(name).into_iter().flatten();
         let differs = |(target, content): &(&String, &super::content::MountedContent)| {
             let now = container.mounted().iter().find(|mount| mount.destination == **target);
@@ -263,7 +265,7 @@ impl Wanted<'_> {
                 !anywhere && container.module == self.module.as_str()
             }
         };
-        mounts.filter(differs).map(|(_, content)| format!("config:{}", content.path)).collect()
+        mounts.filter(differs).map(|(_, content)| Cause::Config(content.path.to_string())).collect()
     }
 
     /// Writable mounts whose place gets other data or none, and a stateful image of another major version.
@@ -324,22 +326,23 @@ fn major(image: &str) -> (Option<&str>, Option<u64>) {
 }
 
 /// In what a definition differs from the one that is applied: names of variables, else keys.
-fn definition(now: Option<&Value>, before: Option<&Value>) -> Vec<String> {
+fn definition(now: Option<&Value>, before: Option<&Value>) -> Vec<Cause> {
     let (Some(now), Some(before)) = (now, before) else { return Vec::new() };
     let of = |value: &Value| value.get("service").and_then(Value::as_object).cloned().unwrap_or_default();
-    let mut reasons = BTreeSet::new();
+    let mut reasons: BTreeSet<String> = BTreeSet::new();
     for key in differing(&of(now), &of(before)) {
         if key == "environment" {
             let names = differing(&variables(now), &variables(before));
-            reasons.extend(names.into_iter().map(|variable| format!("env:{variable}")));
+            reasons.extend(names.into_iter().map(|variable| Cause::Env(variable).to_string()));
         } else {
             reasons.insert(key);
         }
     }
     if now.get("uses") != before.get("uses") {
-        reasons.insert("uses".to_owned());
+        reasons.insert(Cause::Uses.to_string());
     }
-    reasons.into_iter().collect()
+    // In the order of the words.
+    reasons.iter().map(|word| word.parse().unwrap_or_else(|never: Infallible| match never {})).collect()
 }
 
 fn differing(a: &Map<String, Value>, b: &Map<String, Value>) -> Vec<String> {
@@ -386,7 +389,8 @@ mod tests {
         let now = written(json!(["A=secret", "B=1", "C=1"]), "run");
         let before = written(json!({"A": "other", "B": "1"}), "walk");
         let reasons = definition(Some(&now), Some(&before));
-        assert_eq!(reasons, ["command", "env:A", "env:C"]);
-        assert_eq!(definition(Some(&now), None), [] as [String; 0]);
+        let words: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        assert_eq!(words, ["command", "env:A", "env:C"]);
+        assert_eq!(definition(Some(&now), None), []);
     }
 }

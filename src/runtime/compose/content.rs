@@ -25,7 +25,7 @@ pub struct MountedContent {
 
 /// The file's mode as a host shows it.
 pub fn mode(file: &ClosureFile) -> &'static str {
-    if file.mode == "100755" { "755" } else { "644" }
+    file.mode.bits()
 }
 
 impl MountedContent {
@@ -97,7 +97,7 @@ mod tests {
     fn closure(files: &[(&str, &str, &str)]) -> Closure {
         let file = |(path, mode, bytes): &(&str, &str, &str)| ClosureFile {
             path: path.parse().unwrap(),
-            mode: (*mode).to_owned(),
+            mode: serde_json::from_value((*mode).into()).unwrap(),
             blob: Oid::from_bytes([1; 20]),
             sha256: Digest::of(bytes.as_bytes()),
             size_bytes: bytes.len() as u64,

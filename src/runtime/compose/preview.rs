@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     model::{
+        cause::Cause,
         closure::ClosureFile,
         digest::Digest,
         json::{self, CanonicalError},
@@ -29,7 +30,7 @@ fn services(module: &Module) -> Result<Services, CanonicalError> {
 pub(super) fn preview(module: &Module, applied: Option<&Module>) -> Result<Vec<Change>, CanonicalError> {
     let wanted = services(module)?;
     let now = applied.map(services).transpose()?.unwrap_or_default();
-    let change = |service: &str, action, reasons: Vec<String>, downtime| Change {
+    let change = |service: &str, action, reasons: Vec<Cause>, downtime| Change {
         service: service.to_owned(),
         action,
         reasons,
@@ -39,22 +40,22 @@ pub(super) fn preview(module: &Module, applied: Option<&Module>) -> Result<Vec<C
     let mut changes = Vec::new();
     for (name, (definition, files)) in &wanted {
         let Some((old, old_files)) = now.get(name) else {
-            changes.push(change(name, Action::Create, vec!["new".to_owned()], Downtime::None));
+            changes.push(change(name, Action::Create, vec![Cause::New], Downtime::None));
             continue;
         };
         let mut reasons = Vec::new();
         if old != definition {
-            reasons.push("definition".to_owned());
+            reasons.push(Cause::Definition);
         }
         let differing = files.iter().filter(|(path, sha256)| old_files.get(*path) != Some(*sha256));
-        reasons.extend(differing.map(|(path, _)| format!("config:{path}")));
-        reasons.extend(old_files.keys().filter(|path| !files.contains_key(*path)).map(|path| format!("config:{path}")));
+        reasons.extend(differing.map(|(path, _)| Cause::Config(path.clone())));
+        reasons.extend(old_files.keys().filter(|path| !files.contains_key(*path)).cloned().map(Cause::Config));
         if !reasons.is_empty() {
             changes.push(change(name, Action::Recreate, reasons, Downtime::Restart));
         }
     }
     for name in now.keys().filter(|name| !wanted.contains_key(*name)) {
-        changes.push(change(name, Action::Remove, vec!["gone".to_owned()], Downtime::StopFirst));
+        changes.push(change(name, Action::Remove, vec![Cause::Gone], Downtime::StopFirst));
     }
     Ok(changes)
 }

@@ -29,8 +29,7 @@ pub struct Files;
 fn release(module: &Module) -> Vec<(RepoPath, FileState, Oid)> {
     let Some(tree) = &module.manifest.runtime.tree else { return Vec::new() };
     let below = |file: &ClosureFile| {
-        let mode = if file.mode == "100755" { "755" } else { "644" };
-        let state = FileState { mode: mode.to_owned(), sha256: file.sha256 };
+        let state = FileState { mode: file.mode.bits().to_owned(), sha256: file.sha256 };
         Some((file.path.below(tree)?, state, file.blob))
     };
     module.closure.files.iter().filter_map(below).collect()

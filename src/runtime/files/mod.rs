@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     model::{
+        cause::Cause,
         digest::Digest,
         path::RepoPath,
         plan::{Action, Change, Data, Downtime},
@@ -168,37 +169,31 @@ pub fn changes(wanted: &Listing, live: &Live) -> Vec<Change> {
     let mut changes = Vec::new();
     for (path, want) in wanted {
         match now.get(path) {
-            None => changes.push(change(path.as_str(), Action::Create, &["new"])),
+            None => changes.push(change(path.as_str(), Action::Create, vec![Cause::New])),
             Some(have) if have == want => {}
             Some(have) => {
                 let mut reasons = Vec::new();
                 if have.sha256 != want.sha256 {
-                    reasons.push("content");
+                    reasons.push(Cause::Content);
                 }
                 if have.mode != want.mode {
-                    reasons.push("mode");
+                    reasons.push(Cause::Mode);
                 }
-                changes.push(change(path.as_str(), Action::Recreate, &reasons));
+                changes.push(change(path.as_str(), Action::Recreate, reasons));
             }
         }
     }
     for path in now.keys().filter(|path| !wanted.contains_key(path)) {
-        changes.push(change(path.as_str(), Action::Remove, &["gone"]));
+        changes.push(change(path.as_str(), Action::Remove, vec![Cause::Gone]));
     }
     if odd > 0 {
-        changes.push(change("(names that no release has)", Action::Remove, &["gone"]));
+        changes.push(change("(names that no release has)", Action::Remove, vec![Cause::Gone]));
     }
     changes
 }
 
-fn change(service: &str, action: Action, reasons: &[&str]) -> Change {
-    Change {
-        service: service.to_owned(),
-        action,
-        reasons: reasons.iter().map(|&r| r.to_owned()).collect(),
-        downtime: Downtime::None,
-        data: Data::None,
-    }
+fn change(service: &str, action: Action, reasons: Vec<Cause>) -> Change {
+    Change { service: service.to_owned(), action, reasons, downtime: Downtime::None, data: Data::None }
 }
 
 /// The manifest that the host checks a delivery against: sha256sum's lines, and `mode path` lines, both sorted by path.
@@ -239,7 +234,14 @@ mod tests {
         wanted.get_mut(&"a".parse().unwrap()).unwrap().mode = "755".into();
         let said: Vec<_> = changes(&wanted, &live)
             .into_iter()
-            .map(|c| format!("{:?} {} {}", c.action, c.service, c.reasons.join("+")))
+            .map(|c| {
+                format!(
+                    "{:?} {} {}",
+                    c.action,
+                    c.service,
+                    c.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("+")
+                )
+            })
             .collect();
         assert_eq!(said, ["Recreate a mode", "Recreate b content", "Create d new", "Remove c gone"]);
         assert!(changes(&wanted, &release(wanted.clone())).is_empty());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     model::{
-        closure::{Closure, ClosureFile},
+        closure::{Closure, ClosureFile, FileMode},
         compose::{ExposedAt, Service},
         digest::Digest,
         json,
@@ -162,7 +162,7 @@ impl<'a> Builder<'a> {
             }
             files.push(ClosureFile {
                 path: path.clone(),
-                mode: entry.mode.octal().to_owned(),
+                mode: if entry.mode == Mode::Executable { FileMode::Executable } else { FileMode::Plain },
                 blob: entry.id,
                 sha256: hashed.sha256,
                 size_bytes: hashed.size_bytes,
