@@ -67,7 +67,7 @@ fn attempt(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>
     // Until the host is told to change, stopping is safe; afterwards the run goes on to where it can end.
     let stopped = || {
         let fix = "run the same command again";
-        PortError::new(Code::Interrupted, "you asked to stop, before the host was told to change", fix)
+        PortError::new(Code::Interrupted, "you asked to stop before the host was told to change anything", fix)
     };
     if clock.interrupted() {
         return Err(NotDone::aborted(stopped()));

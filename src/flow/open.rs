@@ -158,7 +158,7 @@ impl Record<'_> {
                 }
             }
             Why::Baseline | Why::Recorded => {
-                event.reason = Some("the baseline: nobody's review of this policy is proven".to_owned());
+                event.reason = Some("the baseline: no review of this policy is proven".to_owned());
             }
         }
         self.append(&event, None)?;

@@ -78,7 +78,7 @@ impl Judge<'_> {
             return Err(PortError::new(
                 Code::StateInvalid,
                 format!("the record {id} displaces recover records that displace others, more than {DEPTH_MAX} deep"),
-                "somebody made it so on purpose; `platformctl help recovery` says how to go on",
+                "this was done on purpose; `platformctl help recovery` explains what to do",
             ));
         }
         let commit = self.source.commit(id)?;

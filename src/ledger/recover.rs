@@ -133,8 +133,9 @@ pub(super) fn judge(
         let found = event.voided.as_ref().map_or("none".to_owned(), |voided| format!("{} of them", voided.count));
         return Ok(Some(Wrong::new("voids", format!("the {} commits that it displaces", all.count), found)));
     }
-    Ok(held(judge, before, &voids)?
-        .map(|id| Wrong::new("recover", "nothing displaced that holds as a record", format!("{id} holds"))))
+    Ok(held(judge, before, &voids)?.map(|id| {
+        Wrong::new("recover", "no displaced commit that is a valid record", format!("{id} is a valid record"))
+    }))
 }
 
 /// The first of the displaced commits that holds as a record, after a record of the chain or as the first of another one.

@@ -200,6 +200,6 @@ fn broken(path: &str) -> PortError {
     PortError::new(
         Code::StateInvalid,
         format!("`{}` in refs/platform/state is not what platformctl writes", text::shown(path)),
-        "platformctl verify says since when; `platformctl help recovery` says how to go on",
+        "platformctl verify reports since when; `platformctl help recovery` explains what to do",
     )
 }

@@ -1,7 +1,7 @@
 //! Append: the only way to write the record.
 //!
-//! Built on the tip, written durably, checked by the reader's own rules, pushed plainly. Only an answer for our ref is an answer;
-//! after anything else the remote is looked at before it is believed to have the record or not.
+//! A record is built on the tip, written durably, checked with the reader's own rules, and pushed without force. Only an answer for our
+//! ref counts; after anything else the remote is asked whether it has the record.
 
 use crate::{
     ledger::{
@@ -23,7 +23,7 @@ use crate::{
     record::{Appended, Record, bug, contention, fit::Fitting},
 };
 
-/// How long an append goes on before it gives up, in milliseconds.
+/// How long an append tries before it gives up, in milliseconds.
 const APPEND_MS: u64 = 30_000;
 
 /// How an append ended.
@@ -31,17 +31,17 @@ const APPEND_MS: u64 = 30_000;
 pub enum Append {
     /// The record is written.
     Done(Appended),
-    /// What an intent rests on changed meanwhile: the run goes back to bind.
+    /// What the intent depends on has changed: the run goes back to bind.
     Moved(String),
 }
 
-/// What must still be so when an intent is written. It is about one deployment: what happens to the module on its other hosts
-/// changes none of it.
+/// What must still be true when an intent is written. It concerns one deployment: what happens to the module on its other hosts does not
+/// matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preconditions {
     /// The deployment.
     pub deployment: Deployment,
-    /// What the record says of it; `None`: nothing.
+    /// Its entry in the record; `None` if it has none.
     pub status: Option<HostStatus>,
     /// The scope that must have no open run.
     pub scope: String,
@@ -50,12 +50,11 @@ pub struct Preconditions {
 }
 
 impl Record<'_> {
-    /// Appends an event to the record. With `preconditions` it is an intent: it is never rebuilt on a record in which they differ.
-    /// Without, it is rebuilt on whatever the record has become.
+    /// Appends an event to the record. With `preconditions` it is an intent, which is never rebuilt on a record in which they differ.
+    /// Without them the event is rebuilt on the newest record.
     ///
     /// # Errors
-    /// The remote gave no answer until the deadline; then nobody knows whether the record lands, and a note makes the next command
-    /// look.
+    /// The remote did not answer before the deadline. The record may still land; a note makes the next command check.
     pub fn append(&self, draft: &Event, preconditions: Option<&Preconditions>) -> Answer<Append> {
         let mut tip = self.ledger.tip()?.map(|tip| chain::trusted(self.source, tip)).transpose()?;
         let begun = self.clock.ticks_ms();
@@ -87,7 +86,7 @@ impl Record<'_> {
                     self.landed(tip.as_ref(), id)?;
                     return Ok(done(id, event.seq, event.genesis));
                 }
-                // What was pushed before without an answer may still land.
+                // An earlier push that was not answered may still land.
                 Pushed::Refused(error) => return Err(if doubtful { error } else { error.certain() }),
                 Pushed::Rejected(why) => Err(why),
                 Pushed::Unknown(why) => {
@@ -98,12 +97,12 @@ impl Record<'_> {
             self.in_time(begun, why.as_ref().unwrap_or_else(|why| why))?;
             let refs = remote.refs(false)?;
             if refs.state == tip.as_ref().map(|tip| tip.id) {
-                // Nothing moved: a plain no stays one, a lost answer is asked for again with the identical commit.
+                // Nothing moved: a definite rejection is final; after a lost answer the identical commit is pushed again.
                 if let Err(why) = why {
                     let error = PortError::new(
                         Code::CredentialsRefused,
                         format!("the remote does not take the record: {why}"),
-                        "see that you may push refs/platform/state, and what hooks the remote has",
+                        "check that you may push refs/platform/state, and what the hooks of the remote refuse",
                     );
                     return Err(if doubtful { error } else { error.certain() });
                 }
@@ -131,7 +130,7 @@ impl Record<'_> {
         if self.ledger.advance(tip.map(|tip| tip.id), id)? {
             return Ok(());
         }
-        // Another process of this clone saw it first and moved the ref: it must contain the record.
+        // Another process of this clone may have moved the ref already: it must contain the record.
         match self.ledger.tip()? {
             Some(now) if self.on_line(now, id)?.1 => Ok(()),
             Some(_) | None => Err(contention("another process moved the local record")),
@@ -144,7 +143,7 @@ impl Record<'_> {
         };
         let Some(tip) = tip else {
             let nothing = wanted.status.is_none() && wanted.policy.is_none();
-            return Ok((!nothing).then(|| "there is no record any more".to_owned()));
+            return Ok((!nothing).then(|| "the record is gone".to_owned()));
         };
         let state = State::at(self.source, tip.id)?;
         if state.deployment(&wanted.deployment)? != wanted.status {
@@ -158,7 +157,7 @@ impl Record<'_> {
         Ok(open.map(|open| format!("run {} of {} is open", open.run, open.owner)))
     }
 
-    /// Builds and writes the record on `tip`. A recover record also has the tip that it displaces for a parent.
+    /// Builds and writes the record on `tip`. A recover record has the displaced tip as its second parent.
     pub(crate) fn write(&self, draft: &Event, tip: Option<&Checked>, displaced: Option<Oid>) -> Answer<(Oid, Event)> {
         let mut event = draft.clone();
         event.seq = tip.map_or(0, |tip| tip.event.seq + 1);
@@ -184,13 +183,13 @@ impl Record<'_> {
             sign: self.sign,
         };
         let id = self.ledger.write_commit(&commit)?;
-        // What would not hold for a reader is never shown to one.
+        // A record that readers would reject is never published.
         match chain::check(self.source, self.ledger, tip, id)? {
             Ok(_) => Ok((id, event)),
             Err(fault) => Err(PortError::new(
                 Code::StateInvalid,
-                format!("this record would not hold and is not written: {fault}"),
-                "platformctl log shows what the record says now",
+                format!("this record would not be valid and is not written: {fault}"),
+                "platformctl log shows the record as it is now",
             )),
         }
     }
@@ -202,7 +201,7 @@ impl Record<'_> {
         Err(contention(why))
     }
 
-    /// A short pause that differs from one writer to the next.
+    /// A short pause, of random length so that two writers do not collide again.
     pub(crate) fn pause(&self) {
         let jitter = u64::from(self.clock.chance()[0]) / 2;
         self.clock.sleep_ms(20 + jitter);

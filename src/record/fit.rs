@@ -1,4 +1,4 @@
-//! What becomes of an event when it is appended: a run may have been ended by somebody else meanwhile.
+//! Fits an event to the newest record: its run may have been ended by another person meanwhile.
 
 use crate::{
     ledger::{
@@ -11,16 +11,16 @@ use crate::{
     record::{Appended, Record},
 };
 
-/// What becomes of an event that is about to be appended.
+/// How an event is appended.
 pub(crate) enum Fitting {
-    /// It is appended so.
+    /// In this form.
     As(Box<Event>),
-    /// The record has it.
+    /// Not at all: the record has it already.
     There(Appended),
 }
 
 impl Record<'_> {
-    /// An outcome whose run was ended by somebody else meanwhile becomes a late outcome; one that the record has already is not
+    /// An outcome whose run was ended by another person meanwhile becomes a late outcome; one that the record has already is not
     /// appended again.
     pub(crate) fn fitting(&self, draft: &Event, tip: Option<&Checked>) -> Answer<Fitting> {
         let as_it_is = || Ok(Fitting::As(Box::new(draft.clone())));
@@ -30,11 +30,11 @@ impl Record<'_> {
             return as_it_is();
         }
         let ended = |what: &str| {
-            let fix = format!("platformctl log --json says how; nothing is to be done for run {run}");
+            let fix = format!("platformctl log --json shows how; nothing has to be done for run {run}");
             Err(PortError::new(Code::UnknownRun, format!("run {run} {what}"), fix))
         };
         if draft.kind == Kind::Takeover {
-            return ended("was ended by somebody else meanwhile");
+            return ended("was ended by another person meanwhile");
         }
         // From the newest record back to the one that opened the run.
         let mut next = Some(tip.id);

@@ -1,6 +1,6 @@
 //! The record, fetched and appended to. Append is the only way to write it.
 //!
-//! The local ref moves only when the remote has the record. An answer that did not come is looked for, never guessed.
+//! The local ref moves only when the remote has the record. If an answer is lost, the remote is asked again; nothing is guessed.
 
 pub mod append;
 pub mod fit;
@@ -26,10 +26,10 @@ use crate::{
     port::{Answer, Clock, Ledger, PortError, Remote, RemoteRefs, Sign, Source, Want},
 };
 
-/// The version of the rules; a remembered tip counts only for the same.
+/// The version of the rules. A remembered tip is used only if it was verified with the same version.
 const VERIFIER: u32 = 3;
 
-/// A record that is written, and whether the remote has it.
+/// A written record, and whether the remote has it.
 #[derive(Debug, Clone)]
 pub struct Appended {
     /// The record.
@@ -38,7 +38,7 @@ pub struct Appended {
     pub seq: u64,
     /// The first record.
     pub genesis: Oid,
-    /// False where it waits in the spool.
+    /// False if it waits in the spool.
     pub on_remote: bool,
 }
 
@@ -48,7 +48,7 @@ pub struct Record<'a> {
     pub source: &'a dyn Source,
     /// The local side.
     pub ledger: &'a dyn Ledger,
-    /// The remote side; `None` where the policy says `state.remote: none`.
+    /// The remote side; `None` if the policy has `state.remote: none`.
     pub remote: Option<&'a dyn Remote>,
     /// Time.
     pub clock: &'a dyn Clock,
@@ -70,11 +70,11 @@ pub(crate) struct Remembered {
 const SEEN: &str = "verified.json";
 
 impl<'a> Record<'a> {
-    /// Where the record stands, after one look at the remote: fetched, compared with what was seen before, verified, and the
-    /// local ref moved to it. `refs` are what the remote said in this run, already fetched.
+    /// Synchronises with the remote: compares the fetched tip with the one seen before, verifies the records between them, and moves the
+    /// local ref. `refs` is what the remote listed in this run; it is already fetched.
     ///
     /// # Errors
-    /// The record was rewound, forked, is gone, or does not hold (20); nothing is changed then.
+    /// The record was rewound, forked or removed, or is not valid (20). Nothing is changed then.
     pub fn sync(&self, refs: &RemoteRefs) -> Answer<Option<Checked>> {
         let local = self.ledger.tip()?;
         let seen = self.remembered()?;
@@ -84,7 +84,7 @@ impl<'a> Record<'a> {
             Some(remote) => match refs.state {
                 Some(tip) => Some(tip),
                 None if known.is_empty() && self.pinned.is_none() => None,
-                // Asked a second time before it is called gone.
+                // The remote is asked a second time before the record is reported as missing.
                 None => match remote.refs(false)?.state {
                     Some(tip) => {
                         remote.fetch(&[Want::State])?;
@@ -97,7 +97,7 @@ impl<'a> Record<'a> {
         let Some(tip) = tip else { return Ok(None) };
         let mut tip = self.peeled(tip)?;
         let mut known = known;
-        // What this clone's ref was moved to by hand, and is no record, was never seen.
+        // If this clone's ref was set to something that is not a record, that was never seen.
         if let Some(local) = local.filter(|local| seen.as_ref().is_none_or(|seen| seen.tip != *local))
             && self.contains(tip, local).is_err()
             && self.verify_new(local).is_err_and(|error| error.code == Code::StateInvalid)
@@ -105,7 +105,7 @@ impl<'a> Record<'a> {
             known.retain(|id| *id != local);
         }
         if let Err(first) = self.contains_all(tip, &known) {
-            // Asked a second time before everything stops: an answer may come from a copy that lags behind.
+            // The remote is asked a second time before every command refuses: the answer may come from a mirror that lags behind.
             let again = self.remote.map(|remote| remote.refs(false)).transpose()?.and_then(|refs| refs.state);
             let (Some(remote), Some(again)) = (self.remote, again.filter(|again| *again != tip)) else {
                 return Err(first);
@@ -119,7 +119,7 @@ impl<'a> Record<'a> {
             return Err(PortError::new(
                 Code::StateForked,
                 format!("the record begins with {}, platform.yaml pins {pinned}", checked.genesis),
-                "this is another record than the reviewed one; `platformctl help recovery` says how to go on",
+                "this is not the record that was reviewed; `platformctl help recovery` explains what to do",
             ));
         }
         self.remember(&checked)?;
@@ -129,11 +129,11 @@ impl<'a> Record<'a> {
         Ok(Some(checked))
     }
 
-    /// The commit at what the remote has. A tag can be pushed in its place: then the record is where it points, and the next record
-    /// replaces it.
+    /// The commit of the remote's ref. If a tag was pushed there, the record is what the tag points to, and the next record replaces the
+    /// tag.
     ///
     /// # Errors
-    /// It leads to no commit.
+    /// It does not point to a commit.
     pub(crate) fn peeled(&self, tip: Oid) -> Answer<Oid> {
         if self.source.has(tip)? {
             return Ok(tip);
@@ -147,7 +147,7 @@ impl<'a> Record<'a> {
         Err(PortError::new(
             Code::StateInvalid,
             format!("refs/platform/state is at {tip}, which is no commit"),
-            "somebody pushed something else there; `platformctl help recovery` says how to go on",
+            "another commit was pushed there; `platformctl help recovery` explains what to do",
         ))
     }
 
@@ -155,7 +155,7 @@ impl<'a> Record<'a> {
         known.iter().try_for_each(|known| self.contains(tip, *known))
     }
 
-    /// Refuses a tip that does not contain what was seen before.
+    /// Refuses a tip that does not contain the one that was seen before.
     fn contains(&self, tip: Oid, known: Oid) -> Answer<()> {
         if tip == known || recover::contains(self.source, tip, known)? {
             return Ok(());
@@ -168,11 +168,11 @@ impl<'a> Record<'a> {
         Err(PortError::new(
             code,
             format!("refs/platform/state {what} {tip}; {known} was there before"),
-            "change nothing until you know who did it; `platformctl help recovery` says how to go on",
+            "change nothing until you know who did it; `platformctl help recovery` explains what to do",
         ))
     }
 
-    /// The chain from `tip` down to and without `until`, newest first, and whether it leads there at all.
+    /// The chain from `tip` down to, but without, `until`, newest first; and whether `until` is on it.
     pub(crate) fn on_line(&self, tip: Oid, until: Oid) -> Answer<(Vec<Oid>, bool)> {
         let line = self.source.first_parents(tip, Some(until))?;
         let there = match line.last() {
@@ -195,8 +195,8 @@ impl<'a> Record<'a> {
         self.ledger.set_note(SEEN, Some(&bytes))
     }
 
-    /// Checks every record after the remembered one up to `tip`. A chain that does not lead to the remembered one is checked from its
-    /// first record on, so that what does not hold is the same for everybody.
+    /// Checks every record after the remembered one up to `tip`. A chain that does not contain the remembered one is checked from its first
+    /// record, so that every clone reports the same invalid record.
     fn verify_to(&self, tip: Oid, seen: Option<Oid>) -> Answer<Checked> {
         let (new, there) = match seen {
             Some(seen) => self.on_line(tip, seen)?,
@@ -211,15 +211,14 @@ impl<'a> Record<'a> {
             (Some(checked), Some(seen)) if !there => Err(PortError::new(
                 Code::StateForked,
                 format!("refs/platform/state was replaced by {}; {seen} was there before", checked.id),
-                "change nothing until you know who did it; `platformctl help recovery` says how to go on",
+                "change nothing until you know who did it; `platformctl help recovery` explains what to do",
             )),
             (Some(checked), _) => Ok(checked),
             (None, _) => Err(gone(None)),
         }
     }
 
-    /// The last of some records, newest first, up to which all hold, and what is wrong with the next one. `seen` is told of each that
-    /// holds.
+    /// The last record up to which all are valid, and what is wrong with the next one. `seen` is called with each valid one.
     pub(crate) fn prefix(
         &self,
         before: Option<Checked>,
@@ -239,8 +238,8 @@ impl<'a> Record<'a> {
         Ok((before, None))
     }
 
-    /// Checks every record from the first one to `tip`, whatever was remembered, and returns how many there are, the newest one, and
-    /// ids of runs that more than one deployment used: no rule for single records, but nothing that this program does.
+    /// Checks every record from the first one to `tip`, ignoring what was remembered. Returns how many there are, the newest one, and the ids
+    /// of runs that more than one deployment used: no rule forbids that in a single record, but this program never does it.
     ///
     /// # Errors
     /// As [`Record::sync`].
@@ -261,7 +260,7 @@ impl<'a> Record<'a> {
         Ok((checked.event.seq + 1, checked, twice))
     }
 
-    /// Checks the records up to `tip` that this clone did not check before.
+    /// Checks the records up to `tip` that this clone has not checked before.
     ///
     /// # Errors
     /// As [`Record::sync`].
@@ -273,7 +272,7 @@ impl<'a> Record<'a> {
         self.verify_to(tip, seen)
     }
 
-    /// An event of this run's actor, to be completed by [`Record::append`].
+    /// A draft of an event by the person who runs this command; [`Record::append`] completes it.
     ///
     /// # Errors
     /// git does not know who you are.
@@ -283,16 +282,16 @@ impl<'a> Record<'a> {
     }
 }
 
-/// What is said of a record that does not hold.
+/// The error for a record that is not valid.
 pub(crate) fn invalid(fault: &Fault) -> PortError {
     PortError::new(
         Code::StateInvalid,
-        format!("the record {} does not hold: {fault}", fault.commit),
+        format!("the record {} is not valid: {fault}", fault.commit),
         "platformctl state recover --reason \"…\"",
     )
 }
 
-/// The newest record that this clone verified. The local ref itself may be at anything that somebody fetched by hand.
+/// The newest record that this clone has verified. The local ref itself may point to anything, because people can fetch into it.
 pub(crate) fn remembered(ledger: &dyn Ledger) -> Answer<Option<Remembered>> {
     let seen: Option<Remembered> = ledger.note(SEEN)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Ok(seen.filter(|seen| seen.verifier == VERIFIER))
@@ -311,6 +310,6 @@ fn gone(known: Option<Oid>) -> PortError {
     PortError::new(
         Code::StateMissing,
         format!("the remote has no refs/platform/state{known}"),
-        "change nothing until you know who removed it; `platformctl help recovery` says how to go on",
+        "change nothing until you know who removed it; `platformctl help recovery` explains what to do",
     )
 }

@@ -1,4 +1,4 @@
-//! Recover: the cure of a tip that is no record. One record goes on from the last good one and displaces what was pushed on top of it.
+//! Recover: the fix for a tip that is not a record. One record continues from the last valid one and displaces what was pushed on top.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -14,27 +14,27 @@ use crate::{
     record::{Appended, Record, contention, invalid},
 };
 
-/// Most chains that are searched for the last good record, where what was pushed is a merge.
+/// Most chains that are searched for the last valid record, if a merge was pushed.
 const LINES_MAX: usize = 64;
 
-/// What would be recovered from, and to what.
+/// What a recovery would displace, and from where it would continue.
 #[derive(Debug, Clone)]
 pub struct Recovery {
-    /// The last good record.
+    /// The last valid record.
     pub good: Checked,
-    /// The tip that is displaced.
+    /// The tip that it displaces.
     pub displaced: Oid,
-    /// What is wrong with the first record that does not hold.
+    /// What is wrong with the first invalid record.
     pub fault: Fault,
-    /// Everything that is displaced, parents first.
+    /// Every displaced commit, parents first.
     pub voids: Vec<Oid>,
 }
 
 impl Record<'_> {
-    /// What a recovery of `tip` would do; `None` if the record holds.
+    /// What a recovery of `tip` would do; `None` if the record is valid.
     ///
     /// # Errors
-    /// No record below the tip holds.
+    /// No record below the tip is valid.
     pub fn recovery(&self, tip: Oid) -> Answer<Option<Recovery>> {
         let seen = self.remembered()?.map(|seen| seen.tip);
         let seen = match seen {
@@ -63,7 +63,7 @@ impl Record<'_> {
             if good.as_ref().is_none_or(better) && holds.is_some() {
                 good.clone_from(&holds);
             }
-            // What was merged into what does not hold may be the record.
+            // The record may be a parent of an invalid merge.
             let until = holds.map(|holds| holds.id);
             for id in line.iter().take_while(|id| Some(**id) != until) {
                 lines.extend(self.source.commit(*id)?.parents.iter().skip(1));
@@ -73,17 +73,17 @@ impl Record<'_> {
             return Err(PortError::new(
                 Code::StateInvalid,
                 format!("nothing below {tip} is a record of this repository"),
-                "run it in a clone that has the record; `platformctl help recovery` says more",
+                "run it in a clone that has the record; `platformctl help recovery` explains more",
             ));
         };
         let (voids, _) = recover::displaced(self.source, good.id, tip)?;
         Ok(Some(Recovery { good, displaced: tip, fault, voids }))
     }
 
-    /// Writes the recover record and pushes it, plainly: the remote must still be at the displaced tip.
+    /// Writes the recover record and pushes it without force: the remote must still be at the displaced tip.
     ///
     /// # Errors
-    /// The record would void something that holds, the remote moved, or it does not take the record.
+    /// The record would void a valid record, the remote moved, or the remote rejects the record.
     pub fn recover(&self, recovery: &Recovery, reason: &str) -> Answer<Appended> {
         let mut draft = self.draft(Kind::Recover)?;
         draft.reason = Some(reason.to_owned());
@@ -91,9 +91,9 @@ impl Record<'_> {
         (draft.voids, draft.voided) = (voids, Some(voided));
         let local = self.ledger.tip()?;
         let (id, event) = self.write(&draft, Some(&recovery.good), Some(recovery.displaced)).map_err(|error| {
-            // Something displaced holds: this is no junk, and no single record mends it.
+            // A displaced commit is a valid record: this is not junk, and one record cannot repair it.
             let what = format!("{}; {}", invalid(&recovery.fault).what, error.what);
-            PortError { what, fix: "`platformctl help recovery` says how to go on".to_owned(), ..error }
+            PortError { what, fix: "`platformctl help recovery` explains what to do".to_owned(), ..error }
         })?;
         let done = Appended { commit: id, seq: event.seq, genesis: recovery.good.genesis, on_remote: true };
         if let Some(remote) = self.remote {
@@ -110,13 +110,13 @@ impl Record<'_> {
                     break;
                 }
                 if now.map(|now| self.peeled(now)).transpose().ok().flatten() != Some(recovery.displaced) {
-                    return Err(contention("somebody pushed to it meanwhile"));
+                    return Err(contention("another record was pushed meanwhile"));
                 }
                 let why = why.map_err(|why| {
                     PortError::new(
                         Code::CredentialsRefused,
                         format!("the remote does not take the record: {why}"),
-                        "see that you may push refs/platform/state, and what hooks the remote has",
+                        "check that you may push refs/platform/state, and what the hooks of the remote refuse",
                     )
                 })?;
                 self.in_time(begun, &why)?;

@@ -1,4 +1,5 @@
-//! Spool: what must not be lost waits here until the remote can be reached, and a result whose run was ended meanwhile is recorded late.
+//! Spool: events that must not be lost wait here until the remote can be reached. The result of a run that was ended meanwhile is recorded
+//! as late.
 
 use crate::{
     ledger::{
@@ -12,19 +13,20 @@ use crate::{
 };
 
 const SPOOL: &str = "spool";
-/// Where results are kept that cannot be recorded, for a person to look at.
+/// Where results that can never be recorded are kept, for a person to inspect.
 const UNDELIVERED: &str = "undelivered";
 
 impl Record<'_> {
-    /// Appends what must not be lost: where the remote cannot be reached it waits in the spool, and the next command delivers it.
+    /// Appends an event that must not be lost. If the remote cannot be reached, the event waits in the spool, and the next command delivers
+    /// it.
     ///
     /// # Errors
-    /// Even the spool cannot be written.
+    /// The spool cannot be written either.
     pub fn append_or_spool(&self, draft: &Event) -> Answer<Appended> {
         match self.append(draft, None) {
             Ok(Append::Done(appended)) => Ok(appended),
             Ok(Append::Moved(_)) => Err(bug("an outcome has no preconditions")),
-            // Somebody else ended the run: there is nothing that could be delivered later.
+            // Another person ended the run: there is nothing to deliver later.
             Err(error) if draft.kind == Kind::Takeover && error.code == Code::UnknownRun => Err(error),
             Err(error) => {
                 let run = draft.run.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -37,8 +39,8 @@ impl Record<'_> {
         }
     }
 
-    /// Delivers what waits in the spool. A result whose run was taken over is recorded as late. What the record has already is dropped;
-    /// what can never be recorded is put aside, so that it does not stop the commands after it. Returns how many were delivered.
+    /// Delivers the events in the spool. The result of a run that was taken over is recorded as late. An event that the record has already
+    /// is dropped; one that can never be recorded is set aside, so that it does not block later commands. Returns how many were delivered.
     ///
     /// # Errors
     /// The remote still cannot be reached.
@@ -53,7 +55,7 @@ impl Record<'_> {
             let draft = serde_json::from_slice::<Event>(&bytes);
             let appended = match &draft {
                 Ok(draft) => self.append(draft, None).map(|_| ()).or_else(|error| match (error.code, draft.kind) {
-                    // The run that was to be taken over has ended.
+                    // The run has ended, so a takeover has no effect.
                     (Code::UnknownRun, Kind::Takeover) => Ok(()),
                     _ => Err(error),
                 }),
@@ -62,7 +64,7 @@ impl Record<'_> {
             match (appended, &draft) {
                 (Ok(()), _) => delivered += usize::from(self.ledger.tip()? != before),
                 (Err(_), Err(_)) => self.put_aside(&name, &bytes)?,
-                // Not where the record itself is ill: then nothing can be delivered, and nothing is lost.
+                // Not if the record itself is invalid: then nothing can be delivered, and nothing is lost.
                 (Err(_), Ok(draft)) if self.never_fits(draft)? => self.put_aside(&name, &bytes)?,
                 (Err(error), Ok(_)) => return Err(error),
             }
@@ -71,7 +73,7 @@ impl Record<'_> {
         Ok(delivered)
     }
 
-    /// Whether an event cannot be recorded on what this clone knows, by its own fault.
+    /// Whether an event itself is the reason why it cannot be recorded.
     fn never_fits(&self, draft: &Event) -> Answer<bool> {
         let tip = self.ledger.tip()?.map(|tip| chain::trusted(self.source, tip)).transpose()?;
         let written = match self.fitting(draft, tip.as_ref()) {
@@ -85,7 +87,7 @@ impl Record<'_> {
         }
     }
 
-    /// Keeps what can never be recorded where it stops nobody.
+    /// Sets aside what can never be recorded, so that it blocks nothing.
     pub(crate) fn put_aside(&self, name: &str, bytes: &[u8]) -> Answer<()> {
         self.ledger.set_note(&format!("{UNDELIVERED}/{name}"), Some(bytes))
     }

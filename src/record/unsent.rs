@@ -1,7 +1,7 @@
-//! Doubt: a run whose intent may be recorded and that was never sent to its host.
+//! Unsent: runs whose intent may be recorded and that were never sent to their host.
 //!
-//! A note says so from before the intent is pushed until just before the host is told to change. Whoever finds the note after the
-//! process is gone knows that nothing was touched, without asking the host, and ends the run in the record.
+//! A note exists from before the intent is pushed until just before the host is told to change anything. A process that finds the note of
+//! one that has ended knows, without asking the host, that nothing was touched, and ends the run in the record.
 
 use crate::{
     ledger::{
@@ -20,12 +20,12 @@ use crate::{
 };
 
 const FOLDER: &str = "doubt";
-/// Runs of this clone that were sent to their host, until they are closed.
+/// Notes of runs that this clone sent to their host, until they are closed.
 const SENT: &str = "sent";
-/// How long an intent that the record does not have is looked for, in seconds: a push that was cut off may be slow to land.
+/// How long a missing intent is searched for in the record, in seconds: a push whose connection was lost may land late.
 const LANDS_WITHIN_S: i64 = 600;
 
-/// The name of a lock that one module's runs share.
+/// The name of the lock that the runs of one lock scope share in this clone.
 pub(crate) fn lock_name(scope: &str) -> String {
     scope.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', ".")
 }
@@ -35,7 +35,7 @@ fn note(run: &RunId) -> String {
 }
 
 impl Record<'_> {
-    /// Notes an intent before it is pushed. The guard tells other processes of this clone that somebody is at it.
+    /// Notes an intent before it is pushed. The guard tells other processes of this clone that this one is at work.
     ///
     /// # Errors
     /// Another process of this clone works on the same module, or the note cannot be written.
@@ -49,7 +49,7 @@ impl Record<'_> {
         Ok(guard)
     }
 
-    /// Removes the note: the run is not recorded, or about to be sent.
+    /// Removes the note: the run is not recorded, or it is about to be sent.
     ///
     /// # Errors
     /// It cannot be removed.
@@ -57,7 +57,7 @@ impl Record<'_> {
         self.ledger.set_note(&note(run), None)
     }
 
-    /// Notes that the run is about to be sent: from here on only the host can tell what became of it.
+    /// Notes that the run is about to be sent: from now on only the host knows how it ends.
     ///
     /// # Errors
     /// The notes cannot be written.
@@ -66,7 +66,7 @@ impl Record<'_> {
         self.sure(run)
     }
 
-    /// Whether this clone sent a run to its host. Then nobody watches it any more once its process is gone.
+    /// Whether this clone sent a run to its host. If so, no process watches it once the sending one has ended.
     ///
     /// # Errors
     /// The notes cannot be read.
@@ -74,9 +74,9 @@ impl Record<'_> {
         Ok(self.ledger.note(&format!("{SENT}/{run}"))?.is_some())
     }
 
-    /// What is said of an intent that could not be appended.
+    /// The error for an intent that could not be appended.
     pub(crate) fn unsure(&self, run: &RunId, error: PortError) -> PortError {
-        // A plain no is no doubt. A note that stays costs one look.
+        // A definite rejection cannot land later. A leftover note costs only one extra check.
         if error.certain && self.sure(run).is_ok() {
             return error;
         }
@@ -112,11 +112,11 @@ impl Record<'_> {
             };
             let _alone = match self.ledger.lock(&lock_name(&lock.scope), 0) {
                 Ok(guard) => guard,
-                // Its process is at it.
+                // Its process is still at work.
                 Err(error) if error.code == Code::Busy => continue,
                 Err(error) => return Err(error),
             };
-            // Read again under the lock: its process may have removed the note, told the host and gone since.
+            // Read again under the lock: its process may have removed the note, told the host and ended meanwhile.
             if self.ledger.note(&note)?.is_none() {
                 continue;
             }
@@ -126,7 +126,7 @@ impl Record<'_> {
                     ended += 1;
                     self.ledger.set_note(&note, None)?;
                 }
-                // It may still land, or never will.
+                // It may still land, or never.
                 None if intent.time.plus_s(LANDS_WITHIN_S) < self.clock.now() => self.ledger.set_note(&note, None)?,
                 None => {}
             }

@@ -105,8 +105,8 @@ pub type Then<'a> = Box<dyn FnOnce(&Reply) -> Looking<'a> + 'a>;
 
 /// The error for an answer that a script cannot have given.
 pub fn nonsense(script: &Script, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
-    let what = format!("the host's answer to {} makes no sense", script.name);
-    PortError::new(Code::HostUnreachable, what, "look at the host by hand; nothing was changed").because(cause)
+    let what = format!("the host's answer to {} cannot be parsed", script.name);
+    PortError::new(Code::HostUnreachable, what, "inspect the host; nothing was changed").because(cause)
 }
 
 /// One question of the gate: its name, what the answer rests on, and every reason against.

@@ -25,6 +25,6 @@ pub fn verdict(stdout: &[u8]) -> Result<(), &'static str> {
         b"fail refused" => Err("no connection"),
         b"fail status" => Err("another status than expected"),
         b"fail tool" => Err("the host has no program to ask with (bash or nc for tcp, curl or python3 for http)"),
-        _ => Err("no answer that makes sense"),
+        _ => Err("no answer that can be parsed"),
     }
 }

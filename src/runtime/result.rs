@@ -130,7 +130,7 @@ pub fn verdict(fate: Fate, root: &HostPath, run: &RunId) -> Result<(), NotDone> 
             ))),
             Step::Lock => Err(NotDone::aborted(error(
                 Code::Busy,
-                "another run holds the host's lock",
+                "another run has the host's lock",
                 "wait for it, then run the same command again",
             ))),
             Step::Fence => Err(NotDone::aborted(error(
@@ -166,12 +166,12 @@ pub fn verdict(fate: Fate, root: &HostPath, run: &RunId) -> Result<(), NotDone> 
         },
         Fate::Tombstone => Err(NotDone::aborted(error(
             Code::HostUnreachable,
-            "the link was lost before the host began; it was told never to begin this run",
+            "the connection was lost before the host began; the host will never begin this run",
             "run the same command again",
         ))),
         Fate::Running | Fate::Begun | Fate::Never | Fate::NotAnAnswer => Err(NotDone::unknown(error(
             Code::LinkLost,
-            "the host gave no result for the run",
+            "the host reported no result for the run",
             "run `platformctl resume`: it asks the host how the run ended",
         ))),
     }

@@ -45,7 +45,7 @@ impl SecretTrouble {
             }
             Self::Open(file) => format!("the secret file {} can be read by others on the host", place(file)),
             Self::Dollar(file) => {
-                format!("a value in {} holds a dollar sign outside single quotes: Compose would change it", place(file))
+                format!("a value in {} has a dollar sign outside single quotes: Compose would change it", place(file))
             }
             Self::Key(key, file) => format!("the secret file {} has no {}", place(file), shown(key)),
         }

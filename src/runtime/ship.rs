@@ -24,7 +24,7 @@ fn failed(stdout: &[u8], root: &HostPath) -> PortError {
         }
         b"failed tmp" => ("the temporary folder could not be made", format!("look at {root}/tmp on the host")),
         b"failed tar" | b"failed cut" => {
-            ("the delivery did not arrive whole", "try again; look for a full disk".to_owned())
+            ("the delivery did not arrive completely", "try again; look for a full disk".to_owned())
         }
         b"failed content" => {
             ("what arrived is not what was sent", "try again; if it stays so, check the host's disk".to_owned())

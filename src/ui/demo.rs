@@ -29,7 +29,7 @@ impl Render for Demo {
     fn refusals(&self) -> Vec<Refusal> {
         let wrong = self.steps.iter().find_map(|step| Some((step, step.wrong.as_deref()?)));
         let refusal = wrong.map(|(step, why)| {
-            let fact = format!("the demo's step `{}` did not do what it says: {why}", step.command);
+            let fact = format!("the demo's step `{}` failed: {why}", step.command);
             Refusal::new(Code::Bug, fact, "please report this with the output above")
         });
         refusal.into_iter().collect()
@@ -40,7 +40,7 @@ impl Render for Demo {
         if !refusals.is_empty() {
             return failed(&Failure::refused(refusals));
         }
-        let done = [String::new(), format!("✓ {}, each did what it says", plural(self.steps.len(), "step"))];
+        let done = [String::new(), format!("✓ {}, each did what it announced", plural(self.steps.len(), "step"))];
         let more: &[&str] = match &self.kept {
             Some(_) => &[
                 "try there, as the operator of a small machine:",

@@ -39,7 +39,7 @@ impl Render for Diagnosis {
             format!("{error}; judged by {branch} as of {age}")
         });
         let broken = self.broken.iter().map(|module| {
-            format!("{module} does not hold on {branch}, so what it needs is not known: platformctl validate")
+            format!("{module} is not valid on {branch}, so what it needs is unknown: platformctl validate")
         });
         unasked.chain(self.notes.iter().cloned()).chain(broken).collect()
     }
@@ -52,7 +52,7 @@ impl Render for Diagnosis {
         match self.fails().as_slice() {
             [] => Last::Next("platformctl pending".to_owned()),
             [(one, check)] => Last::Fix(only(one, check)),
-            [_, ..] => Last::Fix("do what each ✗ says, then platformctl doctor".to_owned()),
+            [_, ..] => Last::Fix("fix each ✗, then run platformctl doctor".to_owned()),
         }
     }
 }
@@ -66,7 +66,7 @@ fn only(one: &Examined, check: &Check) -> String {
                 format!("{} {fix}", header(one, place))
             }
         },
-        _ => "do what ✗ says, then platformctl doctor".to_owned(),
+        _ => "fix ✗, then run platformctl doctor".to_owned(),
     }
 }
 

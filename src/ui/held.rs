@@ -15,7 +15,7 @@ pub(super) fn lines(told: Option<&Told>) -> Vec<String> {
     match told.map(|told| (&told.words, told.logs)) {
         None => Vec::new(),
         Some((Ok(words), logs)) => of(words, logs),
-        Some((Err(error), _)) => wrapped(&format!("! its containers could not be looked at: {error}"), ""),
+        Some((Err(error), _)) => wrapped(&format!("! its containers could not be inspected: {error}"), ""),
     }
 }
 

@@ -15,7 +15,7 @@ fn warning(notice: &Notice) -> String {
             format!("the record is not pinned; in platform.yaml set state.genesis: {genesis}")
         }
         Notice::Future { record, now } => format!(
-            "the newest record is from the future: it says {record}, the clock here {now}; later records take its time"
+            "the newest record is from the future: its time is {record}, the clock here shows {now}; later records take its time"
         ),
         Notice::Undeliverable(count) => format!(
             "{} that can never be recorded: look into .git/platformctl/undelivered, then move it away",

@@ -200,7 +200,7 @@ pub(super) fn cure(failure: &Failure) -> Last {
     Last::Fix(match failure.refusals.as_slice() {
         [] => "please report this".to_owned(),
         [only] => only.fix.clone(),
-        [_, ..] => "do what each says, then run the same command again".to_owned(),
+        [_, ..] => "fix each, then run the same command again".to_owned(),
     })
 }
 

@@ -133,7 +133,7 @@ impl Render for Reopened {
     fn lines(&self) -> Vec<String> {
         let count = match self.runs.len() {
             0 => "✓ no run is open".to_owned(),
-            some => format!("{} looked at", plural(some, "run")),
+            some => format!("{} checked", plural(some, "run")),
         };
         self.runs.iter().flat_map(lines_of).chain([count]).collect()
     }

@@ -24,7 +24,7 @@ impl Render for FetchedRecord {
 
     fn lines(&self) -> Vec<String> {
         vec![match &self.record {
-            Some(newest) => format!("✓ the record holds, newest is seq {}", newest.seq),
+            Some(newest) => format!("✓ the record is valid, newest is seq {}", newest.seq),
             None => "✓ there is no record yet".to_owned(),
         }]
     }
@@ -66,7 +66,7 @@ impl Render for Recovered {
             format!("  last good  {}", self.good),
             format!("  displaced  {}", self.displaced),
         ];
-        lines.extend(wrapped(&format!("{} did not hold: {}", self.wrong, self.fault), "  "));
+        lines.extend(wrapped(&format!("{} was not valid: {}", self.wrong, self.fault), "  "));
         lines.push(format!("{} voided, kept as evidence:", plural(self.voided_count, "commit")));
         lines.extend(self.voided.iter().take(SHOWN).map(|id| format!("  {id}")));
         if self.voided_count > SHOWN {

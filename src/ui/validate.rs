@@ -27,7 +27,7 @@ impl Render for Validated {
     fn lines(&self) -> Vec<String> {
         let problems = &self.problems;
         if problems.is_empty() {
-            return vec![format!("✓ platform.yaml and {} hold", plural(self.modules.len(), "module"))];
+            return vec![format!("✓ platform.yaml and {} are valid", plural(self.modules.len(), "module"))];
         }
         let class = self.class();
         let word = if class == Class::Invalid { "INVALID" } else { "REFUSED" };
@@ -47,7 +47,7 @@ impl Render for Validated {
             ([], Some(id)) => Last::Next(format!("platformctl plan {id}")),
             ([], None) => Last::Next("add a module: modules/<id>/module.yaml".to_owned()),
             ([only], _) => Last::Fix(only.fix.clone()),
-            ([_, ..], _) => Last::Fix("do what each says, then validate again".to_owned()),
+            ([_, ..], _) => Last::Fix("fix each, then validate again".to_owned()),
         }
     }
 }

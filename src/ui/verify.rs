@@ -28,7 +28,7 @@ impl Render for Verified {
         };
         let count = plural(usize::try_from(whole.records).unwrap_or(0), "record");
         let mut lines = vec![
-            format!("✓ {count} hold, each by its own bytes"),
+            format!("✓ {count} are valid, each by its own bytes"),
             format!("  first   {}", whole.genesis),
             format!("  newest  {}", whole.tip),
         ];

@@ -294,7 +294,7 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
         }
         fetched.checked = newest_record(ports)?;
     }
-    refuse(Code::Contention, "the record of this module kept moving", "run the same command again")
+    refuse(Code::Contention, "the record of this module kept changing", "run the same command again")
 }
 
 /// Refuses a plan file that is about something else.

@@ -121,7 +121,7 @@ impl Story<'_> {
         self.commit("the description of what runs")?;
         scratch.git(&["push", "-q", "origin", "main"])?;
         (self.say)(&format!("A git remote, a clone of it and a host, in {}", scratch.dir().display()));
-        (self.say)("The clone holds platformctl's own modules/, compose/ and platform.yaml;");
+        (self.say)("The clone has platformctl's own modules/, compose/ and platform.yaml;");
         (self.say)("only `hosts:` is replaced: host `box` is this machine, in that folder.");
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Story<'_> {
         self.propose(1, PAGE, NEW_PAGE)?;
         let merge = self.merge(1)?;
         self.title("What git alone can say");
-        self.shows(&["validate"], 0, "modules hold")?;
+        self.shows(&["validate"], 0, "modules are valid")?;
         self.title("What would change, and then only that");
         self.shows(&["plan", "edge-site"], 0, &merge)?;
         self.shows(&["apply", "edge-site", "--approved", &merge, "--pr", "1"], 0, "✓ recorded")?;

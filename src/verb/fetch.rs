@@ -170,7 +170,7 @@ pub(crate) fn decided(
             return refuse(
                 Code::StateForked,
                 "the record on the remote has a policy that was never on this base branch: the record may be forged",
-                "find out who replaced the record or rewrote the base branch; `platformctl help recovery` says how to go on",
+                "find out who replaced the record or rewrote the base branch; `platformctl help recovery` explains what to do",
             );
         }
         Ok(Verdict::Foreign(refusal)) => vec![refusal],
@@ -190,7 +190,7 @@ fn pinned(policy: &Policy, checked: Option<&Checked>) -> Stage<()> {
         (Some(pin), Some(checked)) if pin != checked.genesis => refuse(
             Code::StateForked,
             format!("the record begins with {}, platform.yaml pins {pin}", checked.genesis),
-            "this is not the record that was reviewed; `platformctl help recovery` tells how to go on",
+            "this is not the record that was reviewed; `platformctl help recovery` explains what to do",
         ),
         (Some(_) | None, _) => Ok(()),
     }

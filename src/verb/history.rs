@@ -32,7 +32,7 @@ pub fn absent(ports: &Ports<'_>, state: &State<'_>, module: &ModuleId) -> Stop {
     let fix = "platformctl status shows what was applied, platformctl pending what was not";
     match known(ports, state) {
         Ok((_, there)) if there.contains(module) => {
-            Refusal::new(Code::Usage, format!("the record says nothing of {module}: it was never applied"), fix).into()
+            Refusal::new(Code::Usage, format!("the record does not mention {module}: it was never applied"), fix).into()
         }
         Ok((recorded, there)) => {
             let fix = did_you_mean(module.as_str(), recorded.iter().chain(&there).map(ModuleId::as_str), fix);

@@ -47,8 +47,8 @@ pub fn look(ports: &Ports<'_>, checked: Option<&Checked>, which: Which<'_>, host
     let (reply, asked) =
         Clocks::around(ports.clock, || host.run(&machine::LOOK, &args, Input::Nothing)).map_err(PortError::harmless)?;
     let seen = machine::parse(&reply.stdout).map_err(|error| {
-        let what = "the host's answer about its machine makes no sense";
-        PortError::new(Code::HostUnreachable, what, "look at the host by hand; nothing was changed").because(error)
+        let what = "the host's answer about its machine cannot be parsed";
+        PortError::new(Code::HostUnreachable, what, "inspect the host; nothing was changed").because(error)
     })?;
     let known = known(ports, checked, seen.witness.as_ref())?;
     let clocks = asked.compared(ports.clock, &seen);

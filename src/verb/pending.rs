@@ -201,7 +201,7 @@ fn approval(candidates: &Candidates<'_>, one: &Pending) -> Stage<Approved> {
     let Some(commit) = one.commit else {
         return Err(Refusal::new(
             Code::NoPullRef,
-            format!("the newest change of {} lies too far back to look for", one.module),
+            format!("the newest change of {} is too old to be searched for", one.module),
             format!("name its pull request: platformctl plan {} --pr N", one.module),
         )
         .into());

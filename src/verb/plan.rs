@@ -203,7 +203,7 @@ fn newest(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Request> {
         Some(commit) => Ok(Request { approved: Some(commit.to_string()), pr: None }),
         None => refuse(
             Code::NoPullRef,
-            format!("the newest change of {id} lies too far back to look for"),
+            format!("the newest change of {id} is too old to be searched for"),
             "name one: --pr N, or --approved <id>",
         ),
     }

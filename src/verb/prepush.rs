@@ -54,9 +54,9 @@ pub enum Looked {
 impl fmt::Display for Looked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Record(seq) => write!(f, "refs/platform/state: holds up to seq {seq}"),
-            Self::Branch(name, 1) => write!(f, "{}: 1 changed module holds", shown(name)),
-            Self::Branch(name, count) => write!(f, "{}: {count} changed modules hold", shown(name)),
+            Self::Record(seq) => write!(f, "refs/platform/state: valid up to seq {seq}"),
+            Self::Branch(name, 1) => write!(f, "{}: 1 changed module is valid", shown(name)),
+            Self::Branch(name, count) => write!(f, "{}: {count} changed modules are valid", shown(name)),
         }
     }
 }
@@ -144,7 +144,7 @@ pub fn judge(record: &Record<'_>, base: Option<Oid>, updates: &[Update]) -> Stag
 
 /// The record may only grow, by records that hold.
 fn state(record: &Record<'_>, update: &Update) -> Answer<Result<u64, Refusal>> {
-    let fix = "never rewrite the record; `platformctl help recovery` says how to go on";
+    let fix = "never rewrite the record; `platformctl help recovery` explains what to do";
     let Some(local) = update.local else {
         let fact = "this push deletes refs/platform/state, the record of everything that was done";
         return Ok(Err(Refusal::new(Code::StateMissing, fact, fix)));

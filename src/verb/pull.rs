@@ -33,7 +33,7 @@ pub fn pull(ports: &Ports<'_>, closed: Closed, images: &[String], order: Option<
             continue;
         }
         if let Some(words) = image.and_then(|image| pulled.failed.get(image)) {
-            refusal.fact = format!("{}; Docker says: {words}", refusal.fact);
+            refusal.fact = format!("{}; Docker reports: {words}", refusal.fact);
         }
         left.push(refusal);
     }

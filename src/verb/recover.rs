@@ -47,7 +47,7 @@ pub fn recover(ports: &Ports<'_>, why: &Reason) -> Stage<Recovered> {
     let (policy, found) = recovery(ports)?;
     let record = record(ports, &policy.policy);
     let Some(found) = found else {
-        return refuse(Code::Usage, "the record holds: there is nothing to recover from", "platformctl state fetch");
+        return refuse(Code::Usage, "the record is valid: there is nothing to recover from", "platformctl state fetch");
     };
     let done = record.recover(&found, why.as_str())?;
     Ok(Recovered {

@@ -149,7 +149,7 @@ fn host_of<'f>(fetched: &'f Fetched, open: &OpenRun) -> Stage<&'f HostPolicy> {
         Some(policy) => Ok(policy),
         None => refuse(
             Code::UnknownHost,
-            format!("platform.yaml on the base has no host `{}` any more", open.host),
+            format!("platform.yaml on the base no longer has a host `{}`", open.host),
             "merge a pull request that names it again, until the run is ended",
         ),
     }
@@ -189,7 +189,7 @@ pub fn resume(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun) -> Stage<Resu
             let what = if fate == Fate::Never { "never began" } else { "began and was killed" };
             return refuse(
                 Code::Busy,
-                format!("the host says that run {} {what}: only a person can end it", open.run),
+                format!("the host reports that run {} {what}: only a person can end it", open.run),
                 format!("platformctl abandon {} --reason \"…\"", open.run),
             );
         }
@@ -269,8 +269,8 @@ pub fn abandon(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun, reason: &str
         Fate::Begun | Fate::Never | Fate::NotAnAnswer => {
             return refuse(
                 Code::HostUnreachable,
-                "the host's answer makes no sense; the run stays open",
-                "look at the host by hand",
+                "the host's answer cannot be parsed; the run stays open",
+                "inspect the host",
             );
         }
     }

@@ -96,7 +96,7 @@ pub fn pushed(ports: &Ports<'_>) -> Stage<PushedRecord> {
         Pushed::Rejected(why) | Pushed::Unknown(why) => {
             if ports.remote.refs(false)?.state != Some(tip) {
                 let fact = format!("the remote did not take the record: {why}");
-                let fix = "see that you may push refs/platform/state, then try again";
+                let fix = "check that you may push refs/platform/state, then try again";
                 return refuse(Code::RemoteUnreachable, fact, fix);
             }
         }

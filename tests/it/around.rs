@@ -95,7 +95,7 @@ fn files_from_init_can_be_applied() {
         site.run(0, "validate --at begin"),
         str![[r#"
 exit 0
-✓ platform.yaml and 1 module hold
+✓ platform.yaml and 1 module are valid
 next: platformctl plan hello
 
 "#]]
@@ -104,7 +104,7 @@ next: platformctl plan hello
         site.run(0, "validate --at platformctl-init"),
         str![[r#"
 exit 0
-✓ platform.yaml and 1 module hold
+✓ platform.yaml and 1 module are valid
 next: platformctl plan hello
 
 "#]]
@@ -179,8 +179,8 @@ undo: rm <dir>/work/.git/hooks/pre-push
     // A commit that is no record.
     let junk = site.repo.git(&["commit-tree", "-p", "refs/platform/state", "-m", "junk", "refs/platform/state^{tree}"]);
     let (pushed, said) = push(&["origin", &format!("{junk}:refs/platform/state")]);
-    assert!(!pushed && said.replace('\n', " ").contains("does not hold"), "{said}");
-    // A module that does not hold; one that never did is not looked at when something else is pushed.
+    assert!(!pushed && said.replace('\n', " ").contains("is not valid"), "{said}");
+    // A module that is not valid; one that never was is not checked when something else is pushed.
     site.repo.branch("broken", "main");
     site.repo.write("modules/site/module.yaml", "schema: module/2\n");
     site.repo.commit("broken");
@@ -230,12 +230,12 @@ fn demo_prints_the_documented_output() {
     let output = without.env("DOCKER_HOST", nowhere).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("✓ 12 steps, each did what it says") && said.contains("No Docker engine"), "{said}");
+    assert!(said.contains("✓ 12 steps, each did what it announced") && said.contains("No Docker engine"), "{said}");
     lab();
     let output = site.binary(&site.repo.path("."), 0, &["demo"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("✓ 19 steps, each did what it says"), "{said}");
+    assert!(said.contains("✓ 19 steps, each did what it announced"), "{said}");
     assert!(said.contains("✓ the greeter was recreated") && said.contains("HELD probe_failed (11)"), "{said}");
     let kept = site.repo.path("kept");
     let kept = kept.to_str().unwrap();

@@ -42,7 +42,7 @@ next: platformctl plan site --pr 1
         site.run(0, "validate modules/site --strict-v2"),
         str![[r#"
 exit 0
-✓ platform.yaml and 1 module hold
+✓ platform.yaml and 1 module are valid
 next: platformctl plan site
 
 "#]]
@@ -155,7 +155,7 @@ next: platformctl log
         site.run(5, "verify"),
         str![[r#"
 exit 0
-✓ 4 records hold, each by its own bytes
+✓ 4 records are valid, each by its own bytes
   first   <40>
   newest  <40>
 ✓ origin has the same

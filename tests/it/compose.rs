@@ -241,7 +241,7 @@ fn moved_tags_and_missing_images_are_detected() {
     let said = stack.run(4, "apply app --pr 2");
     assert!(said.contains("REFUSED image_missing (5). Nothing was changed."), "{said}");
     let joined = said.replace('\n', " ");
-    assert!(joined.contains("Docker says: Error response from daemon:") && joined.contains("localhost:1"), "{said}");
+    assert!(joined.contains("Docker reports: Error response from daemon:") && joined.contains("localhost:1"), "{said}");
     assert_eq!(stack.ids("app"), ids, "a failed pull leaves the old running");
 }
 

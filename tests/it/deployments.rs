@@ -325,7 +325,7 @@ fn what_the_base_does_not_want_any_more_is_left_alone() {
     assert!(site.run(0, "apply --pr 1").starts_with("exit 0\n"));
     change(&site, 2, "host: b", "one\n", "");
     let said = site.run(1, "apply web --host a --pr 2").replace('\n', " ");
-    assert!(said.contains("web runs on b in <40>, and not on a any more"), "{said}");
+    assert!(said.contains("web runs on b in <40>, and no longer on a"), "{said}");
     let said = site.run(2, "apply web --pr 2");
     assert!(said.contains("data_at_risk"), "what runs on a would stay there: {said}");
     site.repo.branch("pr3", "main");

@@ -374,7 +374,7 @@ fn doctor_uses_the_last_fetched_base_when_the_remote_is_unreachable() {
         stack.site.repo.write("modules/bad/module.yaml", "schema: module/2\n");
     });
     let (code, said) = doctor(&stack, &["doctor"]);
-    assert!(code == 0 && said.contains("warning: bad does not hold on main"), "{said}");
+    assert!(code == 0 && said.contains("warning: bad is not valid on main"), "{said}");
 }
 
 #[test]
@@ -443,7 +443,7 @@ fn old_compose_and_hanging_engine_are_reported() {
     assert_eq!((&compose["code"], &compose["result"]), (&"compose_too_old".into(), &"fail".into()), "{found}");
     assert!(compose["fact"].to_string().contains("2.19.1"), "{compose}");
     assert!(compose["fix"].to_string().contains("ompose"), "{compose}");
-    assert!(check(&found, "docker")["fact"].to_string().contains("no answer within 20 s"), "{found}");
+    assert!(check(&found, "docker")["fact"].to_string().contains("did not answer within 20 s"), "{found}");
     assert!(check(&found, "docker")["fix"].to_string().contains("systemctl restart docker"), "{found}");
 }
 

@@ -108,7 +108,7 @@ fn policy_from_a_pull_request_is_recorded() {
     let log = site.repo.git_in("remote.git", &["log", "--format=%s%n%b", "refs/platform/state"]);
     let events: Vec<&str> = log.lines().filter(|line| line.starts_with("policy")).collect();
     assert_eq!(events.len(), 2, "{log}");
-    assert!(log.contains("the baseline: nobody's review of this policy is proven"), "{log}");
+    assert!(log.contains("the baseline: no review of this policy is proven"), "{log}");
     let newest = &log[log.find("policy").unwrap()..];
     assert!(newest.contains("Platform-PR: 3"), "{newest}");
     let event = site.repo.git_in("remote.git", &["log", "--format=%H", "--grep=^policy", "-1", "refs/platform/state"]);

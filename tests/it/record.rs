@@ -356,7 +356,9 @@ fn recover_record_cannot_void_valid_records() {
             Err(fault) => fault.to_string(),
         }
     };
-    let held = |id: Oid| format!("rule `recover` expects nothing displaced that holds as a record, found {id} holds");
+    let held = |id: Oid| {
+        format!("rule `recover` expects no displaced commit that is a valid record, found {id} is a valid record")
+    };
     assert_eq!(judged(&base, two, &[one, two]), held(one));
     // Hidden below a merge.
     let junk = |parents: &[&Oid]| -> Oid {
@@ -508,7 +510,7 @@ fn costs_one_command(kinds: &[&str]) {
         assert_eq!(said.len(), 1, "{kind}: the same in every clone: {said:#?}");
         let (exit, fact_, fix) = &said[0];
         assert_eq!((*exit, fix.as_str()), (20, "platformctl state recover --reason \"…\""), "{kind}: {fact_}");
-        assert!(fact_.contains("does not hold: rule `") && fact_.contains(" expects "), "{kind}: {fact_}");
+        assert!(fact_.contains("is not valid: rule `") && fact_.contains(" expects "), "{kind}: {fact_}");
         assert_eq!(site.live(), "two\n");
         // One command, from any of them: here from one that never saw the record before.
         let output = site.binary(&fetched, 6, &["state", "recover", "--reason", "a junk push"]).output().unwrap();
@@ -597,7 +599,7 @@ fn recover_is_refused_for_valid_and_rewound_records() {
     assert!(site.run(0, "apply site --pr 1").starts_with("exit 0\n"));
     let tip = site.repo.git(&["rev-parse", "refs/platform/state"]);
     let said = recover("x");
-    assert!(said.starts_with("exit 2\n") && said.contains("the record holds"), "{said}");
+    assert!(said.starts_with("exit 2\n") && said.contains("the record is valid"), "{said}");
     assert!(recover(" ").contains("the reason is empty"));
     let put = |id: &str| site.repo.git_in("remote.git", &["update-ref", "refs/platform/state", id]);
     put(&site.repo.git(&["rev-parse", "refs/platform/state~1"]));
@@ -823,7 +825,7 @@ fn rewound_record_is_detected_by_a_noop() {
         let said = site.told(&site.binary(&fetched, 3, &args).output().unwrap());
         assert!(said.starts_with("exit 0\n"), "{command}: {said}");
     }
-    // Doctor says of a record that does not hold what everybody says.
+    // Doctor says of a record that is not valid what everybody says.
     site.repo.git(&[
         "push",
         "-q",
@@ -833,7 +835,7 @@ fn rewound_record_is_detected_by_a_noop() {
     ]);
     let said = site.told(&site.binary(&fetched, 3, &["doctor"]).output().unwrap());
     let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.starts_with("exit 20\n") && words.contains("does not hold: rule `event`"), "{said}");
+    assert!(said.starts_with("exit 20\n") && words.contains("is not valid: rule `event`"), "{said}");
 }
 
 /// Attack: something on the host overwrites `witness.json`, so that a rewound record would not be noticed there.

@@ -71,7 +71,7 @@ next: platformctl resume 20260921T141320Z-00000001
         str![[r#"
 exit 8
 ✗ site  run 20260921T141320Z-00000001 is still running
-1 run looked at
+1 run checked
 fix: wait, then resume again
 
 "#]]
@@ -132,9 +132,9 @@ fn a_killed_run_on_a_dead_host_is_abandoned() {
         site.run(1, "resume"),
         str![[r#"
 exit 8
-✗ site  the host says that run 20260921T141320Z-00000001
+✗ site  the host reports that run 20260921T141320Z-00000001
 began and was killed: only a person can end it
-1 run looked at
+1 run checked
 fix: platformctl abandon 20260921T141320Z-00000001 --reason "…"
 
 "#]]
@@ -244,7 +244,7 @@ exit 20
 TAMPERED state_missing (20). Nothing was changed.
 the remote has no refs/platform/state;
 <40> was there before
-fix: change nothing until you know who removed it; `platformctl help recovery` says how to go on
+fix: change nothing until you know who removed it; `platformctl help recovery` explains what to do
 
 "#]]
     );
@@ -268,7 +268,7 @@ INVALID for 2 reasons (3). Nothing was changed.
   platform.yaml has approval.base: trunk, but main is in use
   → use --base trunk, or correct platform.yaml in a pull
   request
-fix: do what each says, then run the same command again
+fix: fix each, then run the same command again
 
 "#]]
     );

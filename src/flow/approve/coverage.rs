@@ -109,7 +109,7 @@ fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprin
     Err(Refusal::new(
         Code::NeverChangedByPr,
         format!("{} was never applied, and PR #{} does not change it", footprints.name(), approved.pr()),
-        format!("apply the pull request that brought {}, or merge one that changes it", footprints.module),
+        format!("apply the pull request that added {}, or merge one that changes it", footprints.module),
     )
     .into())
 }

@@ -37,7 +37,7 @@ impl Candidates<'_> {
                 return Ok(Refusal::new(
                     Code::BaseNotOurs,
                     format!(
-                        "PR #{pr} was merged into another branch ({id}), which came to the base later with {brought}"
+                        "PR #{pr} was merged into another branch ({id}), which was merged into the base later as {brought}"
                     ),
                     format!("approve what was merged into the base: --approved {brought}"),
                 ));
@@ -78,7 +78,7 @@ impl Candidates<'_> {
 pub(super) fn intermediate(id: Oid, brought: Oid) -> Refusal {
     Refusal::new(
         Code::IntermediateCommit,
-        format!("{id} is only a part of what {brought} brought to the base"),
+        format!("{id} is only a part of what {brought} merged into the base"),
         format!("approve all of it: --approved {brought}"),
     )
 }

@@ -78,17 +78,17 @@ impl Absent {
 pub(crate) fn gone(deployment: &Deployment, why: &Absence, merge: Oid) -> Refusal {
     let Deployment { module, host } = deployment;
     let (code, fact) = match why {
-        Absence::Deleted => (Code::UnknownModule, format!("there is no module `{module}` in {merge} any more")),
+        Absence::Deleted => (Code::UnknownModule, format!("the module `{module}` no longer exists in {merge}")),
         Absence::Moved(hosts) => {
             let hosts = hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ");
-            (Code::UnknownHost, format!("{module} runs on {hosts} in {merge}, and not on {host} any more"))
+            (Code::UnknownHost, format!("{module} runs on {hosts} in {merge}, and no longer on {host}"))
         }
         Absence::Renamed(to) => (Code::UnknownModule, format!("the module `{module}` is `{to}` in {merge}")),
     };
     Refusal::new(
         code,
-        format!("{fact}; the record says that it still runs on {host}"),
-        format!("this version cannot remove it: stop it on {host} by hand, or bring it back by a pull request"),
+        format!("{fact}; according to the record it still runs on {host}"),
+        format!("this version cannot remove it: stop it on {host} yourself, or add it again in a pull request"),
     )
 }
 

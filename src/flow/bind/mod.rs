@@ -276,7 +276,7 @@ fn checkout(ask: &Bind<'_>, approved: &Approved, module: &Module) -> Answer<Vec<
     if !differs.is_empty() {
         refusals.push(Refusal::new(
             Code::CheckoutDiffers,
-            format!("what is checked out is not what was merged: {}", names(&differs)),
+            format!("the checked-out files differ from what was merged: {}", names(&differs)),
             format!("git checkout {}; or say --no-checkout-binding", relation.merge),
         ));
     }

@@ -49,7 +49,7 @@ pub fn machine(which: Which<'_>, machine: &Machine) -> Option<Refusal> {
         Refusal::new(
             Code::HostUnreachable,
             format!(
-                "another machine answers as {}: machine_id is {}, platform.yaml says {}",
+                "another machine answers as {}: its machine_id is {}, platform.yaml has {}",
                 which.name,
                 seen.unwrap_or("not there"),
                 shown(wanted)
@@ -76,7 +76,7 @@ pub fn witness(which: Which<'_>, machine: &Machine, known: &Known) -> Option<Ref
                 "{} was shown record {} (seq {}), which the record here does not contain",
                 which.name, seen.commit, seen.seq
             ),
-            "find out who rewrote refs/platform/state; `platformctl help recovery` says how to go on",
+            "find out who rewrote refs/platform/state; `platformctl help recovery` explains what to do",
         )
     })
 }
@@ -88,7 +88,7 @@ fn garbage(host: &HostName, root: &HostPath) -> Refusal {
             "{root}/witness.json on {host} is not what platformctl writes, so a rewound record could not be noticed"
         ),
         format!(
-            "see that `platformctl verify` says the same in every clone; then on {host}: mv {root}/witness.json {root}/witness.json.old"
+            "check that `platformctl verify` reports the same in every clone; then on {host}: mv {root}/witness.json {root}/witness.json.old"
         ),
     )
 }
@@ -119,7 +119,7 @@ pub fn clock(host: &HostName, clocks: &Clocks, known: &Known) -> Option<Refusal>
             format!("compare both with another clock (date -u), then where it is wrong: {set}"),
         ),
     };
-    let fact = format!("the clock of this machine says {ours}, the one of {host} says {theirs}; {whose}");
+    let fact = format!("the clock of this machine shows {ours}, the clock of {host} shows {theirs}; {whose}");
     Some(Refusal::new(Code::ClockSkew, fact, fix))
 }
 
@@ -141,7 +141,8 @@ mod tests {
         };
         assert_eq!(said(0, 300, None), None);
         assert_eq!(said(0, 0, Some(90_000)), None, "a record from the future alone stops nobody");
-        let both = "the clock of this machine says 2026-09-21T14:13:20Z, the one of box says 2026-09-21T15:13:20Z; ";
+        let both =
+            "the clock of this machine shows 2026-09-21T14:13:20Z, the clock of box shows 2026-09-21T15:13:20Z; ";
         assert_eq!(said(0, 3600, None).unwrap(), format!("{both}one of them is wrong"));
         let ours = "this machine's clock seems to be behind: the newest record is later";
         assert_eq!(said(0, 3600, Some(3500)).unwrap(), format!("{both}{ours}"));

@@ -189,7 +189,7 @@ fn tools(plan: &Plan, list: &mut List) {
         Refusal::new(
             Code::HostUnfit,
             format!("{host} has no {}", missing.join(", no ")),
-            "platformctl doctor says which packages to install there",
+            "platformctl doctor lists the packages to install there",
         )
     });
     list.ask("tools", json!({"missing": missing}), refusal);

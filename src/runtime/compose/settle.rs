@@ -92,8 +92,8 @@ impl Watch for Settling<'_> {
         let sample = watch::parse(&reply.stdout).map_err(|error| {
             PortError::new(
                 Code::HostUnreachable,
-                "the host's answer to compose-watch makes no sense",
-                "look at the host by hand, then resume",
+                "the host's answer to compose-watch cannot be parsed",
+                "inspect the host, then resume",
             )
             .because(error)
         })?;

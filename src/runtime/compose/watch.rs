@@ -114,7 +114,7 @@ const RESTARTS_MAX: u64 = 5;
 /// Judges a look.
 pub fn judge(expected: &[Expected], sample: &Sample) -> Verdict {
     if sample.silent {
-        return Verdict::Wait("the engine gives no answer".to_owned());
+        return Verdict::Wait("the engine does not answer".to_owned());
     }
     let mut wait = None;
     for one in expected {

@@ -35,7 +35,7 @@ impl Seen for ComposeSeen {
         if expected.len() != target.module.rendering.services.len() {
             return Err(PortError::new(
                 Code::HostFailed,
-                "the release cannot be rendered on the host any more as it was applied",
+                "the release can no longer be rendered on the host as it was applied",
                 "look at the secrets and images on the host, then apply again",
             ));
         }

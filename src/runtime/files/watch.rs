@@ -62,8 +62,8 @@ impl<'a> Watching<'a> {
         let (root, id) = (&self.target.host.root, &self.target.module.manifest.id);
         Err(PortError::new(
             Code::HostFailed,
-            format!("what is live in {root}/live/{id} is not the planned release"),
-            "look at it on the host: someone or something changes it",
+            format!("{root}/live/{id} is not the planned release"),
+            "inspect it on the host: someone or something changes it",
         ))
     }
 

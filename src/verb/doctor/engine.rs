@@ -59,10 +59,9 @@ fn engine(case: &Case<'_>, seen: &Seen) -> Check {
             let fact = format!("the engine at {at} does not let {account} in (a new login is needed after the cure)");
             fail(fact, admitted(seen, &address))
         }
-        Engine::Hangs => fail(
-            format!("the engine at {at} gives no answer within 20 s"),
-            by_root(seen, &["systemctl restart docker"]),
-        ),
+        Engine::Hangs => {
+            fail(format!("the engine at {at} did not answer within 20 s"), by_root(seen, &["systemctl restart docker"]))
+        }
         Engine::Off | Engine::Unasked if !case.policy.docker_host.is_empty() && seen.has.contains("standard") => fail(
             format!("no engine answers at {at}, and there is one at the standard socket"),
             Fix::policy("docker_host: unix:///var/run/docker.sock"),
@@ -107,7 +106,7 @@ fn plugin(seen: &Seen) -> Check {
         None => Check::fail(
             "compose",
             Code::EngineUnreachable,
-            "`docker compose version` gives no answer: the plugin is not there",
+            "`docker compose version` failed: the plugin is missing",
             fix,
         ),
     }

@@ -63,18 +63,20 @@ fn machine(case: &Case<'_>, seen: &Seen) -> Check {
         (Some(id), false) => Check::fail(
             "machine",
             Code::HostUnreachable,
-            format!("another machine answers: {id}, platform.yaml says {wanted}; if it was replaced, merge its new id"),
+            format!(
+                "another machine answers: {id}, but platform.yaml has {wanted}; if it was replaced, merge its new id"
+            ),
             Fix::policy(format!("machine_id: {id}")),
         ),
         (None, true) => Check::warn(
             "machine",
-            "it has no /etc/machine-id, so nobody can tell it from another",
+            "it has no /etc/machine-id, so it cannot be told from another machine",
             by_root(seen, &["systemd-machine-id-setup"]),
         ),
         (None, false) => Check::fail(
             "machine",
             Code::HostUnreachable,
-            format!("it has no /etc/machine-id, platform.yaml says {wanted}"),
+            format!("it has no /etc/machine-id, but platform.yaml has {wanted}"),
             Fix::words("find out which machine answers"),
         ),
     }

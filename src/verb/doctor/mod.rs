@@ -224,8 +224,8 @@ fn look(ports: &Ports<'_>, case: &Case<'_>, host: &dyn Host) -> Answer<(Seen, Cl
     let asked = case.asked();
     let (reply, when) = Clocks::around(ports.clock, || host.run(&doctor::LOOK, &asked.args(), Input::Nothing))?;
     let unfit = |why: String| {
-        let what = format!("the host's answer makes no sense: {why}");
-        PortError::new(Code::HostUnreachable, what, "look at the host by hand; nothing was changed")
+        let what = format!("the host's answer cannot be parsed: {why}");
+        PortError::new(Code::HostUnreachable, what, "inspect the host; nothing was changed")
     };
     if reply.rc != 0 {
         return Err(unfit(format!("the look ended with {}", reply.rc)));

@@ -83,21 +83,21 @@ fn engine(target: Target<'_>, rendered: &Rendered) -> Answered {
     match rendered.compose.as_deref().map(|text| (text, engine::version(text))) {
         None => refusals.push(Refusal::new(
             Code::EngineUnreachable,
-            format!("`docker compose version` gives no answer on {host}"),
-            "install the Compose plugin, 2.20 or newer: platformctl doctor says how",
+            format!("`docker compose version` failed on {host}"),
+            "install the Compose plugin, 2.20 or newer: platformctl doctor explains how",
         )),
         Some((text, seen)) if seen.is_none_or(|seen| seen < engine::OLDEST) => refusals.push(Refusal::new(
             Code::ComposeTooOld,
             format!("docker compose on {host} is {}, 2.20 or newer is needed", shown(text)),
-            "install a newer Compose plugin: platformctl doctor says how",
+            "install a newer Compose plugin: platformctl doctor explains how",
         )),
         Some(_) => {}
     }
     if rendered.engine.is_none() {
         refusals.push(Refusal::new(
             Code::EngineUnreachable,
-            format!("the Docker engine on {host} gives no answer at {}", engine::address(target.host)),
-            "start it, or let the account use it: platformctl doctor says how",
+            format!("the Docker engine on {host} does not answer at {}", engine::address(target.host)),
+            "start it, or let the account use it: platformctl doctor explains how",
         ));
     }
     ("engine", json!({"compose": rendered.compose, "engine": rendered.engine}), refusals)
@@ -129,7 +129,7 @@ fn images(rendered: &Rendered) -> Answered {
         Refusal::new(
             Code::ImageMissing,
             format!("the image {} is not on the host and cannot be pulled", shown(image)),
-            format!("see that it exists and that the host may pull it: docker pull {}", word(&shown(image))),
+            format!("check that it exists and that the host may pull it: docker pull {}", word(&shown(image))),
         )
     });
     ("images", json!({"missing": missing}), refusals.collect())
@@ -225,7 +225,7 @@ impl Judge<'_> {
         Some(Refusal::new(
             Code::AlreadyRunningElsewhere,
             format!(
-                "the network {name} would have to be made anew, and the container {}, which is not of this module, is on it",
+                "the network {name} would have to be recreated, but the container {}, which is not part of this module, is connected to it",
                 shown(container)
             ),
             "stop that container first, or give the network another name",

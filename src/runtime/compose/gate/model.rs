@@ -31,8 +31,8 @@ impl Judge<'_> {
         if self.seen.rendered.missing_images().is_empty() && self.expected != self.model.services.len() {
             refusals.push(Refusal::new(
                 Code::ComposeInvalid,
-                "Compose told no hash of a service's configuration",
-                "look at the host by hand: docker compose config --hash '*'",
+                "Compose printed no hash of a service's configuration",
+                "run on the host: docker compose config --hash '*'",
             ));
         }
         for ((kind, name), file) in &self.model.files {
