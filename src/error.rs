@@ -83,7 +83,7 @@ impl Class {
             Ending::Ok => Self::Unrecorded,
             Ending::Failed => Self::Held,
             Ending::RolledBack => Self::RolledBack,
-            // Whatever the class of the code says of a host: an aborted run touched nothing.
+            // An aborted run touched nothing, whatever the class of its code means elsewhere.
             Ending::Aborted => {
                 let class = Self::of(code);
                 let fits = class.is_untouched() || matches!(class, Self::Interrupted | Self::Tampered);
@@ -127,7 +127,7 @@ impl Class {
         }
     }
 
-    /// Whether something said no, rather than failed.
+    /// Whether the command was refused rather than failed.
     pub const fn is_refusal(self) -> bool {
         match self {
             Self::Invalid | Self::Refused | Self::NotApproved | Self::Mismatch | Self::Busy | Self::Tampered => true,
@@ -234,14 +234,14 @@ impl Class {
     }
 }
 
-/// Why a command ended without doing what it was asked: refusals, or one failure of the world with its causes.
+/// Why a command did not do what it was asked: refusals, or one failure with its causes.
 #[derive(Debug)]
 pub struct Failure {
     /// The class, and so the exit code.
     pub class: Class,
     /// What to show, the first one first.
     pub refusals: Vec<Refusal>,
-    /// The causes of a failure of the world, outermost first, escaped.
+    /// The causes of a failure, outermost first, escaped.
     pub causes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Ports: everything the verbs may ask of the world. Small, synchronous, and the only way out.
+//! Ports: everything that stages and verbs may ask of git, hosts, the clock and the terminal. Small, synchronous, and the only way out.
 //!
 //! Reads never write. Every write names what it replaces. An answer that did not come is never taken for a no.
 
@@ -23,7 +23,7 @@ pub use host::{Host, Input, Member, Reply, Script};
 pub use ports::{Phase, Ports, Step, Tell};
 pub use scratch::Scratch;
 
-/// A failure of the world: one level of text, its stable code, what helps, and the cause.
+/// A failure of git, a host or this machine: one level of text, its stable code, what helps, and the cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct PortError {
@@ -53,7 +53,7 @@ impl PortError {
         self
     }
 
-    /// The same, where nothing of what was asked for was or will be done.
+    /// The same, if nothing of what was asked for was or will be done.
     #[must_use]
     pub fn certain(self) -> Self {
         Self { certain: true, ..self }
@@ -156,7 +156,7 @@ pub enum Merger {
     Git,
 }
 
-/// The object database: what is decided rests on this and on nothing in the working tree. Replace refs are ignored and every
+/// The object database: decisions depend on it and on nothing in the working tree. Replace refs are ignored and every
 /// object is re-hashed when it is read.
 pub trait Source {
     /// Reads a commit; a tag or a tree under that id is an error.
@@ -193,7 +193,7 @@ pub trait Source {
     fn diff(&self, old: Oid, new: Oid, only: &[RepoPath], limit_lines: usize) -> Answer<String>;
 }
 
-/// What a checkout holds at a path, never asked of the index.
+/// What a checkout has at a path. The index is never asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDisk {
     /// Nothing.
@@ -208,13 +208,13 @@ pub enum OnDisk {
 pub trait Checkout {
     /// The commit checked out; `None` in a bare repository.
     fn head(&self) -> Answer<Option<Oid>>;
-    /// What lies on disk at `path`.
+    /// What is on disk at `path`.
     fn on_disk(&self, path: &RepoPath) -> Answer<OnDisk>;
     /// Every file on disk below `folder`, as raw paths from the root, ignored ones too, sorted.
     fn files_below(&self, folder: &RepoPath) -> Answer<Vec<Vec<u8>>>;
 }
 
-/// What the remote said it has, from one `ls-remote`.
+/// The refs of the remote, from one `ls-remote`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RemoteRefs {
     /// The tip of the base branch.
@@ -243,7 +243,7 @@ pub enum Want {
 pub enum Pushed {
     /// The ref is now at the pushed commit.
     Accepted,
-    /// The remote said no; its words, escaped. Fetch and compare before believing anything.
+    /// The remote rejected the push; its message, escaped. Fetch and compare before you believe anything.
     Rejected(String),
     /// Refused before anything was received (credentials, an archived repository, none at all): it cannot land.
     Refused(PortError),
@@ -294,7 +294,7 @@ pub struct NewCommit {
 /// Whether a record is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
-    /// Signed where git is set up to sign with ssh.
+    /// Signed if git is set up to sign with ssh.
     IfConfigured,
     /// Signed or not written.
     Required,
@@ -338,7 +338,7 @@ pub trait Guard: fmt::Debug {}
 pub trait Clock {
     /// Now.
     fn now(&self) -> Timestamp;
-    /// What another machine's clock said, seconds since 1970, as a time that can be compared with [`Clock::now`].
+    /// The time of another machine's clock, seconds since 1970, as a time that can be compared with [`Clock::now`].
     fn heard(&self, unix_s: i64) -> Timestamp;
     /// Milliseconds of a clock that only goes forwards.
     fn ticks_ms(&self) -> u64;

@@ -1,4 +1,4 @@
-//! Close: the outcome, whatever happened. Never skipped; where the remote cannot be reached it waits in the spool.
+//! Close: records the outcome, whatever happened. It is never skipped; if the remote cannot be reached, the outcome waits in the spool.
 
 use crate::{
     flow::{gate::Permit, open::Intent, run, ship, verify},
@@ -41,7 +41,7 @@ impl Carried {
 pub fn carry_out(intent: Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Carried {
     let ended = attempt(&intent, record, host, tell);
     tell(Step::Began(Phase::Close));
-    // Made of what is at hand: after a change nothing is asked that could fail before the outcome is kept.
+    // Made from what is known already: after a change nothing may fail before the outcome is stored.
     let draft = Event::draft(
         intent.event().kind.outcome().unwrap_or(Kind::ApplyOutcome),
         record.clock.now(),
@@ -64,7 +64,7 @@ pub fn carry_out(intent: Intent, record: &Record<'_>, host: &dyn Host, tell: Tel
 
 fn attempt(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Ended {
     let clock = record.clock;
-    // Until the host is told to change, stopping is safe; afterwards the run goes on to where it can end.
+    // Until the host is told to change, stopping is safe; afterwards the run continues until it can end.
     let stopped = || {
         let fix = "run the same command again";
         PortError::new(Code::Interrupted, "you asked to stop before the host was told to change anything", fix)
@@ -98,7 +98,7 @@ fn attempt(intent: &Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>
     ended
 }
 
-/// The outcome of an intent; `None` while nobody knows.
+/// The outcome of an intent; `None` while it is unknown.
 pub(crate) fn outcome(draft: Event, intent: Oid, opened: &Event, ended: &Ended) -> Option<Event> {
     let evidence = match ended {
         Ok(evidence) => evidence.clone(),

@@ -31,7 +31,7 @@ use crate::{
 /// How long an intent locks before others may ask the host what became of it, in seconds.
 const EXPIRES_S: i64 = 3_600;
 
-/// An intent that the remote has. Whoever holds one owes the record an outcome.
+/// An intent that the remote has. It must be followed by an outcome in the record.
 #[derive(Debug)]
 #[must_use]
 pub struct Intent {
@@ -43,7 +43,7 @@ pub struct Intent {
     witness: String,
     genesis: Oid,
     event: Event,
-    /// Tells other processes of this clone that somebody is still at it.
+    /// Tells other processes of this clone that this one is still at work.
     _alive: Box<dyn Guard>,
 }
 
@@ -99,7 +99,7 @@ impl Intent {
 pub enum Opened {
     /// The intent is recorded.
     Intent(Box<Intent>),
-    /// What the plan rests on changed meanwhile: back to bind.
+    /// What the plan depends on has changed: back to bind.
     Moved(String),
 }
 
@@ -113,7 +113,7 @@ pub fn scope(host: &HostName, manifest: &Manifest) -> String {
     format!("{host}/{}", lock(manifest))
 }
 
-/// The name of the lock on the host that an open run holds.
+/// The name of the host's lock that an open run has.
 pub fn lock_of(open: &OpenRun) -> String {
     open.scope.strip_prefix(&format!("{}/", open.host)).unwrap_or(&open.scope).to_owned()
 }
@@ -188,7 +188,7 @@ impl Record<'_> {
         Ok((event, run))
     }
 
-    /// What an intent or a no-op for a deployment rests on: what the record said of it when the plan was made, and the policy in force.
+    /// What an intent or a no-op depends on: the deployment's entry in the record when the plan was made, and the policy in force.
     ///
     /// # Errors
     /// The record cannot be read.

@@ -1,4 +1,4 @@
-//! Run: the host is told to change, once.
+//! Run: tells the host to change, once.
 
 use crate::{
     flow::{no_blob, open, send, ship::Shipped},
@@ -27,7 +27,7 @@ impl<'a> Ran<'a> {
 /// Activates a release.
 ///
 /// # Errors
-/// See [`NotDone`]; an answer that did not come is asked for again before it is called unknown.
+/// See [`NotDone`]. If the answer is lost, the host is asked again before the ending is called unknown.
 pub fn run<'a>(shipped: Shipped<'a>, host: &dyn Host) -> Result<Ran<'a>, NotDone> {
     let intent = shipped.intent();
     let target = intent.plan().bound().target();

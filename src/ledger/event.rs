@@ -28,7 +28,7 @@ pub struct Actor {
     pub email: String,
     /// The fingerprint of the key that signed, if known when the event is made.
     pub key: Option<String>,
-    /// The runner that wrote it, where one did: its own word, proven by nothing.
+    /// The runner that wrote it, if one did. Nothing proves it.
     pub via: Option<Via>,
 }
 
@@ -69,7 +69,7 @@ pub struct Event {
     /// Its host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostName>,
-    /// Kind `move`: the deployment that goes on as this one.
+    /// Kind `move`: the deployment that continues as this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Deployment>,
     /// Outcomes: how it ended.
@@ -102,10 +102,10 @@ pub struct Event {
     /// Kind `policy`: P, the commit of the base branch it was read at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_commit: Option<Oid>,
-    /// What changes, where that is at most [`CHANGES_MAX`].
+    /// What changes, if that is at most [`CHANGES_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
-    /// What changes, where it is more than that.
+    /// What changes, if it is more than that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Many>,
     /// Intents: what is locked.
@@ -129,7 +129,7 @@ pub struct Event {
     /// Kind `prune`: what was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruned: Option<Pruned>,
-    /// Kind `observe`: every difference that was found, sorted; empty where the host is as recorded.
+    /// Kind `observe`: every difference that was found, sorted; empty if the host is as recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
     /// Who.
@@ -140,7 +140,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of an actor, to be completed by whoever appends it.
+    /// A draft of an event; the append completes it.
     pub fn draft(kind: Kind, time: Timestamp, actor: Actor) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
@@ -253,7 +253,7 @@ pub struct Voided {
 /// Most differences that an observation lists.
 pub const FINDINGS_MAX: usize = 200;
 
-/// What was deleted from a host. None of it was named by the record any more.
+/// What was deleted from a host. The record no longer named any of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pruned {
     /// Folders of releases.

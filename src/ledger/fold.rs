@@ -44,7 +44,7 @@ pub enum FoldError {
 
 type Folded<T> = Result<T, FoldError>;
 
-/// The paths of the files that the fold of an event reads, where they exist.
+/// The paths of the files that the fold of an event reads, if they exist.
 pub fn reads(event: &Event) -> Vec<String> {
     let mut paths: Vec<String> =
         touched(event).iter().map(|deployment| tree::status_path(&deployment.module)).collect();
@@ -59,7 +59,7 @@ fn touched(event: &Event) -> Vec<Deployment> {
     event.from.iter().cloned().chain(event.deployment()).collect()
 }
 
-/// The host that an event is about as a whole.
+/// The host that an event concerns, if it concerns no module.
 fn whole_host(event: &Event) -> Option<&HostName> {
     let whole = matches!(event.kind, Kind::Prune | Kind::Heartbeat) && event.module.is_none();
     event.host.as_ref().filter(|_| whole)
@@ -187,7 +187,7 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
         }
         (Kind::RollbackOutcome, Some(Ending::Ok)) => {
             let running = running(event)?;
-            // What is left behind was rolled back here. The bound against replay stays where it was.
+            // The release that is left was rolled back here. The bound against replay does not move.
             if let Some(old) = entry.running.take().filter(|old| old.effective != running.effective) {
                 failed(entry, Failed { effective: old.effective, pr: old.pr, at: event.time, seq: event.seq });
             }
@@ -202,7 +202,7 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
             entry.observed = None;
             Ok(false)
         }
-        // A removal is of no release: its failure holds none.
+        // A removal concerns no release: if it fails, no release is held.
         (Kind::ApplyOutcome | Kind::RollbackOutcome | Kind::LateOutcome, Some(Ending::Failed | Ending::RolledBack)) => {
             if let Some(effective) = event.effective {
                 let pr = approved(event)?.pr;
@@ -300,8 +300,8 @@ fn services(evidence: &Evidence) -> BTreeMap<String, ServiceStatus> {
     evidence.containers.iter().map(seen).collect()
 }
 
-/// A deployment goes on as another one. The bound against replay goes with it; what runs goes with it on the same host, and stays
-/// where it is, until it is removed, where the host is another.
+/// A deployment continues as another one and takes the bound against replay with it. What runs moves with it if the host is the same;
+/// on another host it stays until it is removed.
 fn moved(event: &Event, modules: &mut Modules<'_>, from: &Deployment, to: &Deployment) -> Folded<()> {
     let module = modules.of(&from.module)?;
     let old = module.hosts.entry(from.host.clone()).or_insert_with(|| HostStatus::new(last(event)));
@@ -335,7 +335,7 @@ fn moved(event: &Event, modules: &mut Modules<'_>, from: &Deployment, to: &Deplo
     Ok(())
 }
 
-/// A host's own status after an event about it as a whole.
+/// The status of a host after an event that concerns no module.
 fn of_host(event: &Event, host: &HostName, before: Option<HostRecord>) -> HostRecord {
     let mark = Some(Mark { at: event.time, seq: event.seq });
     let mut now = before.unwrap_or_else(|| HostRecord {

@@ -18,7 +18,7 @@ pub(super) fn event(bytes: &[u8]) -> Result<Event, Wrong> {
         Ok(event) => return Ok(event),
         Err(error) => error,
     };
-    // What a newer version may have written is named, so that nobody takes it for junk at once.
+    // Something that a newer version may have written is named, so that it is not mistaken for junk.
     let value: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(shown);
     Err(match (text("schema"), text("kind")) {
@@ -45,7 +45,7 @@ pub(super) fn message(
     let Some(expected) = expected else {
         return Some(Wrong::new("message", "an event that a message can carry", shown(&found)));
     };
-    // The first line that differs tells more than two whole messages.
+    // The first line that differs is clearer than two complete messages.
     let mut lines = found.split('\n');
     let wanted = expected.split('\n').find(|line| lines.next() != Some(*line)).unwrap_or_default();
     let has = found.split('\n').zip(expected.split('\n')).find(|(has, wanted)| has != wanted);

@@ -45,7 +45,7 @@ kinds! {
     RemoveOutcome "remove.outcome";
     /// What runs already is what a merged pull request describes: it is taken over as it is.
     Adopt "adopt";
-    /// A deployment goes on under another name or on another host.
+    /// A deployment continues under another name or on another host.
     Move "move";
     /// Old releases and files were deleted from a host.
     Prune "prune";
@@ -61,7 +61,7 @@ kinds! {
     Annotate "annotate";
     /// A return to the last good record; has two parents.
     Recover "recover";
-    /// A sign that whoever writes the record is still there.
+    /// A sign that the writer of the record is still at work.
     Heartbeat "heartbeat";
 }
 
@@ -71,7 +71,7 @@ impl Kind {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
     }
 
-    /// The kind of the outcome that answers an intent of this kind; `None` where it opens no run.
+    /// The kind of the outcome that answers an intent of this kind; `None` if it opens no run.
     pub const fn outcome(self) -> Option<Self> {
         match self {
             Self::ApplyIntent => Some(Self::ApplyOutcome),

@@ -1,4 +1,4 @@
-//! What an event means beside those before it. `shape.rs` says in words what is checked of each kind.
+//! What an event means after those before it. `shape.rs` describes what is checked for each kind.
 //!
 //! No check here costs more than a look at the tree before the record and, for an event that names an earlier record (what ends a run,
 //! and a rollback), one step for every record since. History is never searched.
@@ -121,7 +121,7 @@ fn newer(state: &State<'_>, event: &Event) -> Judged {
     Ok(None)
 }
 
-/// A rollback goes back to what an earlier record of this deployment says was applied and ended well.
+/// A rollback returns to a release that an earlier record of this deployment shows as applied successfully.
 fn returns(source: &dyn Source, before: &Checked, event: &Event) -> Judged {
     let Some(to) = event.returns_to else { return Ok(None) };
     let none = |found: String| {
@@ -176,7 +176,7 @@ fn adopts(state: &State<'_>, event: &Event) -> Judged {
     }))
 }
 
-/// What moves was applied and did not move before; where it goes nothing ever was.
+/// The source of a move was applied and has not moved before; its target was never used.
 fn moves(state: &State<'_>, event: &Event) -> Judged {
     let (Some(from), Some(to)) = (&event.from, event.deployment()) else { return Ok(None) };
     let wrong = |expected: String, found: &str| Ok(Some(Wrong::new("deployment", expected, found)));
@@ -287,8 +287,8 @@ mod erased {
     }
 }
 
-/// The policy is the one of the commit that it names. A clone that fetched the base has that commit; where it is not there, as when the
-/// base was rewritten since, nobody can say more.
+/// The policy is the one of the commit that it names. A clone that fetched the base has that commit; if it is missing, for example because
+/// the base was rewritten since, nothing more can be checked.
 fn policy(source: &dyn Source, event: &Event) -> Judged {
     let Some(commit) = event.policy_commit else { return Ok(None) };
     if !source.has(commit)? {

@@ -1,4 +1,4 @@
-//! Rules of the record: what an event is, what it makes of message and tree, and when a chain of them holds.
+//! Rules of the record: what an event is, which message and tree follow from it, and when a chain of them is valid.
 
 pub mod chain;
 pub mod event;

@@ -1,7 +1,7 @@
-//! Recover: the one record with two parents. It goes on from the last good record and displaces what was pushed on top of it, which
+//! Recover: the one record with two parents. It continues from the last valid record and displaces what was pushed on top of it, which
 //! stays reachable as evidence. A fast-forward for the server and for every clone alike.
 //!
-//! Nothing that holds may be displaced: a recover record cannot be used to take records out of the chain.
+//! No valid record may be displaced: a recover record cannot be used to remove records from the chain.
 
 use std::collections::BTreeSet;
 
@@ -94,7 +94,7 @@ pub fn contains(source: &dyn Source, tip: Oid, known: Oid) -> Answer<bool> {
     Ok(false)
 }
 
-/// What a recover record says of everything that it voids.
+/// What a recover record contains about everything that it voids.
 pub fn names(voids: &[Oid]) -> (Vec<Oid>, Voided) {
     let text: String = voids.iter().map(|id| format!("{id}\n")).collect();
     let voided = Voided { count: voids.len() as u64, ids: Digest::of(text.as_bytes()) };
@@ -138,7 +138,7 @@ pub(super) fn judge(
     }))
 }
 
-/// The first of the displaced commits that holds as a record, after a record of the chain or as the first of another one.
+/// The first displaced commit that is a valid record, after a record of the chain or as the first of another chain.
 fn held(judge: &mut dyn Rejudge, before: &Checked, voids: &[Oid]) -> Answer<Option<Oid>> {
     let among: BTreeSet<Oid> = voids.iter().copied().collect();
     for id in voids {

@@ -56,7 +56,7 @@ impl<'a> State<'a> {
     pub fn blob_id(&self, path: &str) -> Answer<Option<Oid>> {
         let path: RepoPath = path.parse().map_err(|error| broken(path).because(Box::new(error)))?;
         match self.source.entry(self.tree, &path)? {
-            // Anything else than a plain file could name an object that nobody has.
+            // Anything but a plain file could name an object that does not exist.
             Some(entry) if entry.mode != Mode::File => Err(broken(path.as_str())),
             found => Ok(found.map(|entry| entry.id)),
         }
@@ -98,7 +98,7 @@ impl<'a> State<'a> {
         Ok(self.event()?.genesis.unwrap_or(self.tip))
     }
 
-    /// What the record says of a module.
+    /// The status of a module.
     ///
     /// # Errors
     /// Its status cannot be read.
@@ -106,7 +106,7 @@ impl<'a> State<'a> {
         self.read(&tree::status_path(module))
     }
 
-    /// What the record says of a module on one host.
+    /// The status of a module on one host.
     ///
     /// # Errors
     /// The module's status cannot be read.
@@ -114,7 +114,7 @@ impl<'a> State<'a> {
         Ok(self.module(&deployment.module)?.and_then(|mut status| status.hosts.remove(&deployment.host)))
     }
 
-    /// What the record says of a host as a whole.
+    /// The status of a host.
     ///
     /// # Errors
     /// Its status cannot be read.

@@ -2,12 +2,12 @@
 
 use super::event::Kind;
 
-/// What the record says of a run.
+/// The state of a run in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunState {
-    /// It holds no lock: not begun, or ended.
+    /// It has no lock: it has not begun, or it has ended.
     Absent,
-    /// An intent of this kind is recorded and holds its lock.
+    /// An intent of this kind is recorded and has its lock.
     Open(Kind),
 }
 

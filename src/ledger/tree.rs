@@ -5,7 +5,7 @@ use crate::model::{
     json::{self, CanonicalError},
 };
 
-/// The file that says what the tree is.
+/// The file that names the format of the tree.
 pub const FORMAT: &str = "FORMAT";
 /// Its content.
 pub const FORMAT_TEXT: &str = "platform-state 1\n";

@@ -20,13 +20,13 @@ pub struct Script {
 /// What a script answered, recognised by its nonce.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// Its exit code, as the frame says (not ssh's).
+    /// Its exit code, from the frame (not ssh's).
     pub rc: i32,
     /// Standard output within the frame, at most 8 MiB; raw and hostile.
     pub stdout: Vec<u8>,
 }
 
-/// An answer may hold a secret: this shows how long it is.
+/// An answer may contain a secret: this shows its length only.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Reply {{ rc: {}, stdout_bytes: {} }}", self.rc, self.stdout.len())

@@ -22,7 +22,7 @@ pub struct Ports<'a> {
     pub ledger: &'a dyn Ledger,
     /// The checkout.
     pub checkout: &'a dyn Checkout,
-    /// The remote; `None` where the policy says so on purpose.
+    /// The remote.
     pub remote: &'a dyn Remote,
     /// The base branch in use.
     pub base: &'a str,
@@ -113,7 +113,7 @@ pub enum Step {
     },
     /// A run that was waited for had ended on its host, and that is recorded now.
     Settled(RunId),
-    /// Where the time went since this was told last, which a person asked for: milliseconds by phase.
+    /// Where the time went, if a person asked for it: milliseconds by phase since the last report.
     Spent(Vec<(Phase, u64)>),
     /// The approval is proven.
     Approved(Box<Approval>),
@@ -125,7 +125,7 @@ pub enum Step {
     Intent(u64),
     /// Delivered and verified on the host: files.
     Shipped(u64),
-    /// Activated: the services that changed; `None` where the release was switched to.
+    /// Activated: the services that changed; `None` if the release was switched as a whole.
     Changed(Option<Vec<Change>>),
     /// Verified: what was seen.
     Healthy(Box<Evidence>),
@@ -133,5 +133,5 @@ pub enum Step {
     Recorded(u64),
 }
 
-/// Somebody who is told of each step.
+/// Called for each step.
 pub type Tell<'a> = &'a dyn Fn(Step);

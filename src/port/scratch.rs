@@ -8,7 +8,7 @@ use super::Answer;
 pub trait Scratch {
     /// The folder.
     fn dir(&self) -> &Path;
-    /// The engine's address; `None` where none answers that can be used.
+    /// The engine's address; `None` if no usable one answers.
     fn engine(&self) -> Option<&str>;
     /// Runs git in the clone and returns what it printed.
     fn git(&self, args: &[&str]) -> Answer<String>;

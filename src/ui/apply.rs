@@ -42,7 +42,7 @@ pub(super) struct One {
     host: HostName,
     /// The run; null where nothing had to change.
     run: Option<RunId>,
-    /// The commit that says what was intended.
+    /// The record of the intent.
     #[serde(skip_serializing_if = "Option::is_none")]
     intent: Option<Oid>,
     /// The proof.

@@ -1,4 +1,4 @@
-//! What stands under *HELD*: how the containers ended, and in their own words why. It is never in the object for scripts, and never
+//! The lines under *HELD*: how the containers ended, and their own output. They are never in the object for scripts, and never
 //! recorded.
 
 use super::{plural, wrapped};
@@ -7,7 +7,7 @@ use crate::{
     verb::left::{Said, Told, Words},
 };
 
-/// Most containers that are told of.
+/// Most containers that are shown.
 const CONTAINERS_MAX: usize = 5;
 
 /// The lines of a release that is held.

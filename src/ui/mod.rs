@@ -112,12 +112,12 @@ impl Printer {
         }
     }
 
-    /// Lines beside the answer, on standard error whatever the mode.
+    /// Lines beside the answer, on standard error in every mode.
     pub fn beside(&self, lines: &str) {
         beside(&text::escaped_lines(lines.trim_end()));
     }
 
-    /// The end of a command. Returns the exit code: an answer that could not be printed is an error, whatever it was.
+    /// The end of a command. Returns the exit code: an answer that could not be printed is an error in any case.
     #[must_use]
     pub fn finish(&self, report: &Report) -> u8 {
         if self.json {
@@ -133,7 +133,7 @@ impl Printer {
         self.ended(report.exit())
     }
 
-    /// Text that a command was asked for: as it is, whatever the mode.
+    /// Text that a command was asked for, unchanged in every mode.
     pub fn raw(&self, text: &str) {
         write(text);
     }
@@ -150,7 +150,7 @@ impl Printer {
         if exit == 0 { Class::Bug.exit() } else { exit }
     }
 
-    /// Colours a line by its first word, which says the same without colour.
+    /// Colours a line by its first word, which means the same without colour.
     fn painted(&self, line: &str) -> String {
         use anstyle::{AnsiColor, Style};
         if !self.colour {
@@ -173,7 +173,7 @@ impl Printer {
 /// Why something could not be printed, the first time that it could not.
 static UNPRINTED: OnceLock<io::Error> = OnceLock::new();
 
-/// Writes to standard output, and remembers for the end if that failed: the command goes on, because it may have to end a run.
+/// Writes to standard output, and remembers if that failed: the command continues, because it may have to end a run.
 fn write(text: &str) {
     use io::Write as _;
     let mut out = io::stdout().lock();
@@ -182,7 +182,7 @@ fn write(text: &str) {
     }
 }
 
-/// Writes a line to standard error; that nobody reads it changes nothing.
+/// Writes a line to standard error; a failure changes nothing.
 fn beside(line: &str) {
     use io::Write as _;
     let mut err = io::stderr().lock();

@@ -48,7 +48,7 @@ pub(super) struct Shown {
     plan: Promise,
     /// Of a pull request that is not merged: the ways of merging it that will be accepted.
     styles: Vec<Style>,
-    /// How long each phase took, in milliseconds; of several hosts that is told of all together.
+    /// How long each phase took, in milliseconds; for several hosts it is the sum.
     #[serde(skip_serializing_if = "Option::is_none")]
     durations_ms: Option<BTreeMap<&'static str, u64>>,
 }

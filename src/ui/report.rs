@@ -14,7 +14,7 @@ use crate::{
     ui::text_format::wrapped,
 };
 
-/// The one line that says what to do.
+/// The one line that tells what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Last {
     /// What usually follows.
@@ -39,7 +39,7 @@ impl Last {
     }
 }
 
-/// A typed result of a verb as it is rendered. The value is all that a rendering rests on: lines for a person and the object for scripts.
+/// A typed result of a verb, as it is rendered: lines for a person and the object for scripts. A rendering depends on the value alone.
 pub trait Render {
     /// The command, as it is typed.
     const COMMAND: &'static str;
@@ -55,7 +55,7 @@ pub trait Render {
         if self.refusals().is_empty() { Outcome::Ok } else { Outcome::Refused }
     }
 
-    /// Every reason that speaks against it.
+    /// Every reason against it.
     fn refusals(&self) -> Vec<Refusal> {
         Vec::new()
     }
@@ -171,7 +171,7 @@ impl Report {
         })
     }
 
-    /// The lines, the last of which says what to do.
+    /// The lines, the last of which tells what to do.
     pub fn human(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.lines.iter().map(|line| text::escaped_line(line)).collect();
         for warning in &self.warnings {
@@ -231,7 +231,7 @@ pub(super) fn failed(failure: &Failure) -> Vec<String> {
         | Class::Partial
         | Class::Interrupted => "REFUSED",
     };
-    // A failure is from before anything was sent: what came after is told by its run.
+    // A failure is from before anything was sent: what happened later is reported by its run.
     let untouched = if class == Class::Bug { class.world() } else { "Nothing was changed." };
     let slug = failure.refusals.first().map_or("bug", |refusal| refusal.code.slug());
     let mut lines = vec![match failure.refusals.len() {
@@ -245,7 +245,7 @@ pub(super) fn failed(failure: &Failure) -> Vec<String> {
             for refusal in several {
                 lines.push(format!("✗ {}", refusal.code.slug()));
                 lines.extend(wrapped(&refusal.fact, "  "));
-                // What stands on lines of its own is there to be pasted: it stays in one piece.
+                // Lines of their own are meant to be pasted: they stay in one piece.
                 let mut fix = refusal.fix.trim_end().split('\n');
                 lines.extend(wrapped(&format!("→ {}", fix.next().unwrap_or_default()), "  "));
                 lines.extend(fix.map(|line| format!("  {}", text::escaped_line(line))));

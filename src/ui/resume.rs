@@ -39,7 +39,7 @@ enum Run {
         module: ModuleId,
         /// How it ended.
         outcome: Outcome,
-        /// The record that says so; null where nobody knows yet.
+        /// The record of it; null while the ending is unknown.
         record: Option<Recorded>,
     },
     /// It stays open.

@@ -88,7 +88,7 @@ fn standing(status: &HostStatus, now: Timestamp) -> (&'static str, String) {
     }
 }
 
-/// What is said of a module on one host.
+/// The lines about a module on one host.
 fn deployment(module: &ModuleId, host: &HostName, status: &HostStatus, now: Timestamp) -> Vec<String> {
     let (mark, words) = standing(status, now);
     let mut lines = vec![format!("{mark} {module} on {host}  {words}")];

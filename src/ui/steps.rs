@@ -1,4 +1,4 @@
-//! Steps of a run, told to a person while they happen.
+//! Steps of a run, printed while they happen.
 
 use std::cell::{Cell, RefCell};
 
@@ -18,7 +18,7 @@ pub struct Steps<'a> {
     clock: &'a dyn Clock,
     remote: &'a str,
     last_ms: Cell<u64>,
-    /// What was said of the approval. A second look, after an image was pulled, proves it again and says nothing new.
+    /// What was printed about the approval. A second look, after an image was pulled, proves it again and prints nothing new.
     approved: RefCell<Option<String>>,
 }
 

@@ -15,7 +15,7 @@ pub fn seconds(ms: u64) -> String {
     if ms < 10_000 { format!("{}.{} s", ms / 1000, ms % 1000 / 100) } else { format!("{} s", ms / 1000) }
 }
 
-/// A digest or id where nobody has to compare it.
+/// A digest or id that no one has to compare, shortened.
 pub fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
@@ -25,7 +25,7 @@ pub fn list(pulls: &[u64]) -> String {
     pulls.iter().map(|pr| format!("#{pr}")).collect::<Vec<_>>().join(" ")
 }
 
-/// `text` on lines of at most 60 columns, each after `indent`. What is copied stays whole, however long it is: an id, a path, and a
+/// `text` on lines of at most 60 columns, each after `indent`. What is copied stays in one piece, however long it is: an id, a path, and a
 /// command with its arguments. A line that begins with two blanks is shown as it is: it is a listing or a difference.
 pub fn wrapped(text: &str, indent: &str) -> Vec<String> {
     let mut lines = Vec::new();
@@ -50,7 +50,7 @@ pub fn wrapped(text: &str, indent: &str) -> Vec<String> {
     lines
 }
 
-/// Words of ours that stand in an output without a sentence around them, and what they mean.
+/// Our own terms that are printed without a sentence around them, and what they mean.
 const MEANINGS: &[(&str, &str)] = &[
     ("adopt", "a container that was started with Compose before is taken over as it is"),
     ("checkout", "the files of this clone were not compared with what was merged (--no-checkout-binding)"),

@@ -25,7 +25,7 @@ pub struct Abandoned {
     pub run: RunId,
     /// Its module.
     pub module: ModuleId,
-    /// The record that says so.
+    /// The record of it.
     pub record: Recorded,
     /// What an operator should know.
     #[serde(skip)]

@@ -95,7 +95,7 @@ pub struct Noop {
     pub summary: Summary,
     /// The gate's list.
     pub checks: Vec<GateCheck>,
-    /// What the record said of the deployment before: since when it is so, and by which pull request.
+    /// The deployment's entry in the record before: since when it is so, and by which pull request.
     pub since: Option<HostStatus>,
     /// The record that advances the module to a newer merge result, if one was needed.
     pub record: Option<Appended>,
@@ -237,7 +237,7 @@ pub fn facts(ports: &Ports<'_>, checked: Option<&Checked>, plan: &Plan, retry: b
 /// Applies one module. `fresh` is brought up to date with what is recorded meanwhile.
 ///
 /// # Errors
-/// Nothing was touched: a stage refused, or the world failed before the intent was recorded.
+/// Nothing was touched: a stage refused, or something failed before the intent was recorded.
 pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Applied> {
     if let Some(claim) = &ask.claim {
         ours(ports, ask, claim)?;

@@ -38,7 +38,7 @@ pub struct Target {
     pub module: ModuleId,
     /// What became of it.
     pub applied: Stage<Applied>,
-    /// What the containers of a release said that is held.
+    /// The output of the containers of a held release.
     pub told: Option<Told>,
     /// What an operator should know.
     pub notices: Vec<Notice>,
@@ -51,11 +51,11 @@ pub struct Target {
 /// How a batch is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct How {
-    /// How many seconds an open run of somebody else is waited for.
+    /// How many seconds to wait for another person's open run.
     pub wait_s: u64,
     /// What is asked of containers that a held release left.
     pub logs: Logs,
-    /// Whether a person is told where the time went.
+    /// Whether the timings are printed.
     pub timings: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Demo: the whole story in a temporary folder, by child processes of this very program. What it shows is what happened.
+//! Demo: the complete story in a temporary folder, by child processes of this program. What it shows is what happened.
 
 use serde::Serialize;
 use serde_json::json;
@@ -54,7 +54,7 @@ pub struct Demo {
     pub kept: Option<String>,
 }
 
-/// A command that was shown, or something that was compared, and whether it did what was said.
+/// A command that was shown, or a comparison, and whether it did what was announced.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Shown {
@@ -62,7 +62,7 @@ pub struct Shown {
     pub command: String,
     /// Its exit code; null if nothing was run or a signal ended it.
     pub exit: Option<i32>,
-    /// Whether it did what was said.
+    /// Whether it did what was announced.
     pub ok: bool,
     /// What it printed.
     pub output: String,
@@ -71,10 +71,10 @@ pub struct Shown {
     pub wrong: Option<String>,
 }
 
-/// Tells the story. `say` prints a line of it at once; `keep`: the scratch stays.
+/// Tells the story. `say` prints a line at once; with `keep` the scratch folder stays.
 ///
 /// # Errors
-/// The scratch cannot be used. A step that does not do what was said is data.
+/// The scratch folder cannot be used. A step that does not do what was announced is data.
 pub fn demo(scratch: &dyn Scratch, keep: bool, say: &dyn Fn(&str)) -> Answer<Demo> {
     let mut story = Story { scratch, say, steps: Vec::new() };
     story.tell()?;
@@ -269,7 +269,7 @@ impl Story<'_> {
         self.scratch.git(&["rev-parse", "main"])
     }
 
-    /// Runs a command, shows it, and holds it to its exit code and to what it must say.
+    /// Runs a command, shows it, and checks its exit code and what it must print.
     fn shows(&mut self, args: &[&str], exit: i32, says: &str) -> Answer<()> {
         let what = format!("platformctl {}", args.join(" "));
         (self.say)(&format!("\n$ {what}"));
@@ -289,7 +289,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// Holds the world to what was said of it.
+    /// Checks what was announced.
     fn holds(&mut self, what: &str, so: bool, else_: &str) {
         if so {
             (self.say)(&format!("✓ {what}"));

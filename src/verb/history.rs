@@ -27,7 +27,7 @@ pub fn local<'a>(ports: &Ports<'a>) -> Stage<State<'a>> {
     }
 }
 
-/// Why the record says nothing of a module: it was never applied, or does not exist.
+/// Why the record does not mention a module: it was never applied, or does not exist.
 pub fn absent(ports: &Ports<'_>, state: &State<'_>, module: &ModuleId) -> Stop {
     let fix = "platformctl status shows what was applied, platformctl pending what was not";
     match known(ports, state) {

@@ -29,7 +29,7 @@ pub enum Logs {
 /// What was answered.
 #[derive(Debug)]
 pub struct Told {
-    /// What the containers said, or why they could not be asked.
+    /// The output of the containers, or why it could not be read.
     pub words: Answer<Words>,
     /// Whether their own lines were asked for.
     pub logs: bool,
@@ -50,7 +50,7 @@ impl Left {
         asked.then(|| Self { host, policy: target.host.clone(), module: target.module.clone() })
     }
 
-    /// Asks the containers for as much as `logs` says.
+    /// Reads as much of the containers' output as `logs` allows.
     pub fn told(&self, logs: Logs) -> Option<Told> {
         let lines = match logs {
             Logs::Nothing => return None,
@@ -60,8 +60,8 @@ impl Left {
         Some(Told { words: self.words(lines), logs: lines > 0 })
     }
 
-    /// How its containers are, what their health checks said, and the last `lines` lines of each. Foreign text: shown to people, and
-    /// never recorded.
+    /// The state of its containers, the output of their health checks, and the last `lines` lines of each. Text from outside: it is shown to
+    /// people and never recorded.
     ///
     /// # Errors
     /// The host gave no answer.

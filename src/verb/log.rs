@@ -41,7 +41,7 @@ pub struct Logged {
 /// The newest `count` records, of one module if that is given.
 ///
 /// # Errors
-/// There is no record, or it says nothing of the module.
+/// There is no record, or it does not mention the module.
 pub fn log(ports: &Ports<'_>, module: Option<&ModuleId>, count: usize) -> Stage<Log> {
     let state = local(ports)?;
     let mut next = Some(state.tip());

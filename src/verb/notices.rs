@@ -31,13 +31,13 @@ pub enum Notice {
     Words(String),
 }
 
-/// What fetching told.
+/// What the fetch found.
 pub fn fetched(fetched: &Fetched) -> Vec<Notice> {
     let delivered = (fetched.delivered > 0).then_some(Notice::Delivered(fetched.delivered));
     delivered.into_iter().chain(fetched.notes().into_iter().map(Notice::Policy)).collect()
 }
 
-/// What fetching told, and what is wrong with this clone or the clocks.
+/// What the fetch found, and what is wrong with this clone or the clocks.
 pub fn all(ports: &Ports<'_>, fetched: &Fetched) -> Vec<Notice> {
     let mut notices = self::fetched(fetched);
     let now = ports.clock.now();

@@ -41,7 +41,7 @@ pub struct Pending {
     pub held: Option<bool>,
     /// Whether it can be read at all.
     pub valid: bool,
-    /// What the record says of it.
+    /// Its entry in the record.
     past: Past,
 }
 
@@ -81,7 +81,7 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
                 (None, _) => None,
             };
             let running = here.and_then(|here| here.running.as_ref()).map(|running| running.effective);
-            // Where a release failed the host may stand at it, also after its revert was merged.
+            // If a release failed, the host may still have it, even after its revert was merged.
             if held.is_none() && effective.is_some() && running == effective {
                 continue;
             }
@@ -131,7 +131,7 @@ pub fn newest(
 /// How a pending module comes to be applied.
 #[derive(Debug)]
 pub enum Way {
-    /// By this pull request, which is proven; git alone knows of nothing that speaks against it.
+    /// By this pull request, which is proven; as far as git alone knows, nothing prevents it.
     Apply {
         /// The pull request.
         pr: u64,
@@ -144,7 +144,7 @@ pub enum Way {
     Refused(Vec<Refusal>),
 }
 
-/// Finds how a pending module comes to be applied, as far as that can be said without asking its host.
+/// Finds how a pending module can be applied, as far as that is known without asking its host.
 ///
 /// # Errors
 /// Objects that cannot be read, or a remote that gave no answer.

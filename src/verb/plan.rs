@@ -1,4 +1,4 @@
-//! Proposal: what an apply would do, as far as anyone can say without doing it; with every reason that speaks against it.
+//! Proposal: what an apply would do, as far as that is known without doing it, and every reason against it.
 
 use serde_json::{Value, json};
 
@@ -209,7 +209,7 @@ fn newest(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Request> {
     }
 }
 
-/// A way of merging that looks harmless and will not be accepted: what cannot be cured after a merge is said before it.
+/// A merge style that looks harmless and will not be accepted: what cannot be fixed after a merge is reported before it.
 fn trap(ports: &Ports<'_>, fetched: &Fetched, version: &Version) -> Answer<Option<String>> {
     let moved = fetched.policy.policy.approval.styles.contains(&Style::FastForward);
     let Some(head) = version.head.filter(|_| !moved) else { return Ok(None) };

@@ -56,7 +56,7 @@ pub struct How {
     pub file: Option<String>,
     /// Whether a plan that changes something has an exit code of its own.
     pub exit_code: bool,
-    /// Whether a person is told where the time went.
+    /// Whether the timings are printed.
     pub timings: bool,
 }
 

@@ -84,7 +84,7 @@ pub struct Update {
     pub local: Option<Oid>,
     /// Where to.
     pub remote_ref: String,
-    /// What is there now, as git was told; `None` if nothing.
+    /// What the ref is now, as git passed it; `None` if it does not exist.
     pub remote: Option<Oid>,
 }
 
@@ -142,7 +142,7 @@ pub fn judge(record: &Record<'_>, base: Option<Oid>, updates: &[Update]) -> Stag
     if refusals.is_empty() { Ok(said) } else { Err(Stop::Refused(refusals)) }
 }
 
-/// The record may only grow, by records that hold.
+/// The record may only grow, by valid records.
 fn state(record: &Record<'_>, update: &Update) -> Answer<Result<u64, Refusal>> {
     let fix = "never rewrite the record; `platformctl help recovery` explains what to do";
     let Some(local) = update.local else {

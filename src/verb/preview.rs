@@ -27,11 +27,11 @@ pub struct Version {
     pub merge: Option<Oid>,
 }
 
-/// Plans a module of a tree against what the record says is applied; with the reasons why it could not be applied after a merge, and
-/// with what is said of secrets in it.
+/// Plans a module of a tree against what is applied according to the record, with the reasons why it could not be applied after a merge
+/// and the warnings about secrets in it.
 ///
 /// # Errors
-/// The module does not hold, or objects cannot be read.
+/// The module is not valid, or objects cannot be read.
 pub fn preview(
     source: &dyn Source,
     state: Option<&State<'_>>,

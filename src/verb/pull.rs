@@ -7,10 +7,10 @@ use crate::{
     runtime::{driver::Order, pull},
 };
 
-/// Brings images that the host does not have, by the driver's order, where nothing else speaks against the plan. What runs is not touched.
+/// Pulls images that the host does not have, with the driver's order, if nothing else is against the plan. What runs is not touched.
 ///
 /// # Errors
-/// What speaks against the plan: other reasons, or images that cannot be had, with Docker's own words.
+/// The reasons against the plan: other refusals, or images that cannot be pulled, with Docker's own message.
 pub fn pull(ports: &Ports<'_>, closed: Closed, images: &[String], order: Option<Order>, host: &dyn Host) -> Stage<()> {
     let Closed { refusals, checks: _ } = closed;
     let Some(order) = order.filter(|_| !images.is_empty()) else { return Err(Stop::Refused(refusals)) };
@@ -25,7 +25,7 @@ pub fn pull(ports: &Ports<'_>, closed: Closed, images: &[String], order: Option<
         (ports.tell)(Step::Pulled(images.len() as u64));
         return Ok(());
     }
-    // The gate names them in this order. One that was brought meanwhile is no reason any more.
+    // The gate names them in this order. One that was pulled meanwhile is no longer a reason.
     let mut left = Vec::new();
     for (at, mut refusal) in refusals.into_iter().enumerate() {
         let image = images.get(at);

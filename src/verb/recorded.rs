@@ -48,6 +48,6 @@ pub struct Tip {
 pub struct BaseSeen {
     /// Its newest commit.
     pub commit: Oid,
-    /// When the remote said so.
+    /// When the remote reported it.
     pub seen: crate::model::time::Timestamp,
 }

@@ -15,11 +15,11 @@ use crate::{
     },
 };
 
-/// The record goes on from its last good one.
+/// The record continues from its last valid one.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Recovered {
-    /// The record that says so.
+    /// The record of it.
     pub record: Recorded,
     /// The last good record.
     pub good: Oid,
@@ -62,10 +62,10 @@ pub fn recover(ports: &Ports<'_>, why: &Reason) -> Stage<Recovered> {
     })
 }
 
-/// What could be recovered from, after one question and one fetch, and the policy of the base; `None` if the record holds.
+/// What a recovery could do, after one question and one fetch, and the policy of the base; `None` if the record is valid.
 ///
 /// # Errors
-/// No answer, no policy that holds, or a record that was rewound, replaced or removed: that has other cures.
+/// No answer, no valid policy, or a record that was rewound, replaced or removed: that is fixed in other ways.
 pub fn recovery(ports: &Ports<'_>) -> Stage<(PolicyAt, Option<Recovery>)> {
     (ports.tell)(Step::Began(Phase::Fetch));
     let refs = ports.remote.refs(false)?;

@@ -28,7 +28,7 @@ pub struct LookedAt {
     pub open: OpenRun,
     /// What became of it, or why it stays open.
     pub found: Stage<Resumed>,
-    /// What the containers of a release said that is held.
+    /// The output of the containers of a held release.
     pub told: Option<Told>,
 }
 

@@ -1,4 +1,4 @@
-//! Resume and abandon: what becomes of a run that nobody ended. Resume asks and records, and never changes a host.
+//! Resume and abandon: how an open run is ended later. Resume asks and records, and never changes a host.
 
 use crate::{
     flow::{Stage, Stop, close::outcome, gate::host::Which, observe, open, refuse, unless, verify},
@@ -79,7 +79,7 @@ fn intent(ports: &Ports<'_>, fetched: &Fetched, open: &OpenRun) -> Stage<(Oid, E
     }
 }
 
-/// What the host says of a run, and how many seconds ago it ended.
+/// What the host reports about a run, and how many seconds ago it ended.
 fn ask(host: &dyn Host, script: &Script, policy: &HostPolicy, open: &OpenRun) -> Answer<(Fate, Option<u64>)> {
     let args = [policy.root.to_string(), open::lock_of(open), open.run.to_string()];
     let reply = host.run(script, &args, Input::Nothing).map_err(PortError::harmless)?;
@@ -99,11 +99,11 @@ fn alone(record: &Record<'_>, open: &OpenRun) -> Stage<Box<dyn Guard>> {
     }
 }
 
-/// Longest time that whoever began a run takes to record an outcome after the host is done, beside watching, in seconds.
+/// Longest time that the process which began a run needs to record the outcome after the host is done, besides watching, in seconds.
 const RECORDS_WITHIN_S: u64 = 60;
 
-/// Refuses while somebody in another clone may still watch what the run changed: it ended on its host less than the module's deadline
-/// ago. Past its expiry nobody does; and the process of this clone is known to be gone.
+/// Refuses while a process in another clone may still watch what the run changed: it ended on its host less than the module's deadline
+/// ago. After its expiry no process does, and the process of this clone is known to have ended.
 fn unwatched(
     ports: &Ports<'_>,
     record: &Record<'_>,
@@ -134,7 +134,7 @@ fn unwatched(
     )
 }
 
-/// Whether waiting may help: the run still goes on, or its host gave no answer. Nobody but a person ends one that was killed.
+/// Whether waiting may help: the run is still running, or its host did not answer. Only a person can end one that was killed.
 pub fn may_pass(stop: &Stop) -> bool {
     match stop {
         Stop::Refused(refusals) => {

@@ -21,7 +21,7 @@ use crate::{
 pub struct InFull {
     /// The records, the oldest first.
     pub records: Vec<Entry>,
-    /// What the record says of the module, where one was asked for.
+    /// The module's entry in the record, if one was asked for.
     #[cfg_attr(test, schemars(with = "serde_json::Map<String, serde_json::Value>"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ModuleStatus>,

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// What the record says.
+/// The status.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
@@ -32,7 +32,7 @@ pub enum Status {
     One(Box<One>),
 }
 
-/// What the record says of every module.
+/// The status of every module.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct All {
@@ -56,13 +56,13 @@ pub struct All {
     pub notices: Vec<Notice>,
 }
 
-/// What the record says of one module.
+/// The status of one module.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct One {
     /// The module.
     pub module: ModuleId,
-    /// What the record says of it.
+    /// Its entry in the record.
     #[cfg_attr(test, schemars(with = "serde_json::Map<String, serde_json::Value>"))]
     pub status: ModuleStatus,
     /// The newest record.
@@ -74,10 +74,10 @@ pub struct One {
     pub now: Timestamp,
 }
 
-/// What the record of this clone says of one module, or of every module.
+/// The status of one module, or of every module, from this clone's record.
 ///
 /// # Errors
-/// There is no record, or it says nothing of the module.
+/// There is no record, or it does not mention the module.
 pub fn status(ports: &Ports<'_>, module: Option<&ModuleId>) -> Stage<Status> {
     let state = local(ports)?;
     let (record, now, base) = (Tip { commit: state.tip() }, ports.clock.now(), ports.ledger.base()?);

@@ -29,7 +29,7 @@ pub fn changed(candidates: &Candidates<'_>, request: &Request, only: Option<&Hos
     let (mut found, mut targets) = (Vec::new(), BTreeMap::new());
     for id in ids {
         let Some(Ok(manifest)) = manifests::manifest(&snapshot, &id)? else {
-            // One that cannot be read is reported by whoever applies it, if it changed at all.
+            // One that cannot be read is reported when it is applied, if it changed at all.
             found.extend(differs(candidates.source, &id, base, merge)?.then_some((id, Vec::new())));
             continue;
         };
@@ -97,7 +97,7 @@ fn differs(source: &dyn Source, id: &ModuleId, base: Oid, merge: Oid) -> Answer<
     Ok(at(base)? != at(merge)?)
 }
 
-/// Sorts modules so that each comes after those that it names; otherwise by name. What lies on a cycle comes last.
+/// Sorts modules so that each comes after those that it names; otherwise by name. Modules on a cycle come last.
 pub fn in_order(modules: Vec<(ModuleId, Vec<ModuleId>)>) -> Vec<ModuleId> {
     let mut left: BTreeMap<ModuleId, Vec<ModuleId>> = modules.into_iter().collect();
     let mut done = Vec::new();

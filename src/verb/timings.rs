@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use crate::port::{Clock, Phase, Ports, Step};
 
-/// A stopwatch that is told when each phase begins.
+/// A stopwatch that is notified when each phase begins.
 pub struct Timings<'a> {
     clock: &'a dyn Clock,
     running: RefCell<(Option<Phase>, u64)>,

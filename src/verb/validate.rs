@@ -1,4 +1,4 @@
-//! Validate: everything that git alone can say about the repository's description, all of it at once.
+//! Validate: everything that can be checked with git alone, all of it at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ pub struct Validated {
     pub modules: Vec<ModuleId>,
     /// Everything that is wrong, sorted by place.
     pub problems: Vec<Problem>,
-    /// Secrets that stand in the repository, with the lines that move them.
+    /// Secrets in the repository, with the commands that move them.
     #[serde(skip)]
     pub warnings: Vec<String>,
 }

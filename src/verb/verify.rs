@@ -1,4 +1,4 @@
-//! Verify: the whole record, from its first commit, and that the remote has the same.
+//! Verify: checks the complete record, from its first commit, and that the remote has the same.
 
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub enum Verified {
         /// How many records: 0.
         records: u64,
     },
-    /// The whole record.
+    /// The complete record.
     Record(Box<Whole>),
 }
 
@@ -68,7 +68,7 @@ pub enum RemoteHas {
     Nothing,
 }
 
-/// Verifies the whole record. `offline`: as this clone has it, without asking the remote.
+/// Verifies the complete record. `offline`: as this clone has it, without asking the remote.
 ///
 /// # Errors
 /// There is none, it is not valid, the remote has another one, or a record waits here to be delivered.

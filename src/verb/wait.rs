@@ -58,7 +58,7 @@ fn wait(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, told: &mut Option<RunId
             (ports.tell)(Step::Settled(run));
             Ok(())
         }
-        // It still runs, or the host gives no answer now: the wait goes on. Everything else is for a person.
+        // It is still running, or the host does not answer now: keep waiting. Everything else needs a person.
         Err(stop) if resume::may_pass(&stop) => Ok(()),
         Err(stop) => Err(stop),
     }

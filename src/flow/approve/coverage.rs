@@ -31,12 +31,12 @@ pub struct Coverage {
     pub baseline: Option<Digest>,
 }
 
-/// What the record says of a deployment, as far as an approval is judged by it.
+/// The history of a deployment in the record, as far as an approval is judged by it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Past {
-    /// L: the merge result whose release runs, or ran last before a removal. Everything since has to be reviewed.
+    /// L: the merge result whose release runs, or ran last before a removal. Everything since then must be reviewed.
     pub applied: Option<Oid>,
-    /// Merge results that an approval has to contain, or it is a replay: the newest one ever applied here, and the one that removed it.
+    /// Merge results that an approval must contain, else it is a replay: the newest one ever applied here, and the one that removed it.
     pub bounds: Vec<Oid>,
     /// The module's newest good apply on any host: where review begins for a host that the module is new on.
     pub elsewhere: Option<Oid>,
@@ -50,7 +50,7 @@ impl Past {
         let removed = here.and_then(|here| here.removed.as_ref()).map(|removed| removed.merge);
         let running = here.and_then(|here| here.running.as_ref()).map(|running| running.merge);
         Self {
-            // After a rollback what runs is older than what was newest: the next apply brings everything since what runs.
+            // After a rollback the running release is older than the newest one: the next apply covers everything since the running one.
             applied: running.or(newest),
             bounds: newest.into_iter().chain(removed).collect(),
             elsewhere: status.and_then(|status| status.last_apply_sha),
@@ -61,7 +61,7 @@ impl Past {
 /// Finds what an approval covers, from what was applied before.
 ///
 /// # Errors
-/// Out of scope, replayed, or with something in between that nobody reviewed.
+/// The approval does not concern the module, is a replay, or an unreviewed change lies in between.
 pub fn coverage(
     candidates: &Candidates<'_>,
     approved: &Approved,
@@ -76,7 +76,7 @@ pub fn coverage(
     let merge = approved.relation().merge;
     let last = match (past.applied, past.elsewhere) {
         (Some(applied), _) => Some(applied),
-        // New on this host: a change that nobody reviewed does not become reviewed by adding a host.
+        // New on this host: adding a host does not make an unreviewed change reviewed.
         (None, Some(elsewhere)) if contains(candidates.source, merge, elsewhere)? => Some(elsewhere),
         (None, _) => None,
     };
@@ -99,7 +99,7 @@ fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprin
     if before.effective != footprints.at(relation.merge)?.effective {
         return Ok(Coverage { covers: vec![approved.pr()], adopted: Vec::new(), baseline: before.effective });
     }
-    // A change that the policy adopts has no pull request of its own: the first one after it brings it.
+    // An adopted change has no pull request of its own: the next pull request covers it.
     if let Some((at, parent)) = newest_change(candidates, footprints, relation.merge)?
         && candidates.adopt.contains(&at)
     {
@@ -150,7 +150,7 @@ impl Walk<'_> {
     fn run(mut self, approved: &Approved) -> Stage<Coverage> {
         let top = approved.relation().merge;
         let mut at = top;
-        // Whether what is looked at may still belong to a pull request that the base was fast-forwarded to.
+        // Whether this commit may still belong to a pull request that the base was fast-forwarded to.
         let mut above = Style::Merge;
         if at != self.last {
             at = self.cover(approved, true)?;
@@ -181,7 +181,7 @@ impl Walk<'_> {
                     above = proven.relation().style;
                     at = self.cover(&proven, false)?;
                 }
-                // What a fast-forward brought has no end that git could tell: it is weak as a whole, and says so.
+                // Git cannot tell where a fast-forward began: all of it is weakly proven, and the result says so.
                 Err(Stop::Refused(_)) if above == Style::FastForward && self.candidates.styles.contains(&above) => {
                     at = parent;
                 }
@@ -229,7 +229,7 @@ impl Walk<'_> {
     }
 }
 
-/// Why nothing proves a commit, in few words.
+/// Why no pull request proves a commit, in a few words.
 pub(crate) fn reason(reasons: &[Refusal]) -> &'static str {
     match reasons.first().map(|reason| reason.code) {
         Some(Code::NoPullRef) | None => "no pull request leads to it",
@@ -241,7 +241,7 @@ pub(crate) fn reason(reasons: &[Refusal]) -> &'static str {
     }
 }
 
-/// A newer commit of the base that changed the module already, unless there is none.
+/// A newer commit of the base that already changed the module, if there is one.
 ///
 /// # Errors
 /// Objects that cannot be read.

@@ -1,4 +1,4 @@
-//! What an apply is bound to: the content of M, the policy at P, and what the record says is applied.
+//! What an apply is bound to: the content of M, the policy at P, and what is applied according to the record.
 
 use crate::{
     model::{
@@ -22,22 +22,22 @@ use crate::{
 pub enum Bound {
     /// The base has a manifest that names this host.
     Present(Box<Present>),
-    /// The base wants nothing here any more, and the record knows something that was here.
+    /// The base no longer wants it, but according to the record it was here.
     Absent(Box<Absent>),
 }
 
 /// Why the base wants nothing of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Absence {
-    /// There is no such module any more.
+    /// The module no longer exists.
     Deleted,
     /// The module is there, and runs on these hosts only.
     Moved(Vec<HostName>),
-    /// The module goes on under another name.
+    /// The module continues under another name.
     Renamed(ModuleId),
 }
 
-/// A deployment that the base does not want any more.
+/// A deployment that the base no longer wants.
 #[derive(Debug)]
 #[must_use]
 pub struct Absent {
@@ -53,7 +53,7 @@ impl Absent {
         &self.approval
     }
 
-    /// What is not wanted any more.
+    /// The deployment that is no longer wanted.
     pub fn deployment(&self) -> &Deployment {
         &self.deployment
     }
@@ -63,7 +63,7 @@ impl Absent {
         &self.why
     }
 
-    /// What the record says of it.
+    /// Its entry in the record.
     pub fn last(&self) -> &HostStatus {
         &self.last
     }
@@ -74,7 +74,7 @@ impl Absent {
     }
 }
 
-/// The refusal of a deployment that the base does not want any more.
+/// The refusal for a deployment that the base no longer wants.
 pub(crate) fn gone(deployment: &Deployment, why: &Absence, merge: Oid) -> Refusal {
     let Deployment { module, host } = deployment;
     let (code, fact) = match why {
@@ -104,14 +104,14 @@ pub struct Present {
     pub(super) sacred: SacredPolicy,
     pub(super) policy_blob: Oid,
     pub(super) last: Option<HostStatus>,
-    /// Hosts where the record says that the module runs and the manifest does not name them any more.
+    /// Hosts where the module runs according to the record, but which the manifest no longer names.
     pub(super) left: Vec<HostName>,
     pub(super) checkout: Binding,
     pub(super) waived: Vec<String>,
 }
 
 impl Present {
-    /// The approval it rests on.
+    /// The approval that it depends on.
     pub fn approval(&self) -> &Approval {
         &self.approval
     }
@@ -152,7 +152,7 @@ impl Present {
         &self.left
     }
 
-    /// What the record says of the deployment.
+    /// The deployment's entry in the record.
     pub fn last(&self) -> Option<&HostStatus> {
         self.last.as_ref()
     }

@@ -204,7 +204,7 @@ fn absent(
     Ok(Bound::Absent(Box::new(Absent { approval, deployment, why, last })))
 }
 
-/// The module as it is applied, if it can be read: reasons are told against it.
+/// The module as it is applied, if it can be read; a plan's reasons are differences from it.
 fn before(source: &dyn Source, id: &ModuleId, applied: Option<Oid>) -> Answer<Option<Module>> {
     match applied {
         Some(merge) if source.has(merge)? => {

@@ -28,7 +28,7 @@ pub struct Known {
     pub seq: Option<u64>,
     /// Its time.
     pub newest: Option<Timestamp>,
-    /// The record at the host's witness' seq, where the host has one and the chain reaches it.
+    /// The record at the seq of the host's witness, if the host has one and the chain reaches it.
     pub at_witness: Option<Oid>,
 }
 
@@ -59,7 +59,7 @@ pub fn machine(which: Which<'_>, machine: &Machine) -> Option<Refusal> {
     })
 }
 
-/// The host was shown a record that the record here does not contain, or something that nobody can read.
+/// The host has seen a record that this clone's record does not contain, or its witness cannot be read.
 pub fn witness(which: Which<'_>, machine: &Machine, known: &Known) -> Option<Refusal> {
     if machine.witness_is_garbage {
         return Some(garbage(which.name, &which.policy.root));
@@ -99,7 +99,7 @@ pub fn clock_evidence(clocks: &Clocks, known: &Known) -> Value {
 }
 
 /// Our clock and the host's are more than five minutes apart: both times, and whose seems to be wrong. The newest record is a third
-/// witness; alone it stops nobody.
+/// witness; alone it blocks nothing.
 pub fn clock(host: &HostName, clocks: &Clocks, known: &Known) -> Option<Refusal> {
     if clocks.apart_s.abs() <= SKEW_MAX_S {
         return None;

@@ -1,6 +1,6 @@
-//! Gate: the last place to say no.
+//! Gate: the last stage that can refuse.
 //!
-//! Pure. Takes a plan and what the record says, asks the world nothing, and never stops at the first objection: an operator who
+//! Pure: it takes a plan and facts of the record, and has no port. It never stops at the first reason: an operator who
 //! has to fix three things should read three lines.
 
 pub mod host;
@@ -61,7 +61,7 @@ impl Permit {
 pub struct Closed {
     /// Every reason.
     pub refusals: Vec<Refusal>,
-    /// The whole list.
+    /// The complete list.
     pub checks: Vec<GateCheck>,
 }
 
@@ -85,15 +85,15 @@ pub fn gate(plan: Plan, facts: &Facts) -> Result<Permit, Box<Closed>> {
 #[derive(Debug)]
 #[must_use]
 pub enum Nothing {
-    /// The record has to say that the module is at a newer merge result.
+    /// The record has to be told that the module is at a newer merge result.
     Advance(Box<Permit>),
     /// Nothing is to be recorded either.
     Stay(Box<Plan>, Vec<GateCheck>),
 }
 
-/// Judges a plan without changes. What is recorded goes through the gate, but for room and rights that only a delivery needs; what is
-/// not recorded still rests on the right machine, and on a record that was not rewound. A host on which nothing may be changed is left
-/// as it is, and nothing is recorded about it.
+/// Judges a plan without changes. If something has to be recorded, every question of the gate is asked except those about disk space and
+/// rights, which only a delivery needs. Otherwise only the machine and the witness are checked. For a host on which nothing may be changed
+/// nothing is recorded.
 ///
 /// # Errors
 /// Every reason at once.

@@ -40,7 +40,7 @@ impl Observed {
     }
 }
 
-/// Looks at the host of what was bound.
+/// Looks at the host that an approval is bound to.
 ///
 /// # Errors
 /// As [`look`].

@@ -15,7 +15,7 @@ use crate::{
 pub enum Standing {
     /// As an apply needs it.
     Pass,
-    /// An apply goes on, and a person should know.
+    /// An apply would succeed, but a person should know.
     Warn,
     /// An apply would be refused or fail.
     Fail,

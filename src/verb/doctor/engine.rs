@@ -9,7 +9,7 @@ use crate::{
     verb::doctor::{Case, Check, Fix, machine::by_root, named},
 };
 
-/// Where Docker says how it is installed, for hosts whose apt has it not.
+/// Docker's installation guide, for hosts whose apt does not have it.
 const MANUAL: &str = "https://docs.docker.com/engine/install/";
 /// Packages of Compose, the best first.
 const COMPOSE: &[&str] = &["docker-compose-plugin", "docker-compose-v2", "docker-compose"];

@@ -1,4 +1,4 @@
-//! What stands under everything: the machine, its clock, its tools, the root folder and room in it.
+//! The machine: its identity, clock, tools, root folder and free space.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,9 @@ use crate::{
     verb::doctor::{Case, Check, Fix},
 };
 
-/// A clock this far apart is told, in seconds.
+/// A clock that differs by this much is reported, in seconds.
 const SKEW_WARN_S: u64 = 60;
-/// Less free space than this is told.
+/// Less free space than this is reported.
 const FREE_WARN_BYTES: u64 = 1 << 30;
 /// Less than this fails.
 const FREE_FAIL_BYTES: u64 = 100 << 20;
@@ -39,7 +39,7 @@ pub(crate) fn judge(case: &Case<'_>, seen: &Seen, skew_s: i64) -> Vec<Check> {
             Fix::policy("root: /opt/platform"),
         ));
     }
-    // Without df nobody knows; that it is missing is told.
+    // Without df it is unknown; that df is missing is reported.
     if !seen.machine.missing.iter().any(|tool| tool == "df") {
         checks.push(space(case, seen));
     }
@@ -131,7 +131,7 @@ fn root(case: &Case<'_>, seen: &Seen) -> Check {
             // No need of root where the account may make it.
             Check::warn("root", format!("{root} is not there; the first apply makes it"), Fix::host(install))
         }
-        // What root may not write to, nobody may.
+        // If root may not write to it, no account may.
         Folder::Absent | Folder::There(_) if !seen.machine.writable && seen.account.uid == 0 => {
             let look = format!("findmnt -T {}", shell::word(root.as_str()));
             fail(format!("the file system of {root} is read-only"), Fix::host(look))

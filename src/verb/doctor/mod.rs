@@ -1,4 +1,4 @@
-//! Doctor: everything that an apply needs on a host, looked at from here. Changes nothing and records nothing; it says what is missing
+//! Doctor: checks everything that an apply needs on a host. It changes nothing and records nothing; it reports what is missing
 //! and what cures it.
 
 mod check;
@@ -43,7 +43,7 @@ pub use check::{Check, Fix, Place, Standing};
 pub struct Base {
     /// P.
     pub p: Oid,
-    /// When the remote said so.
+    /// When the remote reported it.
     pub seen: Timestamp,
     /// Why it is not from now.
     pub unasked: Option<PortError>,
@@ -51,7 +51,7 @@ pub struct Base {
     pub policy: PolicyAt,
     /// Why it is not P's, if it is not.
     pub notes: Vec<String>,
-    /// Modules that hold, by host.
+    /// Valid modules, by host.
     pub modules: BTreeMap<HostName, Vec<Manifest>>,
     /// Modules that do not.
     pub broken: Vec<ModuleId>,
@@ -67,7 +67,7 @@ pub struct Base {
 /// answer the base that was fetched last has to do.
 ///
 /// # Errors
-/// It was never fetched, or its policy does not hold.
+/// It was never fetched, or its policy is not valid.
 pub fn base(ports: &Ports<'_>) -> Stage<Base> {
     let (p, seen, refs, unasked) = match asked(ports) {
         Ok((p, refs)) => (p, ports.clock.now(), Some(refs), None),
@@ -98,7 +98,7 @@ pub fn base(ports: &Ports<'_>) -> Stage<Base> {
         }
     }
     let record = refs.as_ref().map(|refs| record(ports, &settings).sync(refs));
-    // No host is asked by the word of a policy that nobody proved.
+    // No host is contacted because of an unproven policy.
     let (policy, notes) = match (&refs, &record, known) {
         (Some(refs), Some(Ok(checked)), known) => {
             let (policy, in_force) = decided(ports, refs, (p, newest), checked.as_ref(), known.is_some())?;
@@ -235,7 +235,7 @@ fn look(ports: &Ports<'_>, case: &Case<'_>, host: &dyn Host) -> Answer<(Seen, Cl
     Ok((seen, clocks))
 }
 
-/// Whether the record is the one that the host was shown, and holds.
+/// Whether the record contains the one that the host has seen, and is valid.
 fn record_checks(ports: &Ports<'_>, case: &Case<'_>, seen: &Seen) -> Answer<Vec<Check>> {
     let failed = |id, refusal: Refusal| Check::fail(id, refusal.code, refusal.fact, Fix::words(refusal.fix));
     let which = Which { name: case.name, policy: case.policy };
@@ -245,7 +245,7 @@ fn record_checks(ports: &Ports<'_>, case: &Case<'_>, seen: &Seen) -> Answer<Vec<
             let refusal = Refusal::new(error.code, error.what.clone(), error.fix.clone());
             return Ok(vec![failed("record", refusal)]);
         }
-        // Of a record that was not asked for, nothing is said; what nobody can read is told all the same.
+        // Nothing is reported about a record that was not fetched; an unreadable witness is reported in any case.
         None if !seen.machine.witness_is_garbage => return Ok(Vec::new()),
         None => Known::default(),
     };

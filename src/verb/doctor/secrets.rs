@@ -36,7 +36,7 @@ fn folder(case: &Case<'_>, seen: &Seen) -> Check {
         Folder::Absent if declared => fail(format!("{path} is not there"), fix()),
         Folder::Absent => Check::pass("secrets", "none declared, no folder yet"),
         Folder::Other => fail(format!("{path} is there and is no folder"), Fix::words("look at it, and move it away")),
-        // Root reads whatever it likes.
+        // Root can read everything.
         Folder::There(Some((_, uid))) if ![uid, 0].contains(&account.uid) => {
             fail(format!("{path} belongs to the account {uid}, not to {}", account.name), fix())
         }
