@@ -1,5 +1,5 @@
-//! Speed over ssh as ratios in one run: this program against what a person would type. `tests/lab cargo bench --bench hosts`;
-//! docs/performance.md explains.
+//! Speed over ssh as ratios in one run: this program against what a person would type. `tests/lab cargo bench --bench
+//! hosts`; docs/performance.md explains.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,

@@ -1,4 +1,5 @@
-//! Speed as ratios in one run: this program against git's own commands doing the same. `cargo bench`; docs/performance.md explains.
+//! Speed as ratios in one run: this program against git's own commands doing the same. `cargo bench`;
+//! docs/performance.md explains.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -153,8 +154,8 @@ fn by_plumbing(repo: &Repo, source: &platformctl::io::git::Git, tip: Oid) -> Cos
     })
 }
 
-/// A record of `n` events, packed as `git maintenance` leaves it. It grows in memory and is copied to the disk: a disk on which
-/// thousands of files were just deleted is slow to make new ones.
+/// A record of `n` events, packed as `git maintenance` leaves it. It grows in memory and is copied to the disk: a disk
+/// on which thousands of files were just deleted is slow to make new ones.
 fn grown(n: u32) -> Repo {
     let memory = Path::new("/dev/shm");
     let scratch = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };

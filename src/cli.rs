@@ -45,7 +45,8 @@ pub struct Globals {
     /// Print one JSON object on standard output; progress goes to standard error
     #[arg(long, global = true)]
     pub json: bool,
-    /// Log every call to git, the remote and hosts on standard error; -vv also logs commands [env: PLATFORMCTL_LOG=info|debug]
+    /// Log every call to git, the remote and hosts on standard error; -vv also logs commands [env:
+    /// PLATFORMCTL_LOG=info|debug]
     #[arg(short = 'v', long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
 }
@@ -203,10 +204,12 @@ pub struct Plan {
 /// `apply`.
 #[derive(Debug, Args)]
 pub struct Apply {
-    /// Modules, or plan files (containing `/` or ending in `.json`) [default: the modules that the pull request changed]
+    /// Modules, or plan files (containing `/` or ending in `.json`) [default: the modules that the pull request
+    /// changed]
     #[arg(value_name = "MODULE|PLAN")]
     pub targets: Vec<String>,
-    /// One host of the modules [default: each of their hosts, in the order of the manifest; the first that fails ends it]
+    /// One host of the modules [default: each of their hosts, in the order of the manifest; the first that fails ends
+    /// it]
     #[arg(long, value_name = "HOST")]
     pub host: Option<HostName>,
     /// The approval.

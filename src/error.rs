@@ -13,7 +13,8 @@ use crate::{
 /// Declares the exit classes.
 macro_rules! classes {
     ($($variant:ident $exit:literal $world:literal)*) => {
-        /// A class of ending. Its number is the exit code and tells which world the operator is in; numbers are never reused.
+        /// A class of ending. Its number is the exit code and tells which world the operator is in; numbers are never
+        /// reused.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Class {
             $(#[doc = $world] $variant,)*

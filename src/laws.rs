@@ -1,5 +1,6 @@
-//! Laws: what must be true of everything here that reads what others wrote, whatever they wrote. A law takes bytes, and panics where
-//! they break it. The fuzz targets (`fuzz/`) and the tests below check the same functions; `docs/fuzzing.md` says how to run them.
+//! Laws: what must be true of everything here that reads what others wrote, whatever they wrote. A law takes bytes, and
+//! panics where they break it. The fuzz targets (`fuzz/`) and the tests below check the same functions;
+//! `docs/fuzzing.md` says how to run them.
 #![expect(clippy::unwrap_used, reason = "a law that is broken panics; none of this is in the program")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +74,8 @@ fn own() -> BTreeSet<String> {
     BTreeSet::from(["web".to_owned()])
 }
 
-/// `event.json`: what is read is written back the same way each time, and its message cannot be forged by one of its fields.
+/// `event.json`: what is read is written back the same way each time, and its message cannot be forged by one of its
+/// fields.
 pub fn event(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<Event>(bytes) else { return };
     let Ok(written) = json::canonical(&event) else { return };

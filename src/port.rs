@@ -1,4 +1,5 @@
-//! Ports: everything that stages and verbs may ask of git, hosts, the clock and the terminal. Small, synchronous, and the only way out.
+//! Ports: everything that stages and verbs may ask of git, hosts, the clock and the terminal. Small, synchronous, and
+//! the only way out.
 //!
 //! Reads never write. Every write names what it replaces. An answer that did not come is never taken for a no.
 
@@ -165,23 +166,28 @@ pub trait Source {
     fn has(&self, id: Oid) -> Answer<bool>;
     /// What `tree` holds at `path`.
     fn entry(&self, tree: Oid, path: &RepoPath) -> Answer<Option<Entry>>;
-    /// All entries below the folder `under` (`None`: the root) but folders themselves, recursively, as raw paths from the root, sorted.
+    /// All entries below the folder `under` (`None`: the root) but folders themselves, recursively, as raw paths from
+    /// the root, sorted.
     fn list(&self, tree: Oid, under: Option<&RepoPath>) -> Answer<Vec<(Vec<u8>, Entry)>>;
     /// The names directly in the folder `under`, sorted, as raw bytes.
     fn names(&self, tree: Oid, under: Option<&RepoPath>) -> Answer<Vec<(Vec<u8>, Entry)>>;
     /// Reads a blob of at most `limit_bytes`; a larger one is an error.
     fn blob(&self, id: Oid, limit_bytes: u64) -> Answer<Vec<u8>>;
-    /// The bytes of a blob for a delivery, whose receiver compares their digest with the one of the closure: not hashed once more here.
+    /// The bytes of a blob for a delivery, whose receiver compares their digest with the one of the closure: not hashed
+    /// once more here.
     fn delivered(&self, id: Oid) -> Answer<Vec<u8>>;
     /// The full ids of up to ten commits that begin with `prefix` (4 to 39 hexadecimal digits).
     fn matching(&self, prefix: &str) -> Answer<Vec<Oid>>;
     /// Whether `ancestor` is `of` or reachable from it.
     fn is_ancestor(&self, ancestor: Oid, of: Oid) -> Answer<bool>;
-    /// The first-parent chain from `tip` down to and without `until` (`None`, or not on the chain: to the root), newest first.
+    /// The first-parent chain from `tip` down to and without `until` (`None`, or not on the chain: to the root), newest
+    /// first.
     fn first_parents(&self, tip: Oid, until: Option<Oid>) -> Answer<Vec<Oid>>;
-    /// The commits reachable from `head` and not from `base`, parents before children (git rev-list --topo-order --reverse base..head).
+    /// The commits reachable from `head` and not from `base`, parents before children (git rev-list --topo-order
+    /// --reverse base..head).
     fn between(&self, base: Oid, head: Oid) -> Answer<Vec<Oid>>;
-    /// The clean three-way merge of two commits over their (virtual) merge base; isolated configuration, attributes of `ours` alone.
+    /// The clean three-way merge of two commits over their (virtual) merge base; isolated configuration, attributes of
+    /// `ours` alone.
     fn merge(&self, ours: Oid, theirs: Oid, by: Merger) -> Answer<Merge>;
     /// The tree that picking the commit `pick` (over its first parent) onto the tree of the commit `onto` gives.
     fn replay(&self, onto: Oid, pick: Oid, by: Merger) -> Answer<Merge>;
@@ -189,7 +195,8 @@ pub trait Source {
     fn changed(&self, old: Option<Oid>, new: Oid) -> Answer<Vec<Vec<u8>>>;
     /// Which of `paths` have a `filter` attribute by the .gitattributes in `tree`.
     fn filtered(&self, tree: Oid, paths: &[RepoPath]) -> Answer<Vec<RepoPath>>;
-    /// A unified diff for a person, escaped, at most `limit_lines` lines; of the files and folders `only` (none: of everything).
+    /// A unified diff for a person, escaped, at most `limit_lines` lines; of the files and folders `only` (none: of
+    /// everything).
     fn diff(&self, old: Oid, new: Oid, only: &[RepoPath], limit_lines: usize) -> Answer<String>;
 }
 
@@ -310,11 +317,14 @@ pub trait Ledger {
     fn base(&self) -> Answer<Option<(Oid, Timestamp)>>;
     /// The id of the tree that `edits` make of `tree` (`None`: empty), held in memory: nothing is written.
     fn tree_id(&self, tree: Option<Oid>, edits: &[TreeEdit]) -> Answer<Oid>;
-    /// Writes the objects of `edits` on `tree` and the tree itself, and returns its id. Durable with the commit that follows.
+    /// Writes the objects of `edits` on `tree` and the tree itself, and returns its id. Durable with the commit that
+    /// follows.
     fn write_tree(&self, tree: Option<Oid>, edits: &[TreeEdit]) -> Answer<Oid>;
-    /// Writes a commit, signed as it asks, and makes it and everything written before durable (fsync of objects and folders).
+    /// Writes a commit, signed as it asks, and makes it and everything written before durable (fsync of objects and
+    /// folders).
     fn write_commit(&self, commit: &NewCommit) -> Answer<Oid>;
-    /// Moves `refs/platform/state` from `old` to `new`, compare-and-swap, fsynced, with a reflog line. An `old` that is not there is `Ok(false)`.
+    /// Moves `refs/platform/state` from `old` to `new`, compare-and-swap, fsynced, with a reflog line. An `old` that is
+    /// not there is `Ok(false)`.
     fn advance(&self, old: Option<Oid>, new: Oid) -> Answer<bool>;
     /// Keeps an object reachable: `refs/platformctl/keep/<oid>`.
     fn keep(&self, id: Oid) -> Answer<()>;
@@ -324,8 +334,8 @@ pub trait Ledger {
     fn notes(&self, folder: &str) -> Answer<Vec<String>>;
     /// Writes a note, atomically and fsynced; `None` removes it.
     fn set_note(&self, name: &str, bytes: Option<&[u8]>) -> Answer<()>;
-    /// Takes the lock `name` (as a note's, one level) among the processes of this clone, held until the guard is dropped or the
-    /// process ends; waits at most `wait_ms`, then it is `busy`.
+    /// Takes the lock `name` (as a note's, one level) among the processes of this clone, held until the guard is
+    /// dropped or the process ends; waits at most `wait_ms`, then it is `busy`.
     fn lock(&self, name: &str, wait_ms: u64) -> Answer<Box<dyn Guard>>;
     /// The person git knows: name and e-mail.
     fn actor(&self) -> Answer<(String, String)>;

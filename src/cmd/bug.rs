@@ -20,7 +20,8 @@ use crate::{
 pub(super) struct Panic {
     /// `file:line`.
     place: String,
-    /// Its message, where that is a text of the source. A message made at run time may quote a value, so it is not kept.
+    /// Its message, where that is a text of the source. A message made at run time may quote a value, so it is not
+    /// kept.
     message: Option<&'static str>,
     /// Where it came from, with `RUST_BACKTRACE` set.
     pub backtrace: Option<String>,

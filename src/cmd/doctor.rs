@@ -1,4 +1,5 @@
-//! `doctor`: whether everything is there that an apply needs on a host, and what cures what is not. Changes and records nothing.
+//! `doctor`: whether everything is there that an apply needs on a host, and what cures what is not. Changes and records
+//! nothing.
 
 use super::session::Session;
 use crate::{

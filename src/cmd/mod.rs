@@ -1,4 +1,5 @@
-//! Commands: one thin file a verb. They read the command line, call a verb of `flow`, and put what it gave into a report.
+//! Commands: one thin file a verb. They read the command line, call a verb of `flow`, and put what it gave into a
+//! report.
 
 mod abandon;
 mod apply;

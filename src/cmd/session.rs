@@ -73,8 +73,8 @@ impl Session {
         })
     }
 
-    /// Begins to connect to the host that a module had when the base was fetched last, or to its first, while the remote is asked for a
-    /// newer one.
+    /// Begins to connect to the host that a module had when the base was fetched last, or to its first, while the
+    /// remote is asked for a newer one.
     pub(super) fn warm(&self, module: &ModuleId, host: Option<&HostName>) {
         if let Some(policy) = self.with(|ports| last_known(ports, module, host)).ok().flatten() {
             self.hosts.warm(policy);

@@ -1,4 +1,5 @@
-//! Close: records the outcome, whatever happened. It is never skipped; if the remote cannot be reached, the outcome waits in the spool.
+//! Close: records the outcome, whatever happened. It is never skipped; if the remote cannot be reached, the outcome
+//! waits in the spool.
 
 use crate::{
     flow::{gate::Permit, open::Intent, run, ship, verify},
@@ -37,7 +38,8 @@ impl Carried {
     }
 }
 
-/// Ships, runs and verifies an intent, and records what became of it. There is no way out of here but through the record.
+/// Ships, runs and verifies an intent, and records what became of it. There is no way out of here but through the
+/// record.
 pub fn carry_out(intent: Intent, record: &Record<'_>, host: &dyn Host, tell: Tell<'_>) -> Carried {
     let ended = attempt(&intent, record, host, tell);
     tell(Step::Began(Phase::Close));

@@ -1,5 +1,5 @@
-//! The ten stages of the sentence, in order: approve, bind, observe, plan, gate, open, ship, run, verify, close. Each consumes the product
-//! of the one before it and has products of its own that nothing else can build.
+//! The ten stages of the sentence, in order: approve, bind, observe, plan, gate, open, ship, run, verify, close. Each
+//! consumes the product of the one before it and has products of its own that nothing else can build.
 
 pub mod approve;
 pub mod bind;

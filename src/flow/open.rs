@@ -188,7 +188,8 @@ impl Record<'_> {
         Ok((event, run))
     }
 
-    /// What an intent or a no-op depends on: the deployment's entry in the record when the plan was made, and the policy in force.
+    /// What an intent or a no-op depends on: the deployment's entry in the record when the plan was made, and the
+    /// policy in force.
     ///
     /// # Errors
     /// The record cannot be read.

@@ -41,9 +41,9 @@ impl Plan {
         &self.intention.changes
     }
 
-    /// Whether nothing is left to do: nothing differs on the host, and the record says that this content runs there and never failed
-    /// there. Files that merely lie there are not enough: their activation may have failed, or never begun. What could not be
-    /// rendered is never done.
+    /// Whether nothing is left to do: nothing differs on the host, and the record says that this content runs there and
+    /// never failed there. Files that merely lie there are not enough: their activation may have failed, or never
+    /// begun. What could not be rendered is never done.
     pub fn is_done(&self) -> bool {
         let effective = self.intention.effective;
         let last = self.bound.last();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::port::{Answer, Member, PortError};
 
-/// Why an archive is not whole.
+/// Why an archive is not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The other side stopped reading, or a path does not fit.
@@ -15,7 +15,8 @@ pub enum ArchiveError {
     Member(#[source] PortError),
 }
 
-/// Writes members in the order given, byte for byte the same every time: no owner, no time. One member is in memory at a time.
+/// Writes members in the order given, byte for byte the same every time: no owner, no time. One member is in memory at
+/// a time.
 ///
 /// # Errors
 /// The archive is then without its end mark.
@@ -25,7 +26,7 @@ pub fn write(to: &mut dyn Write, members: &mut dyn Iterator<Item = Answer<Member
         let member = match member {
             Ok(member) => member,
             Err(error) => {
-                // Dropping the builder would write the end mark and make half a delivery look whole.
+                // Dropping the builder would write the end mark and make half a delivery look complete.
                 std::mem::forget(tar);
                 return Err(ArchiveError::Member(error));
             }

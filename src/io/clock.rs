@@ -8,8 +8,8 @@ use std::{
 
 use crate::{io::env::Env, model::time::Timestamp, port::Clock};
 
-/// The system's clock. In debug builds `PLATFORMCTL_TEST_CLOCK` (seconds since 1970) sets where it begins, so that tests can
-/// compare whole outputs, and makes chance as fixed as the time; release builds ignore it.
+/// The system's clock. In debug builds `PLATFORMCTL_TEST_CLOCK` (seconds since 1970) sets where it begins, so that
+/// tests can compare whole outputs, and makes chance as fixed as the time; release builds ignore it.
 #[derive(Debug)]
 pub struct SystemClock {
     begun: Instant,
@@ -32,7 +32,7 @@ impl Clock for SystemClock {
     }
 
     fn heard(&self, unix_s: i64) -> Timestamp {
-        // Where a test moved this clock, the whole world moved with it.
+        // If a test moved this clock, every other clock moved with it.
         let moved_s = self.test_start_s.map_or(0, |start| start.saturating_sub(chrono::Utc::now().timestamp()));
         Timestamp::from_unix_s(unix_s.saturating_add(moved_s))
     }

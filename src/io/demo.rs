@@ -51,7 +51,7 @@ impl Scratch {
     /// Makes the folders: at `keep`, which must not exist or be empty, or in a temporary folder that goes away.
     ///
     /// # Errors
-    /// They cannot be made, or something lies there.
+    /// They cannot be created, or something exists there.
     pub fn make(keep: Option<&Path>, env: &Env) -> Answer<Self> {
         let (dir, scratch) = match keep {
             Some(dir) => {

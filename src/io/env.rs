@@ -43,7 +43,7 @@ const ALLOWED: &[&str] = &[
     "GIT_COMMITTER_EMAIL",
 ];
 
-/// What every child of ours has.
+/// What every child process gets.
 const FIXED: [(&str, &str); 3] = [("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")];
 
 /// Names that lead git to another repository, index, object database or server side than the one it is given
@@ -122,8 +122,8 @@ impl Env {
         command
     }
 
-    /// A git that transfers: it gets the user's own variables, which his credential helper, askpass or ssh command may need, and of
-    /// git's none that leads it elsewhere. Traces are for the user's files: what git prints is read here.
+    /// A git that transfers: it gets the user's own variables, which his credential helper, askpass or ssh command may
+    /// need, and of git's none that leads it elsewhere. Traces are for the user's files: what git prints is read here.
     pub(super) fn transfer(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env_clear().current_dir(&self.cwd);
@@ -136,7 +136,8 @@ impl Env {
         command
     }
 
-    /// A git that computes, in `dir`: nothing that anybody set reaches it, no file outside of what it is given, no replaced object.
+    /// A git that computes, in `dir`: nothing that anybody set reaches it, no file outside of what it is given, no
+    /// replaced object.
     pub(super) fn computing(&self, program: &str, dir: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().current_dir(dir).envs(FIXED);
@@ -146,7 +147,8 @@ impl Env {
         command
     }
 
-    /// The values of variables that hold a secret by their names, for everything that is printed to be without them.
+    /// The values of variables whose names are those of secrets, so that they are removed from everything that is
+    /// printed.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let secret = |name: &str| {
             let name = name.to_ascii_uppercase();

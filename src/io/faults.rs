@@ -1,4 +1,4 @@
-//! What this machine's own disk and files did wrong, said as what it is.
+//! Faults of this machine's own disk and files, with their real cause.
 
 use std::{
     error::Error,
@@ -25,7 +25,7 @@ pub(super) fn command_word(path: &Path) -> String {
     format!("'{}'", text::escaped_line(&text).replace('\'', "'\\''"))
 }
 
-/// An error of reading or writing this repository; `what` is the fragment that says what could not be done.
+/// An error of reading or writing this repository; `what` is the fragment that tells what could not be done.
 pub(super) fn told(what: &str, error: Box<dyn Error + Send + Sync>) -> PortError {
     let kind = kind_of(error.as_ref());
     let (why, fix) = match kind {
@@ -41,7 +41,7 @@ pub(super) fn told(what: &str, error: Box<dyn Error + Send + Sync>) -> PortError
 /// The kind of the first error of reading or writing among an error and its causes.
 fn kind_of(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind).filter(|kind| *kind != io::ErrorKind::Other);
-    // An error of this type that holds another one does not name it as its cause.
+    // An error of this type that contains another one does not name it as its cause.
     let held = || error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|held| kind_of(held));
     kind.or_else(held).or_else(|| error.source().and_then(kind_of))
 }
@@ -54,7 +54,7 @@ const FREE: &str = "free some space there, then run the same command again";
 const WRITABLE: &str = "make it writable, then run the same command again";
 const OWN: &str = "see whose files they are: ls -ld \"$(git rev-parse --git-common-dir)\"/*";
 
-/// A lock file that another process holds, or that one left which was killed: named, with its age.
+/// A lock file that another process has, or that a killed process left behind: named, with its age.
 pub(super) fn locked(what: &str, lock: &Path) -> PortError {
     let age = fs::symlink_metadata(lock).and_then(|seen| seen.modified()).ok().and_then(|at| at.elapsed().ok());
     let since = age.map(|age| format!(", made {} ago", span(age.as_secs()))).unwrap_or_default();
@@ -75,7 +75,7 @@ fn span(seconds: u64) -> String {
     format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
 }
 
-/// The same faults, when git met them and said so. Lines of the server are not of this machine.
+/// The same faults, as git reported them. Lines of the server are not about this machine.
 pub(super) fn of_git(what: &str, stderr: &str) -> Option<PortError> {
     let own: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("remote:")).collect();
     if let Some(lock) = own.iter().find_map(|line| lock_of(line)) {

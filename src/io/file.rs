@@ -34,8 +34,9 @@ pub fn read(path: &Path, limit_bytes: u64) -> Answer<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file in one step: there is the old one or the new one, never half of it. What is there and is no regular file is never
-/// replaced: standard output and error by their names, FIFOs and character devices are written to, anything else is refused.
+/// Writes a file in one step: there is the old one or the new one, never half of it. What is there and is no regular
+/// file is never replaced: standard output and error by their names, FIFOs and character devices are written to,
+/// anything else is refused.
 ///
 /// # Errors
 /// It cannot be written, or is a link, a folder, a socket or a block device.
@@ -84,7 +85,7 @@ fn replaced(path: &Path, bytes: &[u8], over: bool) -> Answer<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        // Where nothing was, whatever came there meanwhile stays.
+        // If nothing existed, whatever was created there meanwhile stays.
         if over {
             file.persist(path)?
         } else {
@@ -95,7 +96,7 @@ fn replaced(path: &Path, bytes: &[u8], over: bool) -> Answer<()> {
     done().map_err(failed("write", path))
 }
 
-/// Writes to somebody who reads.
+/// Writes to a file that has a reader.
 fn streamed(path: &Path, bytes: &[u8]) -> Answer<()> {
     let done = || -> io::Result<()> {
         // Without waiting for a reader that may never come.

@@ -1,4 +1,5 @@
-//! A conversation with a script that was started somewhere: what it is sent, what counts of its answer, and when it is given up.
+//! A conversation with a script that was started somewhere: what it is sent, what counts of its answer, and when it is
+//! given up.
 
 use std::{
     io::{self, BufWriter, Read, Write},
@@ -27,8 +28,8 @@ pub(super) struct Started {
     pub held: Box<dyn std::any::Any>,
 }
 
-/// The words that start a script: `sh` and its arguments. A script that only reads and is sent nothing watches its standard input,
-/// which is kept open until it has answered: it ends when we do, or the link.
+/// The words that start a script: `sh` and its arguments. A script that only reads and is sent nothing watches its
+/// standard input, which is kept open until it has answered: it ends when we do, or the link.
 pub(super) fn argv(nonce: &str, script: &Script, args: &[String], input: &Input<'_>) -> Vec<String> {
     let watched = !script.mutates && matches!(input, Input::Nothing);
     let wrapper = if watched { frame::WATCHED } else { frame::WRAPPER };
@@ -39,7 +40,7 @@ pub(super) fn argv(nonce: &str, script: &Script, args: &[String], input: &Input<
 /// Sends the input and waits for the framed answer.
 ///
 /// # Errors
-/// No whole answer came: `link_lost` for a script that changes what runs, `host_unreachable` for one that does not.
+/// No complete answer came: `link_lost` for a script that changes what runs, `host_unreachable` for one that does not.
 pub(super) fn answer(started: Started, nonce: &str, script: &Script, input: Input<'_>) -> Answer<Reply> {
     let Started { stdin, stdout, stop, held } = started;
     let deadline = Duration::from_secs(script.deadline_s);
@@ -48,12 +49,12 @@ pub(super) fn answer(started: Started, nonce: &str, script: &Script, input: Inpu
         let mut bytes = Vec::new();
         // Half an answer is none: the frame tells.
         drop(stdout.take(STDOUT_BYTES_MAX + 1).read_to_end(&mut bytes));
-        // The receiver is gone only if the deadline passed first.
+        // The receiver is dropped only if the deadline passed first.
         drop(send.send(bytes));
     });
     let (done, timer) = mpsc::channel::<()>();
     let mutates = script.mutates;
-    // Also ends a delivery that nobody takes.
+    // This also ends a delivery that is not read.
     let watchdog = std::thread::spawn(move || {
         let passed = timer.recv_timeout(deadline) == Err(mpsc::RecvTimeoutError::Timeout);
         if passed && !mutates {
@@ -71,7 +72,7 @@ pub(super) fn answer(started: Started, nonce: &str, script: &Script, input: Inpu
         return Err(lost(script, "it printed more than 8 MiB"));
     }
     let (rc, stdout) = frame::unframe(nonce, &bytes).ok_or_else(|| lost(script, "its answer has no end"))?;
-    // A delivery that broke off is the delivery's error, whatever the script made of it.
+    // An interrupted delivery is reported as the delivery's error, whatever the script answered.
     sent.whole?;
     Ok(Reply { rc, stdout })
 }
@@ -112,7 +113,7 @@ fn feed(mut stdin: Box<dyn Write + Send>, input: Input<'_>) -> Sent {
             // After an archive that broke off nothing more is sent than what was.
             let ended = ahead.into_inner();
             drop(ended);
-            // The script ended before it had read everything: its own answer says why.
+            // The script ended before it had read everything: its own answer tells why.
             drop(sender.join());
             let whole = match written {
                 Ok(()) | Err(archive::ArchiveError::Write(_)) => Ok(()),

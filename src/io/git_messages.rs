@@ -1,6 +1,7 @@
-//! What git and the server behind it said: without credentials, escaped, and sorted into what it means.
+//! Messages of git and of the server behind it: without credentials, escaped, and classified.
 //!
-//! The server's own words decide nothing by themselves: a line that it sends through git begins with `remote:` and is only shown.
+//! The server's own words decide nothing by themselves: a line that it sends through git begins with `remote:` and is
+//! only shown.
 
 use crate::{
     io::{faults, git::trust, process::Done, secrets::Secrets},
@@ -11,7 +12,7 @@ use crate::{
 /// Most lines that are shown.
 const LINES_MAX: usize = 3;
 
-/// The lines that say something: the server's, then git's own.
+/// The lines with information: the server's, then git's own.
 pub(super) fn said(stderr: &[u8], secrets: &Secrets) -> String {
     const NOISE: &[&str] = &[
         "error: failed to push some refs",
@@ -93,7 +94,7 @@ pub(super) fn ended(remote: &str, stderr: &[u8], secrets: &Secrets) -> Ended {
     if fatal("repository '") && fatal("not found") || fatal("returned error: 404") {
         return Ended::Refused(missing(&name, &words));
     }
-    // The first thing that a server sends is its list of refs: this is said where it did not come.
+    // The first thing that a server sends is its list of refs: git prints this if the list did not come.
     let refusal = if fatal("Could not read from remote repository") { silent(&name, &raw, &own, &words) } else { None };
     refusal.map_or_else(|| Ended::Unanswered(unreachable(&name, &words)), Ended::Refused)
 }
@@ -158,7 +159,7 @@ pub(super) fn other_objects(name: &str) -> PortError {
     )
 }
 
-/// No answer, or none that says anything.
+/// No answer, or one without information.
 pub(super) fn unreachable(name: &str, why: &str) -> PortError {
     let name = text::shown(name);
     PortError::new(
@@ -172,7 +173,7 @@ pub(super) fn unreachable(name: &str, why: &str) -> PortError {
 pub(super) enum Line {
     /// The ref is there.
     Accepted,
-    /// The server said no; its words.
+    /// The server rejected it; its message.
     Rejected(String),
     /// There is no such line.
     None,

@@ -1,4 +1,4 @@
-//! How git calls ssh: nobody is asked anything, and one connection serves all calls of a command.
+//! How git calls ssh: without questions to a person, and with one connection for all calls of a command.
 #![expect(clippy::disallowed_methods, reason = "the configuration for ssh is written here")]
 
 use std::cell::OnceCell;
@@ -11,10 +11,10 @@ use crate::io::{
     socket,
 };
 
-/// How long a connection is kept that nobody uses, in seconds. Also how long it outlives a kill of ours.
+/// How long an unused connection is kept, in seconds. It also outlives a kill of this process by that time.
 const KEPT_S: u64 = 5;
 
-/// The ssh that git is told to use. Dropped, it closes the connection that it kept.
+/// The ssh that git is told to use. When it is dropped, it closes the connection that it kept.
 #[derive(Debug)]
 pub(super) struct GitSsh {
     env: Env,
@@ -48,13 +48,14 @@ impl GitSsh {
         format!("ssh{} -o BatchMode=yes", config.unwrap_or_default())
     }
 
-    /// A folder with a configuration for ssh: the one that ssh would read, and after it a place for the connection. The first value
-    /// of an option wins in ssh, so who shares connections himself goes on doing so: after a second factor, his is the one that works.
+    /// A folder with a configuration for ssh: the one that ssh would read, and after it a place for the connection. The
+    /// first value of an option wins in ssh, so who shares connections himself goes on doing so: after a second factor,
+    /// his is the one that works.
     fn config(&self) -> Option<TempDir> {
         let folder = socket::folder(&self.env).ok()?;
         let plain = |text: &&str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
         let at = folder.path().to_str()?;
-        // ssh reads the file in the home of the account, whatever HOME says; `~` alone would follow HOME.
+        // ssh reads the file in the home of the account and ignores HOME; `~` alone would follow HOME.
         let mut id = self.env.child("id");
         id.arg("-un");
         let done = process::run(id, &Limits { deadline_s: KEPT_S, output_bytes: 256 }).ok()?;
@@ -69,8 +70,8 @@ impl GitSsh {
     }
 }
 
-/// Whether git takes a URL for one of ssh (gitfaq, git-fetch(1) "GIT URLS"): by its scheme, or `host:path` without a slash before
-/// the colon.
+/// Whether git takes a URL for one of ssh (gitfaq, git-fetch(1) "GIT URLS"): by its scheme, or `host:path` without a
+/// slash before the colon.
 fn over_ssh(url: &str) -> bool {
     match url.split_once("://") {
         Some((scheme, _)) => matches!(scheme, "ssh" | "git+ssh" | "ssh+git"),

@@ -40,8 +40,8 @@ impl Hosts {
         }
     }
 
-    /// Begins to connect to a host that is expected to be asked soon. Only a connection whose entry in the policy is still the same is
-    /// used then; whatever fails here is told there.
+    /// Begins to connect to a host that is expected to be asked soon. Only a connection whose entry in the policy is
+    /// still the same is used then; a failure here is reported there.
     pub fn warm(&self, policy: HostPolicy) {
         if policy.transport == Transport::Ssh {
             let ssh = self.ssh(&policy);

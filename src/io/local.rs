@@ -69,7 +69,7 @@ impl Host for Local {
                 drop(child.kill());
                 drop(child.wait());
             } else {
-                // Nobody waits for a script that changes what runs and took too long: it goes on by itself.
+                // A script that changes what runs and takes too long is not waited for: it continues by itself.
                 drop(child.try_wait());
             }
         }

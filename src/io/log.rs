@@ -1,9 +1,10 @@
 //! The log of a command: lines on standard error for a person who looks for a fault. The only home of `tracing`.
 //!
-//! `-v` (level info) logs every call of a port with its duration and outcome; `-vv` (level debug) also the argv of every child and the
-//! name and arguments of every script on a host. What can be logged at all is decided by the trait `Loggable`: ids, paths, names, numbers and
-//! counts implement it; contents, answers and environments do not. Every word is masked and escaped before it is written.
-//! A subscriber of our own is enough for that, so `tracing-subscriber` and what it needs are not part of this program.
+//! `-v` (level info) logs every call of a port with its duration and outcome; `-vv` (level debug) also the argv of
+//! every child and the name and arguments of every script on a host. What can be logged at all is decided by the trait
+//! `Loggable`: ids, paths, names, numbers and counts implement it; contents, answers and environments do not. Every
+//! word is masked and escaped before it is written. A subscriber of our own is enough for that, so `tracing-subscriber`
+//! and what it needs are not part of this program.
 #![expect(clippy::disallowed_methods, reason = "durations are measured here")]
 
 use std::{
@@ -30,7 +31,8 @@ use crate::{
 
 /// The variable that turns the log on without a flag.
 pub const VARIABLE: &str = "PLATFORMCTL_LOG";
-/// A longer argument of a child, or one of several lines, is a text (a script): the log has its size and digest instead.
+/// A longer argument of a child, or one of several lines, is a text (a script): the log has its size and digest
+/// instead.
 const ARGUMENT_BYTES_MAX: usize = 300;
 /// Most characters of one line.
 const LINE_CHARS_MAX: usize = 4_000;
@@ -108,13 +110,14 @@ pub(crate) fn masked(text: &str) -> String {
     text::escaped_line(&SECRETS.lock().unwrap_or_else(PoisonError::into_inner).masked(text))
 }
 
-/// What may stand in the log. Implement it only for types that cannot hold a secret.
+/// What may be logged. Implement it only for types that cannot contain a secret.
 pub(super) trait Loggable {
     /// Adds it to a line. What it adds is masked and escaped by the caller.
     fn add(&self, line: &mut String);
 }
 
-/// A name or another short text that git, the policy or a script's caller may show: never content, an answer or a value of a variable.
+/// A name or another short text that git, the policy or a script's caller may show: never content, an answer or a value
+/// of a variable.
 pub(super) struct Name<'a>(pub &'a str);
 
 /// A number of bytes.
@@ -225,8 +228,8 @@ impl Words {
     }
 }
 
-/// Makes a call of a port and logs it, with its duration and outcome. `about` describes the call and `found` its answer; without a log
-/// neither of them is called, and no clock is read.
+/// Makes a call of a port and logs it, with its duration and outcome. `about` describes the call and `found` its
+/// answer; without a log neither of them is called, and no clock is read.
 pub(super) fn call<T>(
     name: &'static str,
     about: impl FnOnce(Words) -> Words,
@@ -336,7 +339,7 @@ impl Subscriber for Log {
         let at = self.begun.elapsed();
         let line = line(at, *event.metadata().level(), &fields);
         let mut stderr = std::io::stderr().lock();
-        // A log that nobody can read changes nothing.
+        // A log that cannot be written changes nothing.
         drop(writeln!(stderr, "{line}"));
     }
 

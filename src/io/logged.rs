@@ -1,6 +1,6 @@
 //! Ports that log every call: put around the real ones where a session is made, and nowhere else.
 //!
-//! Not logged are a clock's ticks, chance and the question whether somebody asked to stop: they take no time and are asked in loops.
+//! A clock's ticks, chance and the question whether to stop are not logged: they take no time and are asked in loops.
 
 mod host;
 mod record;

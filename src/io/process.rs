@@ -36,7 +36,7 @@ pub struct Done {
     pub rc: Option<i32>,
     /// What it printed.
     pub stdout: Vec<u8>,
-    /// What it said beside.
+    /// Its standard error.
     pub stderr: Vec<u8>,
 }
 
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Done {
 /// Runs a child without standard input.
 ///
 /// # Errors
-/// It could not be started, took too long, or said too much; it is killed then.
+/// It could not be started, took too long, or printed too much; then it is killed.
 pub fn run(command: Command, limits: &Limits) -> Answer<Done> {
     run_with(command, Vec::new(), limits)
 }
@@ -70,7 +70,7 @@ pub fn run_with(mut command: Command, stdin: Vec<u8>, limits: &Limits) -> Answer
     })?;
     let input = child.stdin.take();
     std::thread::spawn(move || {
-        // A child that does not read its input says so by its exit code.
+        // A child that does not read its input reports that with its exit code.
         drop(input.map(|mut input| input.write_all(&stdin)));
     });
     let (send, receive) = mpsc::channel();

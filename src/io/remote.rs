@@ -33,14 +33,14 @@ pub struct GitRemote {
     env: Env,
     /// How git is told to call ssh, unless the user tells it himself.
     ssh: Option<GitSsh>,
-    /// What git's configuration says, where it was read.
+    /// Git's configuration, once it was read.
     configured: Option<Configured>,
     secrets: Secrets,
     /// Where a relative URL begins.
     from: PathBuf,
 }
 
-/// What git's configuration says of a remote.
+/// Git's configuration of a remote.
 #[derive(Clone, Default)]
 pub struct Configured {
     /// Where it is fetched from: the first of these.
@@ -49,7 +49,7 @@ pub struct Configured {
     pub push_urls: Vec<String>,
     /// Whether there is a `core.sshCommand`, which is then used as it is.
     pub ssh_command: bool,
-    /// Credentials that stand in the configuration, never to be printed, and URLs with credentials in them.
+    /// Credentials in the configuration, which are never printed, and URLs with credentials in them.
     pub secrets: Vec<String>,
     /// The root of the main work tree, if there is one.
     pub work_dir: Option<PathBuf>,
@@ -69,7 +69,7 @@ impl GitRemote {
     /// The remote `name` (a configured one) of the repository at `git_dir`, with the base branch `base`.
     ///
     /// # Errors
-    /// A name that git could take for an option or that no ref can hold.
+    /// A name that git could take for an option or that is not valid in a ref.
     pub fn new(git_dir: PathBuf, name: &str, base: &str, env: &Env) -> Answer<Self> {
         for text in [name, base] {
             let fits = !text.is_empty()
@@ -89,7 +89,8 @@ impl GitRemote {
         // Of a linked work tree gix has it with `..` in it.
         let git_dir = env.cwd().join(git_dir);
         let git_dir = std::fs::canonicalize(&git_dir).unwrap_or(git_dir);
-        // As git: from the root of the work tree, or else from the repository itself, and never from where one stands.
+        // As git: from the root of the work tree, or else from the repository itself, and never from the current
+        // folder.
         let from = git_dir.parent().filter(|_| git_dir.ends_with(".git")).unwrap_or(&git_dir).to_owned();
         let (name, base) = (name.to_owned(), base.to_owned());
         let secrets = Secrets::of(env, &[], &[]);
@@ -153,7 +154,8 @@ impl GitRemote {
         ))
     }
 
-    /// A remote may be pushed to at another URL than it is fetched from: whether both are one repository shows when the record is there.
+    /// A remote may be pushed to at another URL than it is fetched from: whether both are one repository shows when the
+    /// record is there.
     fn arrived(&self, id: Oid) -> Answer<Pushed> {
         if self.configured.as_ref().is_none_or(|configured| configured.push_urls.is_empty()) {
             return Ok(Pushed::Accepted);
@@ -168,7 +170,8 @@ impl GitRemote {
             };
             std::thread::sleep(ARRIVES_PAUSE);
         }
-        // What is behind the record lacks it; what is not known here may contain it, and is looked at by whoever asks for unknown ones.
+        // What is behind the record lacks it; what is not known here may contain it, and is looked at by whoever asks
+        // for unknown ones.
         let behind = match seen {
             None => true,
             Some(seen) => {
@@ -214,7 +217,7 @@ impl Remote for GitRemote {
         if wants.is_empty() {
             return Ok(());
         }
-        // Without a map and without pruning: whatever `remote.*.fetch` says, only what is asked for moves.
+        // Without a map and without pruning: only what is asked for moves, whatever `remote.*.fetch` sets.
         let mut args: Vec<String> = [
             "-c",
             "fetch.writeCommitGraph=false",
@@ -238,7 +241,8 @@ impl Remote for GitRemote {
             Want::Commit(id) => id.to_string(),
         }));
         let mut done = self.git(&args)?;
-        // Another process of this clone fetches into the same private refs: what it brought is as good, and ours is asked again.
+        // Another process of this clone fetches into the same private refs: what it brought is as good, and ours is
+        // asked again.
         for _ in 0..FETCH_TRIES {
             if done.rc == Some(0) || !done.stderr.windows(CONTENDED.len()).any(|window| window == CONTENDED) {
                 break;

@@ -93,7 +93,8 @@ pub(super) fn urls(message: &str) -> String {
     let mut out = String::new();
     let mut rest = message;
     while let Some((before, after)) = rest.split_once("://") {
-        // A quote, an angle bracket or a control character can be part of a password: only what ends a URL for certain ends it here.
+        // A quote, an angle bracket or a control character can be part of a password: only what ends a URL for certain
+        // ends it here.
         let ends = |c: char| (c.is_whitespace() && !text::is_harmful(c)) || "/?#\n".contains(c);
         let end = after.find(ends).unwrap_or(after.len());
         let (authority, tail) = after.split_at(end);

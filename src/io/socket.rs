@@ -17,11 +17,11 @@ use super::env::Env;
 const PREFIX: &str = "pctl";
 /// A place may have so many bytes: a socket's path has room for about a hundred, and ssh adds to it while it makes one.
 const PLACE_BYTES_MAX: usize = 32;
-/// After so long, in seconds, a folder is one that somebody left who was killed.
+/// After so many seconds a folder was left by a killed process.
 const LEFT_S: u64 = 24 * 60 * 60;
 
-/// Makes a folder with a short path of plain letters: ssh takes blanks and percent signs in a path for something else. It goes away
-/// with the value.
+/// Makes a folder with a short path of plain letters: ssh takes blanks and percent signs in a path for something else.
+/// It goes away with the value.
 ///
 /// # Errors
 /// No place can be written to.

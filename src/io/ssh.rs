@@ -1,8 +1,9 @@
 //! A host over ssh: one master connection of our own, and each script a session on it.
 //!
-//! The master is the `ssh` program, so that names, jumps, agents and keys are the user's own, with an explicit environment and with
-//! what could surprise turned off. It asks for no session itself: a host that allows one at a time is enough. It ends with this
-//! process, killed or not. A lost master is replaced by the next script, and no script is ever sent twice.
+//! The master is the `ssh` program, so that names, jumps, agents and keys are the user's own, with an explicit
+//! environment and with what could surprise turned off. It asks for no session itself: a host that allows one at a time
+//! is enough. It ends with this process, killed or not. A lost master is replaced by the next script, and no script is
+//! ever sent twice.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "processes start in src/io/")]
 
 mod link;
@@ -40,7 +41,8 @@ const READY_S: u64 = 20;
 const CONNECT_S: u64 = 10;
 /// Most of a master's words that are looked at, in bytes.
 const WORDS_BYTES_MAX: u64 = 64 << 10;
-/// How long a host is asked again that allows no more sessions, in milliseconds: one that has just ended may still count there.
+/// How long a host is asked again that allows no more sessions, in milliseconds: one that has just ended may still
+/// count there.
 const FULL_MS: u64 = 3_000;
 
 /// A host over ssh.
@@ -52,7 +54,7 @@ pub struct Ssh {
     master: RefCell<Option<Master>>,
 }
 
-/// A connection that stands. Dropped, it ends.
+/// An open connection. It is closed when it is dropped.
 struct Master {
     link: Arc<Link>,
     session: Arc<Session>,
@@ -65,8 +67,8 @@ struct Master {
 type Remote = openssh::Child<Arc<Session>>;
 
 impl Ssh {
-    /// A host at `destination`, whatever ssh_config understands by it, with these lines of known_hosts (none: the user's own files).
-    /// Nothing is connected yet.
+    /// A host at `destination`, as ssh_config resolves it, with these lines of known_hosts (none: the user's own
+    /// files). Nothing is connected yet.
     pub fn new(destination: &str, host_keys: &[String], env: &Env) -> Self {
         Self {
             destination: destination.to_owned(),
@@ -77,7 +79,7 @@ impl Ssh {
         }
     }
 
-    /// Begins to connect, for somebody who will ask something soon. What comes of it is told by the first question.
+    /// Begins to connect, for a question that follows soon. The first question reports a failure.
     pub fn begin(&self) {
         *self.starting.borrow_mut() = self.start().ok();
     }
@@ -101,7 +103,7 @@ impl Ssh {
         Ok(master)
     }
 
-    /// Finds out by what shell the account runs what it is told, if by any.
+    /// Finds out which shell the account runs commands with, if any.
     fn shell(&self, master: &Master, until: Instant) -> Answer<Shell> {
         let nonce = framed::nonce()?;
         let quoted = shell::probe(&nonce);
@@ -126,7 +128,7 @@ impl Ssh {
         unreachable(&self.destination, "it hangs: connected, but never ready (in its shell's start-up files)")
     }
 
-    /// Runs a command that should say `nonce`.
+    /// Runs a command that should print `nonce`.
     fn heard(
         &self,
         master: &Master,
@@ -139,7 +141,7 @@ impl Ssh {
         let ended = async { tokio::time::timeout(Duration::from_secs(1), remote.wait()).await };
         let code = match master.runtime.block_on(ended) {
             Ok(Ok(status)) => status.code(),
-            // How the library says 127.
+            // How the library reports 127.
             Ok(Err(openssh::Error::Remote(_))) => Some(127),
             Ok(Err(_)) | Err(_) => None,
         };
@@ -164,7 +166,7 @@ impl Ssh {
             let mut command = command(Arc::clone(&master.session));
             command.stdin(their_in).stdout(their_out).stderr(openssh::Stdio::null());
             let opened = master.runtime.block_on(command.spawn());
-            // The command holds our copies of the other ends.
+            // The command has our copies of the other ends.
             drop(command);
             let error = match opened {
                 Ok(remote) => return Ok((remote, stdin, stdout)),

@@ -1,7 +1,8 @@
-//! When a chain of records is valid: the same checks run before a record is written, when one is fetched, and in `verify`.
+//! When a chain of records is valid: the same checks run before a record is written, when one is fetched, and in
+//! `verify`.
 //!
-//! The verdict on a record is a function of the record and of what it follows: it never depends on the reader's clock, on how far the
-//! reader has read before, or on which other objects the reader has. So it is the same in every clone.
+//! The verdict on a record is a function of the record and of what it follows: it never depends on the reader's clock,
+//! on how far the reader has read before, or on which other objects the reader has. So it is the same in every clone.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Fold: what an event changes in the tree before it. A pure function of the event and of the files that [`reads`] names.
+//! Fold: what an event changes in the tree before it. A pure function of the event and of the files that [`reads`]
+//! names.
 //!
 //! An event about a deployment touches that deployment's entry alone; only a move touches two.
 
@@ -300,8 +301,8 @@ fn services(evidence: &Evidence) -> BTreeMap<String, ServiceStatus> {
     evidence.containers.iter().map(seen).collect()
 }
 
-/// A deployment continues as another one and takes the bound against replay with it. What runs moves with it if the host is the same;
-/// on another host it stays until it is removed.
+/// A deployment continues as another one and takes the bound against replay with it. What runs moves with it if the
+/// host is the same; on another host it stays until it is removed.
 fn moved(event: &Event, modules: &mut Modules<'_>, from: &Deployment, to: &Deployment) -> Folded<()> {
     let module = modules.of(&from.module)?;
     let old = module.hosts.entry(from.host.clone()).or_insert_with(|| HostStatus::new(last(event)));
@@ -429,8 +430,9 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
-        /// Whatever is recorded: the fold is pure, an event touches no other deployment, the bound against replay never goes back, at
-        /// most eight failures are kept, none twice, and only a retry that ended well makes the record forget one.
+        /// Whatever is recorded: the fold is pure, an event touches no other deployment, the bound against replay never
+        /// goes back, at most eight failures are kept, none twice, and only a retry that ended well makes the record
+        /// forget one.
         #[test]
         fn laws_of_a_deployment(
             events in prop::collection::vec((0..64_usize, any::<bool>(), any::<bool>(), 0..12_u8, 0..4_usize, any::<bool>()), 1..40)

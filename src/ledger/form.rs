@@ -53,8 +53,8 @@ pub(super) fn message(
     Some(Wrong::new("message", format!("the line `{}`", shown(wanted)), has))
 }
 
-/// The headers are the ones that git needs and nothing else, each once, as this program writes them; a key that the event names has
-/// signed.
+/// The headers are the ones that git needs and nothing else, each once, as this program writes them; a key that the
+/// event names has signed.
 pub(super) fn headers(event: &Event, commit: &Commit) -> Option<Wrong> {
     let (name, email) = &commit.author;
     let author = format!("{} <{}>", event.actor.name, event.actor.email);

@@ -1,5 +1,5 @@
-//! The kinds of events. Every kind that a record can have is named here, also where no command writes it yet: a reader that does not
-//! know a kind cannot go on.
+//! The kinds of events. Every kind that a record can have is named here, also where no command writes it yet: a reader
+//! that does not know a kind cannot go on.
 
 use serde::{Deserialize, Serialize};
 

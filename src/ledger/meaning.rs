@@ -1,7 +1,7 @@
 //! What an event means after those before it. `shape.rs` describes what is checked for each kind.
 //!
-//! No check here costs more than a look at the tree before the record and, for an event that names an earlier record (what ends a run,
-//! and a rollback), one step for every record since. History is never searched.
+//! No check here costs more than a look at the tree before the record and, for an event that names an earlier record
+//! (what ends a run, and a rollback), one step for every record since. History is never searched.
 
 use serde::Serialize;
 
@@ -287,8 +287,8 @@ mod erased {
     }
 }
 
-/// The policy is the one of the commit that it names. A clone that fetched the base has that commit; if it is missing, for example because
-/// the base was rewritten since, nothing more can be checked.
+/// The policy is the one of the commit that it names. A clone that fetched the base has that commit; if it is missing,
+/// for example because the base was rewritten since, nothing more can be checked.
 fn policy(source: &dyn Source, event: &Event) -> Judged {
     let Some(commit) = event.policy_commit else { return Ok(None) };
     if !source.has(commit)? {

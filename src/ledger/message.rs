@@ -119,7 +119,8 @@ fn trailers(event: &Event, event_digest: Digest) -> Vec<(&'static str, String)> 
     all.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
 }
 
-/// Free text on lines of at most 72 characters, escaped; no line can look like a trailer, because each begins with two blanks.
+/// Free text on lines of at most 72 characters, escaped; no line can look like a trailer, because each begins with two
+/// blanks.
 fn wrapped(paragraph: &str) -> String {
     let mut out = String::new();
     let mut line = String::new();

@@ -1,5 +1,5 @@
-//! Recover: the one record with two parents. It continues from the last valid record and displaces what was pushed on top of it, which
-//! stays reachable as evidence. A fast-forward for the server and for every clone alike.
+//! Recover: the one record with two parents. It continues from the last valid record and displaces what was pushed on
+//! top of it, which stays reachable as evidence. A fast-forward for the server and for every clone alike.
 //!
 //! No valid record may be displaced: a recover record cannot be used to remove records from the chain.
 
@@ -33,8 +33,8 @@ pub fn displaced(source: &dyn Source, good: Oid, displaced: Oid) -> Answer<(Vec<
         line.push(at);
         at = *parent;
     }
-    // Something was merged: everything that is not an ancestor of the good record. Commits are read by our own reader alone, because
-    // what was pushed may be of a form that others stop at.
+    // Something was merged: everything that is not an ancestor of the good record. Commits are read by our own reader
+    // alone, because what was pushed may be of a form that others stop at.
     let ours = ancestors(source, good, &BTreeSet::new())?;
     let all = ancestors(source, displaced, &ours.iter().copied().collect())?;
     let contains = reaches(source, &all, good)?;
@@ -65,8 +65,8 @@ fn ancestors(source: &dyn Source, tip: Oid, without: &BTreeSet<Oid>) -> Answer<V
     Ok(order)
 }
 
-/// Whether the record at `tip` contains `known`. What was pushed once, and displaced, may be of a form that the usual search stops at;
-/// our own reader is then asked, which no form of a commit stops.
+/// Whether the record at `tip` contains `known`. What was pushed once, and displaced, may be of a form that the usual
+/// search stops at; our own reader is then asked, which no form of a commit stops.
 ///
 /// # Errors
 /// A commit cannot be read.

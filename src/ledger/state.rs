@@ -1,4 +1,5 @@
-//! A lazy view of the record at one commit: a look at one module costs one path of the tree and one blob, never the history.
+//! A lazy view of the record at one commit: a look at one module costs one path of the tree and one blob, never the
+//! history.
 
 use serde::de::DeserializeOwned;
 

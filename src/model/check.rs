@@ -1,4 +1,4 @@
-//! What a manifest must hold beyond its shape: the one way from bytes to a manifest.
+//! What a manifest must satisfy beyond its shape: the only way from bytes to a manifest.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ impl Manifest {
     /// Reads `modules/<id>/module.yaml`; `file` is its path and `folder` the name of its folder.
     ///
     /// # Errors
-    /// Everything that does not hold, with its place.
+    /// Everything that is not valid, with its place.
     pub fn parse(file: &str, folder: &ModuleId, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
         let (manifest, outline): (Self, Node) = shape(file, Code::ManifestInvalid, bytes)?;
         let mut c = Collector::new(file, Code::ManifestInvalid, &outline);

@@ -1,4 +1,4 @@
-//! What `platform.yaml` must hold beyond its shape: the one way from bytes to a policy.
+//! What `platform.yaml` must satisfy beyond its shape: the only way from bytes to a policy.
 
 use super::{
     check::{argv_entry, done, one_line, shape},
@@ -15,7 +15,7 @@ impl Policy {
     /// Reads `platform.yaml`.
     ///
     /// # Errors
-    /// Everything that does not hold, with its place.
+    /// Everything that is not valid, with its place.
     pub fn parse(bytes: &[u8]) -> Result<Self, Vec<Problem>> {
         let (policy, outline): (Self, Node) = shape(policy::PATH, Code::PolicyInvalid, bytes)?;
         let mut c = Collector::new(policy::PATH, Code::PolicyInvalid, &outline);

@@ -1,4 +1,5 @@
-//! The closure: every tracked file that decides what runs, and the digests that name a release and what concerns a module.
+//! The closure: every tracked file that decides what runs, and the digests that name a release and what concerns a
+//! module.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,7 @@ impl FileMode {
 /// One file of a closure.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClosureFile {
-    /// Where it lies in the repository.
+    /// Its path in the repository.
     pub path: RepoPath,
     /// Its mode, written as git writes it.
     pub mode: FileMode,

@@ -1,4 +1,5 @@
-//! Doors from a container to its host, named as an `allow` entry names them. One table for what is written and for what is rendered.
+//! Doors from a container to its host, named as an `allow` entry names them. One table for what is written and for what
+//! is rendered.
 
 use serde_json::Value;
 
@@ -55,8 +56,9 @@ pub fn is_own(door: &str, own: impl Fn(&str) -> bool) -> bool {
     shared.and_then(|shared| shared.strip_prefix("service:")).is_some_and(own)
 }
 
-/// The doors that a service opens where it joins networks, with a MAC of its own if it has one. `network` knows the name of a network
-/// on the host by its key, and whether it is external; what it does not know is judged once it is rendered.
+/// The doors that a service opens where it joins networks, with a MAC of its own if it has one. `network` knows the
+/// name of a network on the host by its key, and whether it is external; what it does not know is judged once it is
+/// rendered.
 pub fn joined(networks: &Value, mac: Option<&str>, network: impl Fn(&str) -> Option<(String, bool)>) -> Vec<String> {
     let networks = unmarked(networks);
     let mut doors = Vec::new();
@@ -82,7 +84,7 @@ pub fn joined(networks: &Value, mac: Option<&str>, network: impl Fn(&str) -> Opt
     doors
 }
 
-/// Whether an address plan of a network says more than a subnet.
+/// Whether the `ipam` of a network sets more than a subnet.
 pub fn is_beyond_subnet(ipam: &Value) -> bool {
     let driver = ipam.get("driver").and_then(Value::as_str).unwrap_or_default();
     let more =
@@ -107,7 +109,7 @@ pub fn doors(key: &str, value: &Value) -> Vec<String> {
                 texts(value).into_iter().map(|text| text.split('=').next().unwrap_or_default().to_owned()).collect()
             }
         }),
-        // Any other word is the name of a network, whoever it belongs to.
+        // Any other word is the name of a network, no matter whose.
         "network_mode" => {
             let own = |text: &String| matches!(text.as_str(), "none" | "bridge" | "default");
             named(texts(value).into_iter().filter(|text| !own(text)).collect())
@@ -123,7 +125,7 @@ pub fn doors(key: &str, value: &Value) -> Vec<String> {
                 |text: &String| text == "host" || text.starts_with("container:") || text.starts_with("service:");
             named(texts(value).into_iter().filter(shared).collect())
         }
-        // What holds a variable is judged once it is rendered.
+        // A value with a variable is judged once it is rendered.
         "oom_score_adj" => {
             let lowered = |text: &String| !text.contains('$') && text.parse::<i64>().is_ok_and(|score| score >= 0);
             named(texts(value).into_iter().filter(|text| !text.contains('$') && !lowered(text)).collect())

@@ -1,7 +1,7 @@
-//! The frame around a script's answer: what a host says counts only between our nonce and our nonce.
+//! The frame around a script's answer: only what a host prints between our two nonces counts.
 
-/// Runs the script with an environment of our making. Of the account's own only what says where it is at home and where programs
-/// lie is kept: `TAR_OPTIONS` and the like would change what our scripts do.
+/// Runs the script with an environment of our making. Of the account's own only what says where it is at home and where
+/// programs lie is kept: `TAR_OPTIONS` and the like would change what our scripts do.
 macro_rules! script {
     () => {
         r#"env -i LC_ALL=C PATH="$PATH" HOME="${HOME:-/}" ${USER:+USER="$USER"} ${LOGNAME:+LOGNAME="$LOGNAME"} ${XDG_RUNTIME_DIR:+XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR"} ${TMPDIR:+TMPDIR="$TMPDIR"} sh -c "$text" platformctl "$@""#
@@ -15,8 +15,8 @@ pub const WRAPPER: &str = concat!(
     r#"; rc=$?; printf '\nPC1 %s rc=%s\n' "$nonce" "$rc""#
 );
 
-/// The same for a script that only reads and is sent nothing: it is ended when its standard input ends, which is when we do or the
-/// link does. The watcher holds neither output, so that the answer ends when the script does.
+/// The same for a script that only reads and is sent nothing: it is ended when its standard input ends, which is when
+/// we do or the link does. The watcher keeps neither output open, so that the answer ends when the script does.
 pub const WATCHED: &str = concat!(
     r#"nonce=$1 text=$2; shift 2; printf '\nPC1 %s begin\n' "$nonce"; exec 3<&0; "#,
     script!(),
@@ -24,16 +24,17 @@ pub const WATCHED: &str = concat!(
     r#"printf '\nPC1 %s rc=%s\n' "$nonce" "$rc""#
 );
 
-/// Takes the answer out of everything a host printed. `None`: there is no whole frame, so nobody knows how it ended.
+/// Extracts the answer from everything a host printed. `None`: there is no complete frame, so it is unknown how the
+/// script ended.
 ///
-/// What stands before the frame (a banner, a chatty start-up file) and after it is dropped. A frame that is not whole, or that
-/// carries another nonce, is no frame.
+/// Text before the frame (a banner, a start-up file that prints) and after it is dropped. A frame that is not complete,
+/// or that carries another nonce, is no frame.
 pub fn unframe(nonce: &str, bytes: &[u8]) -> Option<(i32, Vec<u8>)> {
     let begin = format!("\nPC1 {nonce} begin\n");
     let at = find(bytes, begin.as_bytes())? + begin.len();
     let body = &bytes[at..];
     let end = format!("\nPC1 {nonce} rc=");
-    // The last one counts: a script cannot know the nonce, but its output could quote an argument that holds it.
+    // The last one counts: a script cannot know the nonce, but its output could quote an argument that contains it.
     let at = rfind(body, end.as_bytes())?;
     let rest = &body[at + end.len()..];
     let line = rest.split(|b| *b == b'\n').next().filter(|line| rest.len() > line.len())?;

@@ -10,7 +10,7 @@ use serde_json::Value;
 pub enum CheckResult {
     /// As an apply needs it.
     Pass,
-    /// It speaks against an apply.
+    /// It is a reason against an apply.
     Fail,
     /// It could not be answered.
     Error,
@@ -33,7 +33,7 @@ pub struct GateCheck {
     pub id: &'static str,
     /// How it was answered.
     pub result: CheckResult,
-    /// What the answer rests on.
+    /// The evidence for the answer.
     pub evidence: Value,
 }
 

@@ -122,7 +122,8 @@ name! {
     HostName
 }
 
-/// A module on one of its hosts, written `module@host`. What runs, locks, preconditions and failed releases belong to it.
+/// A module on one of its hosts, written `module@host`. What runs, locks, preconditions and failed releases belong to
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Deployment {
     /// The module.
@@ -167,7 +168,8 @@ impl RunId {
         Self(format!("{}-{hex}", now.compact()))
     }
 
-    /// The same, but greater than another id also where that was made by a clock which is ahead, or within the same second.
+    /// The same, but greater than another id also where that was made by a clock which is ahead, or within the same
+    /// second.
     #[must_use]
     pub fn newer(now: super::time::Timestamp, chance: [u8; 4], than: Option<&Self>) -> Self {
         let id = Self::new(now, chance);

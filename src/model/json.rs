@@ -1,5 +1,5 @@
-//! Canonical JSON, for everything that is hashed or recorded: sorted keys, no white space, integers below 2⁵³, no floats, one final newline
-//! only where a file is written.
+//! Canonical JSON, for everything that is hashed or recorded: sorted keys, no white space, integers below 2⁵³, no
+//! floats, one final newline only where a file is written.
 
 use serde::Serialize;
 use serde_json::Value;

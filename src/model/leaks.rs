@@ -1,6 +1,6 @@
 //! Names that look like those of secrets.
 
-/// Whether a variable is by its name a secret. One that holds the path of a file is none.
+/// Whether the name of a variable is that of a secret. A variable with the path of a file is not a secret.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let looks = ["PASSWORD", "SECRET", "TOKEN"].iter().any(|word| name.contains(word)) || name.ends_with("_KEY");
@@ -12,7 +12,7 @@ pub fn is_secret_file(name: &str) -> bool {
     name == ".env" || name.starts_with(".env.")
 }
 
-/// Whether a text gives a value that stands in it: what it takes from variables without a default stands elsewhere.
+/// Whether a text contains a value: a part that comes from a variable without a default is defined elsewhere.
 pub fn is_literal(text: &str) -> bool {
     match text.split_once("${") {
         None => !text.is_empty() && !text.starts_with('$'),

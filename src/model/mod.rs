@@ -1,4 +1,4 @@
-//! Nouns: what the sentence is about. Nothing here touches the world, and nothing here knows a verb.
+//! Nouns: ids, names, policy, module, plan. Nothing here has an effect, and nothing here knows a verb.
 
 pub mod approval;
 mod as_text;

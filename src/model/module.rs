@@ -62,7 +62,7 @@ impl Manifest {
         self.hosts.as_deref().unwrap_or(self.host.as_slice())
     }
 
-    /// Where in the file host number `at` stands.
+    /// Where in the file host number `at` is.
     pub fn host_place(&self, at: usize) -> Vec<String> {
         match &self.hosts {
             Some(_) => vec!["hosts".to_owned(), at.to_string()],

@@ -1,5 +1,6 @@
-//! Names that become words of other programs' command lines, files or places on a host: each in a type with the grammar of its own
-//! field. None of them can begin with a dash, hold white space, or mean anything to a shell, to sed or to a list of lines.
+//! Names that become words of other programs' command lines, files or places on a host: each in a type with the grammar
+//! of its own field. None of them can begin with a dash, contain white space, or mean anything to a shell, to sed or to
+//! a list of lines.
 
 use std::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
 
@@ -84,7 +85,7 @@ names! {
     GitName is_git "a name of a remote or branch" "letters, digits, and after the first also - _ . and single slashes"
     /// Where ssh goes: what ssh_config calls a host, `user@host`, or `ssh://user@host:port`.
     Destination is_destination "something that ssh can go to" "a name of ssh_config, user@host, or ssh://user@host:port"
-    /// A line of known_hosts that says which key a host has: names, type, key.
+    /// A line of known_hosts with the key of a host: names, type, key.
     KnownHost is_known_host "a line of known_hosts" "`host type key`, without markers, quotes or wildcards"
 }
 
@@ -206,8 +207,9 @@ fn is_destination(text: &str) -> bool {
         && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
-/// One line of known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Markers are refused: `@cert-authority` would let whoever has
-/// that key speak for any host, and `@revoked` says nothing of the host that is meant. So are patterns, for the same reason.
+/// One line of known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Markers are refused: `@cert-authority` would let
+/// the owner of that key answer for any host, and `@revoked` does not name the key of a host. Patterns are refused for
+/// the same reason.
 fn is_known_host(line: &str) -> bool {
     let mut fields = line.split(' ').filter(|field| !field.is_empty());
     let base64 =

@@ -1,6 +1,7 @@
-//! The name that somebody probably meant.
+//! The name that was probably meant.
 
-/// The name that is nearest to `given`, if one is near: up to a third of its letters are missing, added, changed or swapped.
+/// The name that is nearest to `given`, if one is near: up to a third of its letters are missing, added, changed or
+/// swapped.
 pub fn nearest(given: &str, names: impl IntoIterator<Item = impl AsRef<str>>) -> Option<String> {
     let near = (given.chars().count() / 3).max(1);
     let distances = names.into_iter().map(|name| (distance(given, name.as_ref()), name.as_ref().to_owned()));

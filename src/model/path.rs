@@ -34,7 +34,7 @@ impl RepoPath {
         &self.0
     }
 
-    /// The folder that holds it, `None` at the root.
+    /// Its folder, `None` at the root.
     pub fn parent(&self) -> Option<Self> {
         self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
     }
@@ -44,12 +44,12 @@ impl RepoPath {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
-    /// Whether it is `folder` or lies below it.
+    /// Whether it is `folder` or below it.
     pub fn is_within(&self, folder: &Self) -> bool {
         self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// The part of the path below `folder`, if it lies there.
+    /// The part of the path below `folder`, if it is there.
     pub fn below(&self, folder: &Self) -> Option<Self> {
         let rest = self.0.strip_prefix(&folder.0)?.strip_prefix('/')?;
         rest.parse().ok()
@@ -95,7 +95,7 @@ impl fmt::Display for RepoPath {
 }
 as_text!(RepoPath);
 
-/// An absolute, normal path on a host. `/` alone is not one: nothing here may mean a whole machine.
+/// An absolute, normal path on a host. `/` alone is not one: no path here may mean the complete machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostPath(String);
 
@@ -105,7 +105,7 @@ impl HostPath {
         &self.0
     }
 
-    /// Whether it is `folder` or lies below it, part by part.
+    /// Whether it is `folder` or below it, part by part.
     pub fn is_within(&self, folder: &Self) -> bool {
         self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
@@ -115,13 +115,14 @@ impl HostPath {
         self.0.contains(['*', '?', '['])
     }
 
-    /// Whether a shell, sed, JSON and an env file read it as it is: letters, digits and `/._-+@`, and no part that begins with a dash.
+    /// Whether a shell, sed, JSON and an env file read it as it is: letters, digits and `/._-+@`, and no part that
+    /// begins with a dash.
     pub fn is_plain(&self) -> bool {
         self.0.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@".contains(&b)) && !self.0.contains("/-")
     }
 
-    /// Whether it stays what it is between quotes: nothing in it is a quote, an expansion or a wildcard, and no part begins with a
-    /// dash. A blank may be in it.
+    /// Whether it stays what it is between quotes: nothing in it is a quote, an expansion or a wildcard, and no part
+    /// begins with a dash. A blank may be in it.
     pub fn is_quotable(&self) -> bool {
         !self.0.contains(|c: char| c.is_control() || "'\"`$\\*?[]{}<>|&;()!#~".contains(c)) && !self.0.contains("/-")
     }

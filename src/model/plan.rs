@@ -1,4 +1,4 @@
-//! A plan: a value that says what would change and why. Carrying it out makes no choices.
+//! A plan: a value that lists what would change and why. Carrying it out makes no choices.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub const SCHEMA: &str = "platformctl.plan/1";
 pub enum Action {
     /// It does not exist yet.
     Create,
-    /// It exists, was made by somebody else, and is taken over: recreated once.
+    /// It exists, was created by others, and is adopted: recreated once.
     Adopt,
     /// It is replaced.
     Recreate,
@@ -64,8 +64,8 @@ pub struct Change {
     pub service: String,
     /// What happens to it.
     pub action: Action,
-    /// Why: `image`, `config:<path>`, `env:<name>`, a key of the service, `config`, `replicas:<n>`, `state:<word>`, `again`; with driver
-    /// files `content`, `mode`; and `new`, `gone`.
+    /// Why: `image`, `config:<path>`, `env:<name>`, a key of the service, `config`, `replicas:<n>`, `state:<word>`,
+    /// `again`; with driver files `content`, `mode`; and `new`, `gone`.
     pub reasons: Vec<Cause>,
     /// How long it is away.
     pub downtime: Downtime,
@@ -73,7 +73,8 @@ pub struct Change {
     pub data: Data,
 }
 
-/// The part of a plan that is promised: it holds no time, no run id and no tip of the record, so that another module's apply does not make it stale.
+/// The part of a plan that is promised: it has no time, no run id and no tip of the record, so that another module's
+/// apply does not make it stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Intention {

@@ -13,7 +13,7 @@ use super::{
     text::{yaml_quoted, yaml_scalar},
 };
 
-/// Where the policy lies in the repository.
+/// The path of the policy in the repository.
 pub const PATH: &str = "platform.yaml";
 /// Where the people who may sign are listed.
 pub const SIGNERS_PATH: &str = "allowed_signers";
@@ -236,7 +236,7 @@ impl StatePolicy {
 pub struct HostPolicy {
     /// `ssh` or `local`.
     pub transport: Transport,
-    /// With ssh: whatever ssh_config understands.
+    /// With ssh: any destination that ssh_config knows.
     #[serde(default)]
     pub destination: Option<Destination>,
     /// The folder that is platformctl's on the host.
@@ -293,7 +293,8 @@ pub struct Allow {
 }
 
 impl Allow {
-    /// The line of `sacred.allow` that opens a path to a module, for a person to add; `None` where no entry can name the path.
+    /// The line of `sacred.allow` that opens a path to a module, for a person to add; `None` where no entry can name
+    /// the path.
     pub fn path_line(module: &ModuleId, path: &str, writable: bool) -> Option<String> {
         let path = path.parse::<HostPath>().ok().filter(|path| !path.has_wildcard())?;
         let mode = if writable { "rw" } else { "ro" };

@@ -5,7 +5,7 @@ use super::refusal::{Code, Refusal};
 /// Longest reason that is recorded, in bytes.
 const BYTES_MAX: usize = 2_000;
 
-/// Why a person did something, for whoever reads the record: neither empty nor too long to be recorded.
+/// Why a person did something, for readers of the record: neither empty nor too long to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason(String);
 

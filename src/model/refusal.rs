@@ -5,7 +5,8 @@ use serde::Serialize;
 /// Declares the stable slugs.
 macro_rules! codes {
     ($($variant:ident $slug:literal $doc:literal)*) => {
-        /// The stable name of a reason. Scripts may compare it; it is never renamed. `error.rs` alone maps it to an exit class.
+        /// The stable name of a reason. Scripts may compare it; it is never renamed. `error.rs` alone maps it to an
+        /// exit class.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = $doc] $variant,)*

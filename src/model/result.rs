@@ -25,7 +25,7 @@ pub struct Envelope<'a> {
     pub command: &'static str,
     /// How it ended.
     pub outcome: Outcome,
-    /// The exit code, which says what became of the world.
+    /// The exit code, which tells whether a host was changed.
     pub exit: u8,
     /// The stable name of the first refusal or of the error.
     pub code: Option<Code>,
@@ -49,7 +49,7 @@ pub struct Failed {
     /// Its host, where that was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<HostName>,
-    /// What lies beneath an error, outermost first.
+    /// The causes of an error, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
     /// How long each phase took, in milliseconds, where that is measured.

@@ -8,8 +8,8 @@ use super::{
     text::shown,
 };
 
-/// Paths that no module touches without an `allow` entry, each with everything below it; and what of that any module may mount for
-/// reading.
+/// Paths that no module touches without an `allow` entry, each with everything below it; and what of that any module
+/// may mount for reading.
 pub const SACRED: &[(&str, &[&str])] = &[
     ("/bin", &[]),
     ("/boot", &[]),

@@ -1,4 +1,5 @@
-//! JSON Schemas of what people write, for editors, and of what scripts read. Generated from the types; a test compares them.
+//! JSON Schemas of what people write, for editors, and of what scripts read. Generated from the types; a test compares
+//! them.
 
 /// A published schema: the name of its file in `schema/`, and its text.
 pub const ALL: &[(&str, &str)] = &[

@@ -1,4 +1,4 @@
-//! What the record says of a module on each of its hosts, of a host, and of a run that is open.
+//! The status files of the record: of a module on each of its hosts, of a host, and of an open run.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ pub struct Running {
     pub pr: u64,
     /// When it began to run.
     pub at: Timestamp,
-    /// The event that says so.
+    /// The event that recorded it.
     pub seq: u64,
     /// The digest that names the release.
     pub closure: Digest,
@@ -80,11 +80,11 @@ pub struct Failed {
     pub pr: u64,
     /// When it failed last.
     pub at: Timestamp,
-    /// The event that says so.
+    /// The event that recorded it.
     pub seq: u64,
 }
 
-/// One difference between what the record says and what a host shows.
+/// One difference between the record and a host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
     /// The service, or with driver files the path below the live folder.
@@ -100,7 +100,7 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Difference {
-    /// It is gone.
+    /// It no longer exists.
     Missing,
     /// It is there and does not run.
     Stopped,
@@ -123,18 +123,18 @@ pub enum Difference {
 pub struct Observation {
     /// When.
     pub at: Timestamp,
-    /// The event that says so.
+    /// The event that recorded it.
     pub seq: u64,
     /// Every difference; none: the host is as recorded.
     pub findings: Vec<Finding>,
 }
 
-/// A tombstone: the deployment was removed, as a merged pull request says.
+/// A tombstone: the deployment was removed by a merged pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     /// When.
     pub at: Timestamp,
-    /// The event that says so.
+    /// The event that recorded it.
     pub seq: u64,
     /// The pull request that removed it.
     pub pr: u64,
@@ -142,7 +142,7 @@ pub struct Removed {
     pub merge: Oid,
 }
 
-/// What the record says of a module on one host.
+/// The status of a module on one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostStatus {
     /// What runs; null: nothing, never applied or removed.
@@ -182,7 +182,7 @@ impl HostStatus {
         }
     }
 
-    /// The failure of a release with this effective digest, if it failed here and nobody retried it with success.
+    /// The failure of a release with this effective digest, if it failed here and was not retried successfully.
     pub fn failure_of(&self, effective: Digest) -> Option<&Failed> {
         self.failed.iter().find(|failed| failed.effective == effective)
     }
@@ -231,7 +231,7 @@ impl ModuleStatus {
         }
     }
 
-    /// The hosts where the record says that a release runs.
+    /// The hosts where a release runs according to the record.
     pub fn runs_on(&self) -> impl Iterator<Item = (&HostName, &Running)> {
         self.hosts.iter().filter_map(|(host, status)| Some((host, status.running.as_ref()?)))
     }
@@ -242,14 +242,14 @@ impl ModuleStatus {
     }
 }
 
-/// `hosts/<host>.json`: what is recorded of a host as a whole.
+/// `hosts/<host>.json`: what is recorded of a host itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRecord {
     /// [`HOST_SCHEMA`].
     pub schema: String,
     /// The host.
     pub host: HostName,
-    /// The newest event of the host as a whole.
+    /// The newest event of the host itself.
     pub last: LastEvent,
     /// When it was pruned last.
     pub pruned: Option<Mark>,
@@ -257,7 +257,7 @@ pub struct HostRecord {
     pub heartbeat: Option<Mark>,
 }
 
-/// When something happened, and the event that says so.
+/// When something happened, and the event that recorded it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// When.

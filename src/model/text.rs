@@ -1,4 +1,5 @@
-//! Text from elsewhere, made safe to show. All text of a host, a forge or a repository is hostile until it went through here.
+//! Text from outside, made safe to show. Text of a host, a forge or a repository is untrusted until it was escaped
+//! here.
 
 /// Most characters of foreign text that one message shows.
 const SHOWN: usize = 200;
@@ -43,7 +44,7 @@ pub fn escaped_lines(text: &str) -> String {
     lines.join("\n")
 }
 
-/// `text` as a scalar between double quotes that a YAML reader takes back for the same text, whatever is in it; on one line.
+/// `text` as a double-quoted scalar on one line, which a YAML reader reads as the same text whatever it contains.
 pub fn yaml_quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

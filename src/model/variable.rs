@@ -37,7 +37,7 @@ fn collect(text: &str, known: &BTreeSet<String>, found: &mut Vec<String>) {
         rest = beyond;
         let operation = inside.strip_prefix(':').unwrap_or(inside);
         match operation.chars().next() {
-            // A default counts, and may hold variables itself.
+            // A default counts, and may contain variables itself.
             Some('-') if !is_known => collect(&operation[1..], known, found),
             Some('-') => {}
             Some('+') => collect(if is_known { &operation[1..] } else { "" }, known, found),

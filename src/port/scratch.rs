@@ -16,7 +16,8 @@ pub trait Scratch {
     fn docker(&self, args: &[&str]) -> Answer<String>;
     /// Makes an image of this machine's own shell, without any package and any registry.
     fn image(&self, name: &str) -> Answer<()>;
-    /// Runs this program in the clone, as its user would: its exit code (`None`: a signal ended it) and what it printed.
+    /// Runs this program in the clone, as its user would: its exit code (`None`: a signal ended it) and what it
+    /// printed.
     fn platformctl(&self, args: &[&str]) -> Answer<(Option<i32>, Vec<u8>)>;
     /// Writes a file of the clone.
     fn write(&self, path: &str, text: &str) -> Answer<()>;

@@ -1,7 +1,7 @@
 //! Append: the only way to write the record.
 //!
-//! A record is built on the tip, written durably, checked with the reader's own rules, and pushed without force. Only an answer for our
-//! ref counts; after anything else the remote is asked whether it has the record.
+//! A record is built on the tip, written durably, checked with the reader's own rules, and pushed without force. Only
+//! an answer for our ref counts; after anything else the remote is asked whether it has the record.
 
 use crate::{
     ledger::{
@@ -35,8 +35,8 @@ pub enum Append {
     Moved(String),
 }
 
-/// What must still be true when an intent is written. It concerns one deployment: what happens to the module on its other hosts does not
-/// matter.
+/// What must still be true when an intent is written. It concerns one deployment: what happens to the module on its
+/// other hosts does not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preconditions {
     /// The deployment.
@@ -50,8 +50,8 @@ pub struct Preconditions {
 }
 
 impl Record<'_> {
-    /// Appends an event to the record. With `preconditions` it is an intent, which is never rebuilt on a record in which they differ.
-    /// Without them the event is rebuilt on the newest record.
+    /// Appends an event to the record. With `preconditions` it is an intent, which is never rebuilt on a record in
+    /// which they differ. Without them the event is rebuilt on the newest record.
     ///
     /// # Errors
     /// The remote did not answer before the deadline. The record may still land; a note makes the next command check.
@@ -59,7 +59,7 @@ impl Record<'_> {
         let mut tip = self.ledger.tip()?.map(|tip| chain::trusted(self.source, tip)).transpose()?;
         let begun = self.clock.ticks_ms();
         let mut written: Vec<Oid> = Vec::new();
-        let mut doubtful = false;
+        let mut unanswered = false;
         loop {
             if let Some(why) = self.differs(draft, tip.as_ref(), preconditions)? {
                 return Ok(Append::Moved(why));
@@ -87,24 +87,25 @@ impl Record<'_> {
                     return Ok(done(id, event.seq, event.genesis));
                 }
                 // An earlier push that was not answered may still land.
-                Pushed::Refused(error) => return Err(if doubtful { error } else { error.certain() }),
+                Pushed::Refused(error) => return Err(if unanswered { error } else { error.certain() }),
                 Pushed::Rejected(why) => Err(why),
                 Pushed::Unknown(why) => {
-                    doubtful = true;
+                    unanswered = true;
                     Ok(why)
                 }
             };
             self.in_time(begun, why.as_ref().unwrap_or_else(|why| why))?;
             let refs = remote.refs(false)?;
             if refs.state == tip.as_ref().map(|tip| tip.id) {
-                // Nothing moved: a definite rejection is final; after a lost answer the identical commit is pushed again.
+                // Nothing moved: a definite rejection is final; after a lost answer the identical commit is pushed
+                // again.
                 if let Err(why) = why {
                     let error = PortError::new(
                         Code::CredentialsRefused,
                         format!("the remote does not take the record: {why}"),
                         "check that you may push refs/platform/state, and what the hooks of the remote refuse",
                     );
-                    return Err(if doubtful { error } else { error.certain() });
+                    return Err(if unanswered { error } else { error.certain() });
                 }
                 self.pause();
                 continue;

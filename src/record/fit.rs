@@ -20,8 +20,8 @@ pub(crate) enum Fitting {
 }
 
 impl Record<'_> {
-    /// An outcome whose run was ended by another person meanwhile becomes a late outcome; one that the record has already is not
-    /// appended again.
+    /// An outcome whose run was ended by another person meanwhile becomes a late outcome; one that the record has
+    /// already is not appended again.
     pub(crate) fn fitting(&self, draft: &Event, tip: Option<&Checked>) -> Answer<Fitting> {
         let as_it_is = || Ok(Fitting::As(Box::new(draft.clone())));
         let (Some(tip), Some(run)) = (tip, &draft.run) else { return as_it_is() };

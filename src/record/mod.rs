@@ -1,6 +1,7 @@
 //! The record, fetched and appended to. Append is the only way to write it.
 //!
-//! The local ref moves only when the remote has the record. If an answer is lost, the remote is asked again; nothing is guessed.
+//! The local ref moves only when the remote has the record. If an answer is lost, the remote is asked again; nothing is
+//! guessed.
 
 pub mod append;
 pub mod fit;
@@ -70,8 +71,8 @@ pub(crate) struct Remembered {
 const SEEN: &str = "verified.json";
 
 impl<'a> Record<'a> {
-    /// Synchronises with the remote: compares the fetched tip with the one seen before, verifies the records between them, and moves the
-    /// local ref. `refs` is what the remote listed in this run; it is already fetched.
+    /// Synchronises with the remote: compares the fetched tip with the one seen before, verifies the records between
+    /// them, and moves the local ref. `refs` is what the remote listed in this run; it is already fetched.
     ///
     /// # Errors
     /// The record was rewound, forked or removed, or is not valid (20). Nothing is changed then.
@@ -105,7 +106,8 @@ impl<'a> Record<'a> {
             known.retain(|id| *id != local);
         }
         if let Err(first) = self.contains_all(tip, &known) {
-            // The remote is asked a second time before every command refuses: the answer may come from a mirror that lags behind.
+            // The remote is asked a second time before every command refuses: the answer may come from a mirror that
+            // lags behind.
             let again = self.remote.map(|remote| remote.refs(false)).transpose()?.and_then(|refs| refs.state);
             let (Some(remote), Some(again)) = (self.remote, again.filter(|again| *again != tip)) else {
                 return Err(first);
@@ -129,8 +131,8 @@ impl<'a> Record<'a> {
         Ok(Some(checked))
     }
 
-    /// The commit of the remote's ref. If a tag was pushed there, the record is what the tag points to, and the next record replaces the
-    /// tag.
+    /// The commit of the remote's ref. If a tag was pushed there, the record is what the tag points to, and the next
+    /// record replaces the tag.
     ///
     /// # Errors
     /// It does not point to a commit.
@@ -195,8 +197,8 @@ impl<'a> Record<'a> {
         self.ledger.set_note(SEEN, Some(&bytes))
     }
 
-    /// Checks every record after the remembered one up to `tip`. A chain that does not contain the remembered one is checked from its first
-    /// record, so that every clone reports the same invalid record.
+    /// Checks every record after the remembered one up to `tip`. A chain that does not contain the remembered one is
+    /// checked from its first record, so that every clone reports the same invalid record.
     fn verify_to(&self, tip: Oid, seen: Option<Oid>) -> Answer<Checked> {
         let (new, there) = match seen {
             Some(seen) => self.on_line(tip, seen)?,
@@ -218,7 +220,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The last record up to which all are valid, and what is wrong with the next one. `seen` is called with each valid one.
+    /// The last record up to which all are valid, and what is wrong with the next one. `seen` is called with each valid
+    /// one.
     pub(crate) fn prefix(
         &self,
         before: Option<Checked>,
@@ -238,8 +241,9 @@ impl<'a> Record<'a> {
         Ok((before, None))
     }
 
-    /// Checks every record from the first one to `tip`, ignoring what was remembered. Returns how many there are, the newest one, and the ids
-    /// of runs that more than one deployment used: no rule forbids that in a single record, but this program never does it.
+    /// Checks every record from the first one to `tip`, ignoring what was remembered. Returns how many there are, the
+    /// newest one, and the ids of runs that more than one deployment used: no rule forbids that in a single record, but
+    /// this program never does it.
     ///
     /// # Errors
     /// As [`Record::sync`].
@@ -291,7 +295,8 @@ pub(crate) fn invalid(fault: &Fault) -> PortError {
     )
 }
 
-/// The newest record that this clone has verified. The local ref itself may point to anything, because people can fetch into it.
+/// The newest record that this clone has verified. The local ref itself may point to anything, because people can fetch
+/// into it.
 pub(crate) fn remembered(ledger: &dyn Ledger) -> Answer<Option<Remembered>> {
     let seen: Option<Remembered> = ledger.note(SEEN)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Ok(seen.filter(|seen| seen.verifier == VERIFIER))

@@ -1,4 +1,5 @@
-//! Recover: the fix for a tip that is not a record. One record continues from the last valid one and displaces what was pushed on top.
+//! Recover: the fix for a tip that is not a record. One record continues from the last valid one and displaces what was
+//! pushed on top.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -1,5 +1,5 @@
-//! Spool: events that must not be lost wait here until the remote can be reached. The result of a run that was ended meanwhile is recorded
-//! as late.
+//! Spool: events that must not be lost wait here until the remote can be reached. The result of a run that was ended
+//! meanwhile is recorded as late.
 
 use crate::{
     ledger::{
@@ -17,8 +17,8 @@ const SPOOL: &str = "spool";
 const UNDELIVERED: &str = "undelivered";
 
 impl Record<'_> {
-    /// Appends an event that must not be lost. If the remote cannot be reached, the event waits in the spool, and the next command delivers
-    /// it.
+    /// Appends an event that must not be lost. If the remote cannot be reached, the event waits in the spool, and the
+    /// next command delivers it.
     ///
     /// # Errors
     /// The spool cannot be written either.
@@ -39,8 +39,9 @@ impl Record<'_> {
         }
     }
 
-    /// Delivers the events in the spool. The result of a run that was taken over is recorded as late. An event that the record has already
-    /// is dropped; one that can never be recorded is set aside, so that it does not block later commands. Returns how many were delivered.
+    /// Delivers the events in the spool. The result of a run that was taken over is recorded as late. An event that the
+    /// record has already is dropped; one that can never be recorded is set aside, so that it does not block later
+    /// commands. Returns how many were delivered.
     ///
     /// # Errors
     /// The remote still cannot be reached.

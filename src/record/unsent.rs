@@ -1,7 +1,8 @@
 //! Unsent: runs whose intent may be recorded and that were never sent to their host.
 //!
-//! A note exists from before the intent is pushed until just before the host is told to change anything. A process that finds the note of
-//! one that has ended knows, without asking the host, that nothing was touched, and ends the run in the record.
+//! A note exists from before the intent is pushed until just before the host is told to change anything. A process that
+//! finds the note of one that has ended knows, without asking the host, that nothing was touched, and ends the run in
+//! the record.
 
 use crate::{
     ledger::{
@@ -19,7 +20,7 @@ use crate::{
     record::{Record, bug},
 };
 
-const FOLDER: &str = "doubt";
+const FOLDER: &str = "unsent";
 /// Notes of runs that this clone sent to their host, until they are closed.
 const SENT: &str = "sent";
 /// How long a missing intent is searched for in the record, in seconds: a push whose connection was lost may land late.

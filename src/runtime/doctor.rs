@@ -1,5 +1,5 @@
-//! What the doctor asks a host, and how its answer is read. What a host says here ends up in commands that a person pastes, so every
-//! word of it is either one that was asked for or made of plain letters.
+//! What the doctor asks a host, and how its answer is read. The answer ends up in commands that a person pastes, so
+//! every word of it is either one that was asked for or made of plain letters.
 
 use std::collections::BTreeSet;
 
@@ -64,7 +64,7 @@ pub struct Account {
     pub group: String,
 }
 
-/// What stands where a folder should be.
+/// What exists where a folder should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Folder {
     /// Nothing.
@@ -86,7 +86,7 @@ pub enum Engine {
     Runs(String),
     /// It is there and does not let the account in.
     Denied,
-    /// It does not say a word.
+    /// It does not answer.
     Hangs,
     /// Nothing answers.
     Off,
@@ -107,7 +107,7 @@ pub enum Socket {
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
-    /// What stands under everything.
+    /// Facts about the machine.
     pub machine: Machine,
     /// The account.
     pub account: Account,
@@ -142,7 +142,7 @@ pub struct Seen {
 /// Packages that the script may name.
 const PACKAGES: &[&str] = &["docker-ce", "docker.io", "docker-compose-plugin", "docker-compose-v2", "docker-compose"];
 
-/// Reads the answer of [`LOOK`]. Everything in it is hostile.
+/// Reads the answer of [`LOOK`]. All of it is untrusted.
 ///
 /// # Errors
 /// A line that the script cannot have printed to these questions, or one that is missing.

@@ -1,6 +1,6 @@
-//! The interface of a driver: how it looks at a host, what it would change there, what speaks against that, what it delivers, what it
-//! tells the host to do, and when that is done well. Everything here is pure: a driver makes orders and reads answers, and the stages
-//! in `flow/` carry the orders to the host.
+//! The interface of a driver: how it looks at a host, what it would change there, the reasons against that, what it
+//! delivers, what it tells the host to do, and how success is recognised. All of it is pure: a driver makes orders and
+//! reads answers, and the stages in `flow/` carry the orders to the host.
 
 use std::fmt;
 
@@ -38,8 +38,8 @@ pub struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Whether a reviewed change of this apply accepts that data goes: an entry that was there when something was applied before was for
-    /// another change.
+    /// Whether a reviewed change of this apply accepts that data goes: an entry that was there when something was
+    /// applied before was for another change.
     pub fn acknowledges(&self, data: &str, action: DataAction) -> bool {
         let entries = |module: &Module| {
             let entries = &module.manifest.acknowledge;
@@ -65,7 +65,7 @@ pub enum Part {
     },
 }
 
-/// Something that a host is told to do: a script, its arguments, and the files that go with it (`None`: no input at all).
+/// An order for a host: a script, its arguments, and the files that are sent with it (`None`: no input at all).
 #[derive(Debug)]
 pub struct Order {
     /// The script.
@@ -97,10 +97,10 @@ pub enum Look<'a> {
     Seen(Machine, Box<dyn Seen>),
 }
 
-/// Where a look begins, or goes on.
+/// The next step of a look.
 pub type Looking<'a> = Answer<Look<'a>>;
 
-/// Reads an answer, and goes on.
+/// Reads an answer and returns the next step.
 pub type Then<'a> = Box<dyn FnOnce(&Reply) -> Looking<'a> + 'a>;
 
 /// The error for an answer that a script cannot have given.
@@ -109,7 +109,7 @@ pub fn nonsense(script: &Script, cause: impl Into<Box<dyn std::error::Error + Se
     PortError::new(Code::HostUnreachable, what, "inspect the host; nothing was changed").because(cause)
 }
 
-/// One question of the gate: its name, what the answer rests on, and every reason against.
+/// One question of the gate: its name, the evidence for the answer, and every reason against.
 pub type Answered = (&'static str, Value, Vec<Refusal>);
 
 /// What an intent tells a driver for its orders.
@@ -130,8 +130,8 @@ pub struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// ROOT MODULE LOCK RUN NONCE FENCE GENESIS WITNESS ORDERS RELEASE: the first arguments of every script that changes something.
-    /// `orders` is the digest of the listing of what is sent along, if anything is.
+    /// ROOT MODULE LOCK RUN NONCE FENCE GENESIS WITNESS ORDERS RELEASE: the first arguments of every script that
+    /// changes something. `orders` is the digest of the listing of what is sent along, if anything is.
     pub fn args(&self, target: Target<'_>, orders: Option<Digest>) -> Vec<String> {
         vec![
             target.host.root.to_string(),
@@ -193,7 +193,7 @@ pub trait Seen: fmt::Debug {
     /// Watches what runs already, as the module wants it.
     ///
     /// # Errors
-    /// What it wants can no longer be told on this host.
+    /// What must run can no longer be determined on this host.
     fn watch<'a>(self: Box<Self>, target: Target<'a>) -> Result<Box<dyn Watch + 'a>, PortError>;
 }
 
@@ -211,7 +211,7 @@ pub trait Work: fmt::Debug {
     /// What changes.
     fn changes(&self) -> &[Change];
 
-    /// Whether the changes are told service by service; else as one switch.
+    /// Whether the changes are reported service by service, or as one switch.
     fn is_by_service(&self) -> bool;
 
     /// Digests for the plan.
@@ -223,7 +223,7 @@ pub trait Work: fmt::Debug {
     /// Whether what runs could be compared at all.
     fn is_known(&self) -> bool;
 
-    /// Whether something that platformctl did not put there stands in its place.
+    /// Whether something that platformctl did not create is in its place.
     fn is_foreign(&self) -> bool;
 
     /// Images that the host does not have, by name.
@@ -266,6 +266,6 @@ pub trait Watch {
     /// Takes the answer to what was asked.
     ///
     /// # Errors
-    /// An answer that the script cannot have given: nobody knows how it is.
+    /// An answer that the script cannot have printed: the state is unknown.
     fn answer(&mut self, reply: &Reply, now_ms: u64) -> Answer<()>;
 }

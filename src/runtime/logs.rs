@@ -1,4 +1,4 @@
-//! What containers said before a release was held: for a person's eyes, never for a record.
+//! The output of containers of a held release: for people, never for a record.
 
 use serde::Deserialize;
 
@@ -43,16 +43,16 @@ impl Said {
     }
 }
 
-/// What the containers of a module said.
+/// The output of a module's containers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Words {
     /// Each container.
     pub containers: Vec<Said>,
-    /// Secret files whose values could not be masked: what the containers said stays on the host then.
+    /// Secret files whose values could not be masked: then the output of the containers stays on the host.
     pub unmasked: Vec<String>,
 }
 
-/// Reads the answer. Everything in it is hostile: lines that are not understood are passed over.
+/// Reads the answer. All of it is untrusted: lines that cannot be parsed are skipped.
 pub fn parse(stdout: &[u8]) -> Words {
     let mut words = Words::default();
     for line in stdout.split(|b| *b == b'\n') {

@@ -1,4 +1,5 @@
-//! Facts about a host's machine, whatever the driver: its clock, its id, its tools, room, and the last record it was shown.
+//! Facts about a host's machine, the same for every driver: its clock, id, tools, free space, and the last record that
+//! it has seen.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,11 +27,11 @@ pub struct Machine {
     pub witness: Option<Witness>,
     /// Whether there is a `witness.json` that is not what a run leaves there.
     pub witness_is_garbage: bool,
-    /// What the host's clock said, seconds since 1970.
+    /// The host's clock, seconds since 1970.
     pub now_s: i64,
 }
 
-/// Reads the answer of [`LOOK`]. Everything in it is hostile.
+/// Reads the answer of [`LOOK`]. All of it is untrusted.
 ///
 /// # Errors
 /// A line that the script cannot have printed, or one that is missing.
@@ -79,7 +80,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Takes a line; `None` if it is not one of the machine's, `Some(false)` if it is one that makes no sense.
+    /// Takes a line; `None` if it is not about the machine, `Some(false)` if it is and cannot be parsed.
     pub(super) fn line(&mut self, key: &str, value: &str) -> Option<bool> {
         match (key, value) {
             ("machine", id) => {
@@ -99,7 +100,7 @@ impl Seen {
                 Err(_) => return Some(false),
             },
             ("writable", answer) => self.writable = Some(answer == "yes"),
-            // One that cannot be read says that a run, or somebody else, was here: it is never taken for none.
+            // An unreadable witness means that a run, or another person, was here: it never counts as a missing one.
             ("witness", json) => {
                 self.machine.witness = serde_json::from_str(json).ok();
                 self.machine.witness_is_garbage = self.machine.witness.is_none();
@@ -109,7 +110,7 @@ impl Seen {
         Some(true)
     }
 
-    /// The machine, if everything was said that the script always says.
+    /// The machine, if the answer has everything that the script always prints.
     pub(super) fn finish(self) -> Result<Machine, LookError> {
         Ok(Machine {
             now_s: self.now_s.ok_or(LookError::Absent("time"))?,

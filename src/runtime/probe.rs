@@ -18,7 +18,7 @@ pub fn args(probe: &Probe) -> Option<Vec<String>> {
 /// What a probe answered: `Ok`, or why not in our own words.
 ///
 /// # Errors
-/// One of a fixed list of reasons; what else a host may say is not repeated.
+/// One of a fixed list of reasons; no other output of a host is repeated.
 pub fn verdict(stdout: &[u8]) -> Result<(), &'static str> {
     match stdout.trim_ascii() {
         b"pass" => Ok(()),

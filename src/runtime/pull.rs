@@ -16,7 +16,8 @@ pub struct Pulled {
     pub failed: BTreeMap<String, String>,
 }
 
-/// Reads the answer. Everything in it is hostile: what is not understood is passed over, and no image is there because of it.
+/// Reads the answer. All of it is untrusted: lines that cannot be parsed are skipped, and none of them makes an image
+/// present.
 pub fn parse(stdout: &[u8]) -> Pulled {
     let mut pulled = Pulled::default();
     let mut words: Option<(String, Vec<String>)> = None;

@@ -16,7 +16,7 @@ pub const RESULT: Script =
 pub const TOMBSTONE: Script =
     Script { name: "run-tombstone", text: scripts!("protocol", "run-tombstone"), mutates: true, deadline_s: 60 };
 
-/// What the host says of a run.
+/// What the host reports about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It ended: exit code 0 and the step `done`, or the step that failed.
@@ -26,15 +26,15 @@ pub enum Fate {
         /// The last step: [`Step::Done`], or what failed.
         step: Step,
     },
-    /// It holds its lock and goes on.
+    /// It has its lock and is still running.
     Running,
-    /// It began, holds no lock and left no result: it was killed.
+    /// It began, has no lock and left no result: it was killed.
     Begun,
     /// The host never saw it.
     Never,
     /// A person ended it for good.
     Tombstone,
-    /// The answer is not one, or carries another run's nonce: it says nothing.
+    /// The answer cannot be parsed, or has another run's nonce: it proves nothing.
     NotAnAnswer,
 }
 
@@ -46,7 +46,8 @@ struct Written {
     step: Step,
 }
 
-/// A step of a script that changes something, as its result names it. Another word is not the answer of a script of ours.
+/// A step of a script that changes something, as its result names it. A result with another word was not written by our
+/// scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
@@ -62,7 +63,7 @@ pub enum Step {
     Counter,
     /// The fencing numbers are compared.
     Fence,
-    /// What the plan rests on is compared.
+    /// What the plan depends on is compared.
     Expected,
     /// The witness is written.
     Witness,
@@ -82,7 +83,7 @@ pub enum Step {
     Remove,
 }
 
-/// How many seconds ago the run ended, where the host says so.
+/// How many seconds ago the run ended, if the host reports it.
 pub fn ended_s_ago(stdout: &[u8]) -> Option<u64> {
     let line = stdout.strip_prefix(b"age ")?.split(|b| *b == b'\n').next()?;
     // A host whose clock was set back has results from the future: they ended just now.

@@ -7,8 +7,9 @@ macro_rules! scripts {
     };
 }
 
-/// The text of a script that changes something: it carries out a driver's step, which stands in files that define `check` and
-/// `change`. Around these two the protocol (`protocol.sh`) takes the lock, compares the fence, leaves the witness and writes the result.
+/// The text of a script that changes something: it carries out a driver's step, whose files define `check` and
+/// `change`. Around these two the protocol (`protocol.sh`) takes the lock, compares the fence, leaves the witness and
+/// writes the result.
 macro_rules! run_script {
     ($($step:literal),+) => {
         concat!(

@@ -11,14 +11,14 @@ pub enum SecretTrouble {
     Unreadable(String),
     /// Others on the host may read it.
     Open(String),
-    /// A value holds a dollar sign outside single quotes: Compose would change it without a word.
+    /// A value has a dollar sign outside single quotes: Compose would change it silently.
     Dollar(String),
     /// A declared key is not in the file: key, file.
     Key(String, String),
 }
 
 impl SecretTrouble {
-    /// Reads what stands after `secret` in an answer.
+    /// Reads the text after `secret` in an answer.
     pub(super) fn read(value: &str) -> Option<Self> {
         let (what, rest) = value.split_once(' ')?;
         let file = rest.to_owned();

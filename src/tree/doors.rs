@@ -1,11 +1,12 @@
-//! What a module reaches on its host, as far as its source says it, held to the policy.
+//! What a module accesses on its host according to its source, compared with the policy.
 
 use crate::{
     model::{doors::is_own, ids::HostName, problem::Problem, sacred},
     tree::module::{Module, PolicyAt},
 };
 
-/// What a compose module reaches on one of its hosts, as far as the source says it. The rendered model is judged again before it runs.
+/// What a compose module accesses on one of its hosts according to its source. The rendered model is judged again
+/// before it runs.
 pub fn reaches(module: &Module, policy: &PolicyAt, host: &HostName) -> Vec<Problem> {
     let id = &module.manifest.id;
     let Some(host) = policy.policy.hosts.get(host) else {

@@ -19,14 +19,15 @@ use crate::{
 /// What of the repository concerns a deployment at a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Footprint {
-    /// The effective digest; `None` where the base wants no such deployment. A module that is not valid counts by its raw entries in the
-    /// tree, and by the whole tree where it hides what it names.
+    /// The effective digest; `None` where the base wants no such deployment. A module that is not valid counts by its
+    /// raw entries in the tree, and by the complete tree if it hides what it names.
     pub effective: Option<Digest>,
     /// The same, but of no more than is known to be named: whether a change is about this deployment.
     pub near: Option<Digest>,
-    /// The module's effective digest, whether it runs on this host or not: what nobody reviewed while it ran elsewhere is not reviewed.
+    /// The module's effective digest, whether it runs on this host or not: a change that was not reviewed while it ran
+    /// elsewhere is not reviewed.
     content: Option<Digest>,
-    /// The risks to data that its manifest accepts: what nobody reviewed accepts nothing.
+    /// The risks to data that its manifest accepts: an unreviewed entry accepts nothing.
     taken: Option<Digest>,
 }
 
@@ -40,7 +41,8 @@ pub struct Footprints<'a> {
 }
 
 impl<'a> Footprints<'a> {
-    /// Of a module on a host; without a host, wherever it runs. The host's entry is the policy's, which is proven by itself.
+    /// Of a module on a host; without a host, wherever it runs. The host's entry is the policy's, which is proven by
+    /// itself.
     pub fn new(source: &'a dyn Source, module: &'a ModuleId, host: Option<&'a HostName>) -> Self {
         Self { source, module, host, known: RefCell::default() }
     }
@@ -63,7 +65,7 @@ impl<'a> Footprints<'a> {
             return Ok(known.clone());
         }
         let snapshot = Snapshot::lazy(self.source, tree);
-        // What is refused as a whole, for instance a tree that git would not take, hides everything.
+        // A tree that is refused as a whole, for example because git would reject it, hides everything.
         let opaque = || -> Answer<_> {
             let digest = digest(&json!({"opaque": tree}))?;
             Ok(Some(Counted { hosts: None, effective: digest, near: digest, taken: digest }))

@@ -1,4 +1,5 @@
-//! Secrets that stand in the repository, and the lines that move each to the host. Names and places alone: no value is shown.
+//! Secrets in the repository, and the commands that move each to the host. Only names and places are shown, never a
+//! value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,8 @@ use crate::{
 /// What begins the path of a secret file in a compose file.
 const SECRETS: &str = "${PLATFORM_SECRETS}";
 
-/// What is said of a module's secrets in the repository, one warning a file. `root` is that of its host, as far as it is known.
+/// The warnings about a module's secrets in the repository, one for each file. `root` is that of its host, as far as it
+/// is known.
 ///
 /// # Errors
 /// Objects that cannot be read.

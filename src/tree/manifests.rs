@@ -46,7 +46,7 @@ pub fn policy(snapshot: &Snapshot<'_>) -> Answer<Found<PolicyAt>> {
     }))
 }
 
-/// The modules of a tree: folders below `modules/` that hold a `module.yaml`. Folders whose name is no id are problems.
+/// The modules of a tree: folders below `modules/` with a `module.yaml`. Folders whose name is not an id are problems.
 ///
 /// # Errors
 /// Objects that cannot be read.

@@ -1,4 +1,5 @@
-//! What one tree of the repository says: its policy, its modules, every file that decides what they run, and by what they count.
+//! The contents of one tree of the repository: its policy, its modules, every file that decides what they run, and
+//! their digests.
 
 pub mod closure;
 pub mod doors;

@@ -25,9 +25,9 @@ pub struct Module {
     pub closure: Closure,
     /// Its services as written (driver compose), with the file each is in.
     pub services: Vec<(RepoPath, compose::Service)>,
-    /// Its services, each with what all files say of it (driver compose).
+    /// Its services, each with its keys from all files (driver compose).
     pub owned: BTreeMap<ComposeName, Own>,
-    /// Secrets that stand in the repository and that its services use by a definition, with the file of each.
+    /// Secrets in the repository that its services use through a definition, with the file of each.
     pub exposed: Vec<(RepoPath, compose::ExposedAt)>,
     /// What rendering its compose files needs (driver compose).
     pub rendering: Rendering,
@@ -36,7 +36,7 @@ pub struct Module {
 /// One of a module's own services, over all its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Own {
-    /// How it is written, to say in what it differs: `service`, `uses`, and what it extends.
+    /// How it is written, to find the differences: `service`, `uses`, and what it extends.
     pub written: Value,
     /// The tracked files and folders that it names.
     pub files: BTreeSet<RepoPath>,
@@ -47,8 +47,8 @@ pub struct Own {
 pub struct Counted {
     /// The hosts that it names; `None` where they cannot be known.
     pub hosts: Option<Vec<HostName>>,
-    /// Its effective digest. Of a module that is not valid, that of the entries in the tree that it names; where what it names cannot be
-    /// known, that of the whole tree.
+    /// Its effective digest. Of a module that is not valid, that of the entries in the tree that it names; where what
+    /// it names cannot be known, that of the complete tree.
     pub effective: Digest,
     /// The same, but of no more than is known to be named: whether a change is about this module.
     pub near: Digest,
@@ -74,8 +74,8 @@ pub struct Rendering {
     pub defined: BTreeSet<ComposeName>,
     /// Tracked files that are read: compose, env and label files.
     pub reads: BTreeSet<RepoPath>,
-    /// Secret files that any service names, below `<root>/secrets/`. What leaves the host is rendered with files of that name that
-    /// hold the declared keys and no value.
+    /// Secret files that any service names, below `<root>/secrets/`. What leaves the host is rendered with files of
+    /// that name that have the declared keys and no value.
     pub stand_ins: BTreeSet<RepoPath>,
     /// Secret files that Compose reads as environment for a service of the module's own.
     pub env_secrets: BTreeSet<RepoPath>,

@@ -1,4 +1,4 @@
-//! Where things stand in the repository: the fixed paths, and the place of a key in a manifest.
+//! Places in the repository: the fixed paths, and the place of a key in a manifest.
 
 use crate::{
     model::{ids::ModuleId, path::RepoPath, problem::Problem, refusal::Code},
@@ -12,7 +12,7 @@ pub(crate) fn fixed(path: &str) -> Answer<RepoPath> {
     })
 }
 
-/// Where a module's manifest lies.
+/// The path of a module's manifest.
 ///
 /// # Errors
 /// Never: an id makes a path.
@@ -30,7 +30,7 @@ pub(crate) fn problem(
     Problem { file: file.to_owned(), line: at.0, column: at.1, code, message: message.into(), fix: fix.into() }
 }
 
-/// Where a key of a manifest stands. The file is read again: only what is wrong pays for its place.
+/// The place of a key in a manifest. The file is read again, so that only problems pay for their places.
 pub(crate) fn place(snapshot: &Snapshot<'_>, file: &RepoPath, path: &[&str]) -> Answer<(usize, usize)> {
     let Some((_, Ok(bytes))) = snapshot.text(file)? else {
         return Ok((0, 0));

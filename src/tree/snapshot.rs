@@ -26,7 +26,7 @@ pub const FILE_BYTES_MAX: u64 = 512 << 20;
 /// A compose file, parsed once however many modules name it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// What it says.
+    /// Its contents.
     pub node: Node,
     /// Whether it drops anything of earlier files.
     pub drops: bool,
@@ -36,7 +36,7 @@ pub struct Parsed {
 pub type Bytes = Result<Vec<u8>, YamlError>;
 /// A parsed file, or why it is none.
 pub type Read = Rc<Result<Parsed, YamlError>>;
-/// What a compose file says, scanned once for each folder that its paths are taken from.
+/// The contents of a compose file, scanned once for each folder that its paths are relative to.
 type Scans = BTreeMap<(RepoPath, Option<RepoPath>), Rc<Scan>>;
 
 /// What is known of a file of a release without its bytes.
@@ -46,7 +46,7 @@ pub struct Hashed {
     pub sha256: Digest,
     /// Its size.
     pub size_bytes: u64,
-    /// Whether it stands for a file that Git LFS keeps elsewhere.
+    /// Whether it is a pointer to a file that Git LFS keeps elsewhere.
     pub is_pointer: bool,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Snapshot<'a> {
         Ok(Self { index: Some(index), ..Self::lazy(source, tree) })
     }
 
-    /// What lies at `path`; a folder has the mode `Tree` (and, from a whole tree, no id of its own).
+    /// What is at `path`; a folder has the mode `Tree` (and, in a complete listing, no id).
     ///
     /// # Errors
     /// The tree cannot be read.
@@ -197,7 +197,7 @@ impl<'a> Snapshot<'a> {
         Ok(Some(read))
     }
 
-    /// What a parsed file says, with its paths taken from the folder `project`.
+    /// The contents of a parsed file, with its paths relative to the folder `project`.
     pub fn scanned(&self, path: &RepoPath, project: Option<&RepoPath>, node: &Node) -> Rc<Scan> {
         let mut scans = self.scans.borrow_mut();
         let scan = scans.entry((path.clone(), project.cloned()));

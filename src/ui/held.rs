@@ -1,5 +1,5 @@
-//! The lines under *HELD*: how the containers ended, and their own output. They are never in the object for scripts, and never
-//! recorded.
+//! The lines under *HELD*: how the containers ended, and their own output. They are never in the object for scripts,
+//! and never recorded.
 
 use super::{plural, wrapped};
 use crate::{

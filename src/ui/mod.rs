@@ -51,7 +51,8 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// `json`: one object on standard output, talk on standard error. `plain`: never in colour (`NO_COLOR`, `TERM=dumb`).
+    /// `json`: one object on standard output, talk on standard error. `plain`: never in colour (`NO_COLOR`,
+    /// `TERM=dumb`).
     pub fn new(json: bool, plain: bool) -> Self {
         Self { json, colour: !plain && !json && io::stdout().is_terminal() }
     }
@@ -61,8 +62,8 @@ impl Printer {
         self.json
     }
 
-    /// What is asked of the containers of a release that is held: their own lines where somebody asked for them or reads them as they
-    /// come, and nothing for a script that did not ask.
+    /// What is asked of the containers of a release that is held: their own lines where somebody asked for them or
+    /// reads them as they come, and nothing for a script that did not ask.
     pub fn logs(&self, asked: bool) -> Logs {
         match (asked, self.json) {
             (true, _) => Logs::Lines,
@@ -138,8 +139,8 @@ impl Printer {
         write(text);
     }
 
-    /// The exit code of a command that is about to end with `exit`: 1 instead of 0 if not all of its answer was printed. A reader
-    /// who went away (`| head`) knows that and is told nothing more.
+    /// The exit code of a command that is about to end with `exit`: 1 instead of 0 if not all of its answer was
+    /// printed. A reader who went away (`| head`) knows that and is told nothing more.
     #[must_use]
     pub fn ended(&self, exit: u8) -> u8 {
         let Some(error) = UNPRINTED.get() else { return exit };

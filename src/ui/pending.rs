@@ -149,7 +149,8 @@ fn row((one, way): &(Pending, Option<Way>)) -> [String; 4] {
     [pr, one.module.to_string(), one.host.to_string(), what]
 }
 
-/// What to do next: for the first deployment that something can be done for. A release that failed there is not recommended again.
+/// What to do next: for the first deployment that something can be done for. A release that failed there is not
+/// recommended again.
 fn last(rows: &[(Pending, Option<Way>)]) -> Last {
     let plan = |one: &Pending, pr: u64| format!("platformctl plan {} --pr {pr}", one.args());
     let mut open = rows.iter().filter(|(one, _)| one.held != Some(true));

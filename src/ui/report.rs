@@ -39,7 +39,8 @@ impl Last {
     }
 }
 
-/// A typed result of a verb, as it is rendered: lines for a person and the object for scripts. A rendering depends on the value alone.
+/// A typed result of a verb, as it is rendered: lines for a person and the object for scripts. A rendering depends on
+/// the value alone.
 pub trait Render {
     /// The command, as it is typed.
     const COMMAND: &'static str;

@@ -53,7 +53,8 @@ mod tests {
         ]
     }
 
-    /// What every result has, and by its command what is beside that: what the command adds, or why it was refused or failed.
+    /// What every result has, and by its command what is beside that: what the command adds, or why it was refused or
+    /// failed.
     fn result() -> Value {
         let mut schemas = SchemaSettings::draft2020_12().for_serialize().into_generator();
         let added = added(&mut schemas);

@@ -18,7 +18,8 @@ pub struct Steps<'a> {
     clock: &'a dyn Clock,
     remote: &'a str,
     last_ms: Cell<u64>,
-    /// What was printed about the approval. A second look, after an image was pulled, proves it again and prints nothing new.
+    /// What was printed about the approval. A second look, after an image was pulled, proves it again and prints
+    /// nothing new.
     approved: RefCell<Option<String>>,
 }
 

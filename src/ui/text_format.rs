@@ -25,8 +25,9 @@ pub fn list(pulls: &[u64]) -> String {
     pulls.iter().map(|pr| format!("#{pr}")).collect::<Vec<_>>().join(" ")
 }
 
-/// `text` on lines of at most 60 columns, each after `indent`. What is copied stays in one piece, however long it is: an id, a path, and a
-/// command with its arguments. A line that begins with two blanks is shown as it is: it is a listing or a difference.
+/// `text` on lines of at most 60 columns, each after `indent`. What is copied stays in one piece, however long it is:
+/// an id, a path, and a command with its arguments. A line that begins with two blanks is shown as it is: it is a
+/// listing or a difference.
 pub fn wrapped(text: &str, indent: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
@@ -88,8 +89,8 @@ const PROGRAMS: &[&str] = &[
     "usermod",
 ];
 
-/// The words of a line; what must not be broken is one of them: what stands in backticks, and a command without them as far as it
-/// can be told from the sentence around it.
+/// The words of a line; what must not be broken is one of them: what stands in backticks, and a command without them as
+/// far as it can be told from the sentence around it.
 fn pieces(line: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     // How the piece that is being made goes on: an open backtick or quote, or a command.
@@ -118,8 +119,8 @@ fn pieces(line: &str) -> Vec<String> {
     pieces
 }
 
-/// Whether `word` still belongs to a command of which `taken` words are there: its verb and what that is about, options and their
-/// values, paths, ids and names.
+/// Whether `word` still belongs to a command of which `taken` words are there: its verb and what that is about, options
+/// and their values, paths, ids and names.
 fn goes_on(word: &str, taken: usize) -> bool {
     let looks = word.starts_with(['-', '"', '<']) || word.contains(['/', '=', '_', '@', '.']) && !word.ends_with('.');
     let upper = word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_punctuation());

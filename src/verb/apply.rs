@@ -194,8 +194,8 @@ fn unfit(error: CanonicalError) -> PortError {
     PortError::new(Code::Bug, "the plan has no canonical form", "please report this").because(error)
 }
 
-/// Holds a plan to what a plan file claims. `before`: what was planned, and held, before this command brought images that the host
-/// did not have; only what follows from their ids may differ from it.
+/// Holds a plan to what a plan file claims. `before`: what was planned, and held, before this command brought images
+/// that the host did not have; only what follows from their ids may differ from it.
 fn held_to(claim: Option<&Claim>, plan: &Plan, before: Option<&Intention>) -> Stage<()> {
     let Some(claim) = claim else { return Ok(()) };
     let mut intention = plan.intention().clone();

@@ -47,7 +47,8 @@ impl Asked {
         }
     }
 
-    /// The same for each target: modules, and plan files, which `read` reads. Without targets the pull request decides which modules.
+    /// The same for each target: modules, and plan files, which `read` reads. Without targets the pull request decides
+    /// which modules.
     ///
     /// # Errors
     /// No approval is named, or a target is neither a module nor a valid plan file, or is named twice.

@@ -1,4 +1,5 @@
-//! Batch: an apply of one module is one run; an apply of several modules is one command. It ends with the first that fails.
+//! Batch: an apply of one module is one run; an apply of several modules is one command. It ends with the first that
+//! fails.
 
 use crate::{
     flow::{Stage, Stop},
@@ -59,8 +60,8 @@ pub struct How {
     pub timings: bool,
 }
 
-/// Applies what was asked for, each module after those that it comes after. `asks`: by name; none: what the pull request changed. That
-/// something is not applied is data.
+/// Applies what was asked for, each module after those that it comes after. `asks`: by name; none: what the pull
+/// request changed. That something is not applied is data.
 pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Stage<Vec<Ask>>, how: How) -> Batch {
     let timings = Timings::new(ports.clock);
     let mut batch = Batch { asked: Vec::new(), targets: Vec::new(), stopped: None, durations_ms: Vec::new() };

@@ -1,4 +1,5 @@
-//! Fetch: what every verb needs first. One question to the remote, one fetch, the policy in force, and the verified record.
+//! Fetch: what every verb needs first. One question to the remote, one fetch, the policy in force, and the verified
+//! record.
 
 use crate::{
     flow::{
@@ -57,8 +58,8 @@ pub fn unasked<'a>(ports: &Ports<'a>) -> Record<'a> {
     Record { source: ports.source, ledger: ports.ledger, remote: None, clock: ports.clock, pinned: None, sign }
 }
 
-/// Fetches the base, the record and the requested pull requests, with one question and one fetch. Then reads the policy at P, verifies
-/// the record, and delivers the spool.
+/// Fetches the base, the record and the requested pull requests, with one question and one fetch. Then reads the policy
+/// at P, verifies the record, and delivers the spool.
 ///
 /// # Errors
 /// The remote gave no answer, no policy is valid, or the record is not.
@@ -76,7 +77,8 @@ pub fn refresh(ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
     }
     ports.remote.fetch(&wants)?;
     ports.ledger.set_note("fetched-at", Some(format!("{} {}", ports.clock.now(), ports.base).as_bytes()))?;
-    // The policy that this clone knows to be in force decides where the record is; P's own counts only if nothing is recorded.
+    // The policy that this clone knows to be in force decides where the record is; P's own counts only if nothing is
+    // recorded.
     let known = known_policy(ports)?;
     let newest = policy_at(ports, p);
     let (settings, newest) = match (&known, newest) {
@@ -149,7 +151,8 @@ fn recorded(ports: &Ports<'_>, tip: Option<Oid>) -> Answer<Option<Recorded>> {
     }
 }
 
-/// The policy to go on with, and whether verbs that change something may. `trusted`: this clone knew the record before it asked.
+/// The policy to go on with, and whether verbs that change something may. `trusted`: this clone knew the record before
+/// it asked.
 ///
 /// # Errors
 /// There is no policy to go on with.

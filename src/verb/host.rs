@@ -1,4 +1,5 @@
-//! What is known of the record before a host is asked, and a look at a host before something about one of its runs is recorded.
+//! What is known of the record before a host is asked, and a look at a host before something about one of its runs is
+//! recorded.
 
 use crate::{
     flow::{

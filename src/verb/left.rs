@@ -60,8 +60,8 @@ impl Left {
         Some(Told { words: self.words(lines), logs: lines > 0 })
     }
 
-    /// The state of its containers, the output of their health checks, and the last `lines` lines of each. Text from outside: it is shown to
-    /// people and never recorded.
+    /// The state of its containers, the output of their health checks, and the last `lines` lines of each. Text from
+    /// outside: it is shown to people and never recorded.
     ///
     /// # Errors
     /// The host gave no answer.

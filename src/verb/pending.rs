@@ -99,8 +99,8 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
     Ok(found)
 }
 
-/// The newest commit of the base's first-parent chain, down to `last`, that changed what concerns a deployment, or without a host the
-/// module wherever it runs: the one to apply it by.
+/// The newest commit of the base's first-parent chain, down to `last`, that changed what concerns a deployment, or
+/// without a host the module wherever it runs: the one to apply it by.
 ///
 /// # Errors
 /// Objects that cannot be read.

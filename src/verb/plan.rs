@@ -209,7 +209,8 @@ fn newest(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Request> {
     }
 }
 
-/// A merge style that looks harmless and will not be accepted: what cannot be fixed after a merge is reported before it.
+/// A merge style that looks harmless and will not be accepted: what cannot be fixed after a merge is reported before
+/// it.
 fn trap(ports: &Ports<'_>, fetched: &Fetched, version: &Version) -> Answer<Option<String>> {
     let moved = fetched.policy.policy.approval.styles.contains(&Style::FastForward);
     let Some(head) = version.head.filter(|_| !moved) else { return Ok(None) };

@@ -60,8 +60,8 @@ pub struct How {
     pub timings: bool,
 }
 
-/// Plans a module on each of its hosts, as `apply` without a host treats them: the commit `at`, what the request approves, or the newest
-/// merge that changed it.
+/// Plans a module on each of its hosts, as `apply` without a host treats them: the commit `at`, what the request
+/// approves, or the newest merge that changed it.
 pub fn plan(ports: &Ports<'_>, ask: &Ask, at: Answer<Option<Oid>>, how: How) -> Plans {
     let timings = Timings::new(ports.clock);
     let (targets, notices) = timings.measured(ports, |ports| match each(ports, ask, at, &how) {

@@ -1,4 +1,5 @@
-//! Preview: a plan from git and the record alone. Unmerged content never reaches a host, and compose is not rendered anywhere.
+//! Preview: a plan from git and the record alone. Unmerged content never reaches a host, and compose is not rendered
+//! anywhere.
 
 use crate::{
     flow::{Stage, Stop, refuse},
@@ -27,8 +28,8 @@ pub struct Version {
     pub merge: Option<Oid>,
 }
 
-/// Plans a module of a tree against what is applied according to the record, with the reasons why it could not be applied after a merge
-/// and the warnings about secrets in it.
+/// Plans a module of a tree against what is applied according to the record, with the reasons why it could not be
+/// applied after a merge and the warnings about secrets in it.
 ///
 /// # Errors
 /// The module is not valid, or objects cannot be read.

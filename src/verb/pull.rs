@@ -7,7 +7,8 @@ use crate::{
     runtime::{driver::Order, pull},
 };
 
-/// Pulls images that the host does not have, with the driver's order, if nothing else is against the plan. What runs is not touched.
+/// Pulls images that the host does not have, with the driver's order, if nothing else is against the plan. What runs is
+/// not touched.
 ///
 /// # Errors
 /// The reasons against the plan: other refusals, or images that cannot be pulled, with Docker's own message.

@@ -62,7 +62,8 @@ pub fn recover(ports: &Ports<'_>, why: &Reason) -> Stage<Recovered> {
     })
 }
 
-/// What a recovery could do, after one question and one fetch, and the policy of the base; `None` if the record is valid.
+/// What a recovery could do, after one question and one fetch, and the policy of the base; `None` if the record is
+/// valid.
 ///
 /// # Errors
 /// No answer, no valid policy, or a record that was rewound, replaced or removed: that is fixed in other ways.
@@ -72,7 +73,8 @@ pub fn recovery(ports: &Ports<'_>) -> Stage<(PolicyAt, Option<Recovery>)> {
     let p = base_of(ports, &refs)?;
     let wants: Vec<Want> = [Want::Base].into_iter().chain(refs.state.map(|_| Want::State)).collect();
     ports.remote.fetch(&wants)?;
-    // Where the record is, and what pins it, is the word of the policy in force; P's own counts only where nothing is recorded.
+    // Where the record is, and what pins it, is the word of the policy in force; P's own counts only where nothing is
+    // recorded.
     let policy = known_policy(ports)?.map_or_else(|| policy_at(ports, p), Ok)?;
     let record = record(ports, &policy.policy);
     let error = match record.sync(&refs) {

@@ -99,11 +99,12 @@ fn alone(record: &Record<'_>, open: &OpenRun) -> Stage<Box<dyn Guard>> {
     }
 }
 
-/// Longest time that the process which began a run needs to record the outcome after the host is done, besides watching, in seconds.
+/// Longest time that the process which began a run needs to record the outcome after the host is done, besides
+/// watching, in seconds.
 const RECORDS_WITHIN_S: u64 = 60;
 
-/// Refuses while a process in another clone may still watch what the run changed: it ended on its host less than the module's deadline
-/// ago. After its expiry no process does, and the process of this clone is known to have ended.
+/// Refuses while a process in another clone may still watch what the run changed: it ended on its host less than the
+/// module's deadline ago. After its expiry no process does, and the process of this clone is known to have ended.
 fn unwatched(
     ports: &Ports<'_>,
     record: &Record<'_>,
@@ -134,7 +135,8 @@ fn unwatched(
     )
 }
 
-/// Whether waiting may help: the run is still running, or its host did not answer. Only a person can end one that was killed.
+/// Whether waiting may help: the run is still running, or its host did not answer. Only a person can end one that was
+/// killed.
 pub fn may_pass(stop: &Stop) -> bool {
     match stop {
         Stop::Refused(refusals) => {
@@ -155,8 +157,8 @@ fn host_of<'f>(fetched: &'f Fetched, open: &OpenRun) -> Stage<&'f HostPolicy> {
     }
 }
 
-/// An open run whose host may be asked: it is the machine that the policy names, it was shown no newer record, and no other process of
-/// this clone is at work on the run.
+/// An open run whose host may be asked: it is the machine that the policy names, it was shown no newer record, and no
+/// other process of this clone is at work on the run.
 struct Looked<'a> {
     record: Record<'a>,
     intent: (Oid, Event),
@@ -248,7 +250,8 @@ fn verified(ports: &Ports<'_>, fetched: &Fetched, policy: &HostPolicy, host: &dy
     })
 }
 
-/// Ends a run for good: first on its host, under the lock, then in the record. A run that has a result is resumed instead.
+/// Ends a run for good: first on its host, under the lock, then in the record. A run that has a result is resumed
+/// instead.
 ///
 /// # Errors
 /// The host gave no answer: the run stays open.

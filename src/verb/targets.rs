@@ -13,11 +13,12 @@ use crate::{
     verb::apply::Ask,
 };
 
-/// A module and its hosts in the order of its manifest; of a module that has one host, or whose hosts are not known, the host is open.
+/// A module and its hosts in the order of its manifest; of a module that has one host, or whose hosts are not known,
+/// the host is open.
 pub type Target = (ModuleId, Vec<Option<HostName>>);
 
-/// What an approved pull request changed, those modules that others come after first; of each the hosts on which it changed. With `only`
-/// no other host counts.
+/// What an approved pull request changed, those modules that others come after first; of each the hosts on which it
+/// changed. With `only` no other host counts.
 ///
 /// # Errors
 /// It is not approved, or objects cannot be read.

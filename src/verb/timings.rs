@@ -48,7 +48,8 @@ impl<'a> Timings<'a> {
         }
     }
 
-    /// Ends the running phase and returns milliseconds by phase. What follows is measured from zero, as for the next module.
+    /// Ends the running phase and returns milliseconds by phase. What follows is measured from zero, as for the next
+    /// module.
     pub fn take(&self) -> Vec<(Phase, u64)> {
         self.ended();
         self.spent_ms.take()

@@ -1,4 +1,5 @@
-//! Pending, as a command asks for it: what is merged and not applied, and how each comes to be applied. Asks the remote, and no host.
+//! Pending, as a command asks for it: what is merged and not applied, and how each comes to be applied. Asks the
+//! remote, and no host.
 
 use crate::{
     flow::{Stage, Stop, approve::request::Request, refuse},
@@ -32,8 +33,8 @@ pub struct Unapplied {
     pub now: Timestamp,
 }
 
-/// Lists what is merged and not applied. `offline`: by what was fetched last. `no_answer`: whether a failure means that nobody
-/// answered; then what was fetched last is shown too.
+/// Lists what is merged and not applied. `offline`: by what was fetched last. `no_answer`: whether a failure means that
+/// nobody answered; then what was fetched last is shown too.
 ///
 /// # Errors
 /// The remote was never asked, or what it has is not valid.

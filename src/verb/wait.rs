@@ -40,8 +40,8 @@ pub fn patiently(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, wait_s: u6
     }
 }
 
-/// Tells once which run is waited for. What became of a run whose time is over is asked of its host and recorded; where only a person
-/// can end it, the wait ends.
+/// Tells once which run is waited for. What became of a run whose time is over is asked of its host and recorded; where
+/// only a person can end it, the wait ends.
 fn wait(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, told: &mut Option<RunId>) -> Stage<()> {
     let Some(open) = holder(ports, fetched, &ask.module, ask.host.as_ref())? else { return Ok(()) };
     let now = ports.clock.now();

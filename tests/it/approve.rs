@@ -1,4 +1,5 @@
-//! Approvals: every history that a forge makes is proven, and every one that nobody reviewed is refused by its own name.
+//! Approvals: every history that a forge makes is proven, and every one that nobody reviewed is refused by its own
+//! name.
 
 use std::cell::Cell;
 

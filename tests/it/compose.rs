@@ -1,4 +1,5 @@
-//! Driver compose over a real ssh, on a real engine with real Compose: what runs is what was merged, and what is said is what happened.
+//! Driver compose over a real ssh, on a real engine with real Compose: what runs is what was merged, and what is said
+//! is what happened.
 
 use std::{cell::Cell, fs, rc::Rc};
 

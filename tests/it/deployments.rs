@@ -20,7 +20,8 @@ use platformctl::{
 
 use crate::support::{repo::Repo, site::Site};
 
-/// The hosts `a` and `b`, both this machine; what modules may run on them is one command that fails until `<dir>/ok` exists.
+/// The hosts `a` and `b`, both this machine; what modules may run on them is one command that fails until `<dir>/ok`
+/// exists.
 fn fleet() -> Site {
     let repo = Repo::new();
     let host = |name: &str| {
@@ -72,7 +73,8 @@ fn activated(site: &Site) -> String {
 
 const BOTH: &str = "hosts: [b, a]";
 
-/// Each host is a run of its own, in the order of the manifest, with its own entry, and the next one goes on from what that host has.
+/// Each host is a run of its own, in the order of the manifest, with its own entry, and the next one goes on from what
+/// that host has.
 #[test]
 fn a_module_is_applied_on_each_of_its_hosts() {
     let site = fleet();
@@ -223,7 +225,8 @@ fn a_replay_is_judged_by_what_was_newest_on_that_host() {
     assert!(said.starts_with("exit 0\n") && said.contains("nothing to change"), "{said}");
 }
 
-/// Records a run as if another program had carried it out: of the kind and about what the newest good apply on the host was about.
+/// Records a run as if another program had carried it out: of the kind and about what the newest good apply on the host
+/// was about.
 fn recorded(site: &Site, kind: Kind, of: &Event, returns_to: Option<Oid>, end: bool) -> Oid {
     let (git, remote, clock) = (site.repo.open(), site.repo.remote(), SystemClock::new(&site.repo.env()));
     let sign = Sign::IfConfigured;

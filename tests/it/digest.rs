@@ -1,4 +1,5 @@
-//! What a module is held against: whatever changes what runs changes its effective digest, and what concerns others alone does not.
+//! What a module is held against: whatever changes what runs changes its effective digest, and what concerns others
+//! alone does not.
 
 use std::{
     cell::Cell,
@@ -568,7 +569,8 @@ fn generated(dice: &mut Dice, repo: &Repo) {
     }
 }
 
-/// What Compose makes of the module: its services, what they use, and the content of every file of the repository that they get.
+/// What Compose makes of the module: its services, what they use, and the content of every file of the repository that
+/// they get.
 fn rendered(repo: &Repo) -> Option<Value> {
     let git = repo.open();
     let snapshot = Snapshot::lazy(&git, git.snapshot().unwrap());
@@ -666,7 +668,8 @@ fn any_byte_that_changes_the_module_changes_its_effective_digest() {
         let paths = repo.git(&["ls-files", "-co", "--exclude-standard"]);
         let paths: Vec<&str> = paths.lines().filter(|path| *path != "README").collect();
         for _ in 0..24 {
-            // Most often in a compose file; every line is as likely as another, and so is what leaves it a compose file.
+            // Most often in a compose file; every line is as likely as another, and so is what leaves it a compose
+            // file.
             let path = match dice.roll(6) {
                 0 | 1 => "compose/one.yaml",
                 2 | 3 => "compose/two.yaml",
@@ -780,7 +783,8 @@ fn port_released_by_the_same_plan_is_free() {
     docker(&["rm", "-f", &by_hand]);
 }
 
-/// A container is made for one network by its id; when that was made again while it was stopped, only a new container can start.
+/// A container is made for one network by its id; when that was made again while it was stopped, only a new container
+/// can start.
 #[test]
 fn container_on_a_recreated_network_is_recreated() {
     let stack = Stack::new();

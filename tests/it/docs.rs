@@ -11,8 +11,8 @@ use snapbox::IntoData as _;
 
 use crate::support::stack::{docker, lab};
 
-/// One page whose `console` blocks are run, in an empty folder that the page calls `/home/ola`. The host that it calls `lab` is the
-/// lab's, with `/srv/platform` in the same folder.
+/// One page whose `console` blocks are run, in an empty folder that the page calls `/home/ola`. The host that it calls
+/// `lab` is the lab's, with `/srv/platform` in the same folder.
 struct Page {
     dir: tempfile::TempDir,
     ids: Vec<String>,
@@ -117,7 +117,8 @@ impl Page {
     }
 }
 
-/// Runs the console blocks of a page and compares what they print. A block that has a path beside its language is a file.
+/// Runs the console blocks of a page and compares what they print. A block that has a path beside its language is a
+/// file.
 fn page(name: &str) {
     lab();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);

@@ -1,5 +1,6 @@
-//! What goes wrong on purpose, before, during and after every step over ssh: the link is cut, the engine ends, the power fails. The
-//! exit class keeps its promise, what comes next tells the truth and puts it right, and nothing runs twice.
+//! What goes wrong on purpose, before, during and after every step over ssh: the link is cut, the engine ends, the
+//! power fails. The exit class keeps its promise, what comes next tells the truth and puts it right, and nothing runs
+//! twice.
 
 use std::{
     cell::{Cell, RefCell},

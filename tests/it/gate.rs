@@ -1,4 +1,5 @@
-//! What the gate of driver compose lets through and what it does not, on a real engine: each case was tried as an attack first.
+//! What the gate of driver compose lets through and what it does not, on a real engine: each case was tried as an
+//! attack first.
 
 use std::fs;
 

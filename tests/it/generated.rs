@@ -73,7 +73,8 @@ fn documented_commands_match_the_help() {
     page("docs/cli.md", &platformctl::cli::reference());
 }
 
-/// An attack that a test carries out, as its comment has it: `Attack:` and `Defence:`, each until the other, an attribute or the function.
+/// An attack that a test carries out, as its comment has it: `Attack:` and `Defence:`, each until the other, an
+/// attribute or the function.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Attack {
     attack: String,

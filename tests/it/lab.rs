@@ -1,11 +1,12 @@
-//! The lab itself (`tests/lab`), started once more inside the lab: what it needs from the machine, and what it leaves there.
+//! The lab itself (`tests/lab`), started once more inside the lab: what it needs from the machine, and what it leaves
+//! there.
 
 use std::process::Command;
 
 use crate::support::stack::lab;
 
-/// Runs a bash script in a mount namespace of its own, in which folders of the machine are copies that lie in memory: the script may
-/// change them as it likes. What it prints is returned.
+/// Runs a bash script in a mount namespace of its own, in which folders of the machine are copies that lie in memory:
+/// the script may change them as it likes. What it prints is returned.
 fn on_a_machine(script: &str) -> String {
     lab();
     let dir = tempfile::tempdir().unwrap();

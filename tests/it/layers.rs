@@ -126,7 +126,8 @@ fn module_of(file: &str) -> String {
     file.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::")
 }
 
-/// The paths of this crate that a file names, from the crate's root: in `use` trees and in the code, with `super` resolved.
+/// The paths of this crate that a file names, from the crate's root: in `use` trees and in the code, with `super`
+/// resolved.
 fn uses(file: &str, code: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for root in ["crate::", "super::"] {

@@ -385,7 +385,7 @@ fn unsent_run_is_ended_after_its_process_exits() {
     let policy = begun(&repo, &record);
     let opening = intent(&record, RUN, policy);
     let note = platformctl::ledger::tree::file(&opening).unwrap();
-    git.set_note(&format!("doubt/{RUN}.json"), Some(&note)).unwrap();
+    git.set_note(&format!("unsent/{RUN}.json"), Some(&note)).unwrap();
     let guard = git.lock("box.site", 0).unwrap();
     done(record.append(&opening, None).unwrap());
     assert_eq!(record.settle().unwrap(), 0, "somebody is at it");
@@ -395,16 +395,16 @@ fn unsent_run_is_ended_after_its_process_exits() {
     let state = State::at(&git, tip).unwrap();
     assert_eq!(state.event().unwrap().result, Some(Ending::Aborted));
     assert!(state.open_runs().unwrap().is_empty());
-    assert_eq!(git.notes("doubt").unwrap(), Vec::<String>::new());
+    assert_eq!(git.notes("unsent").unwrap(), Vec::<String>::new());
     // An intent that never landed may still land for a while; then its note goes.
     let lost = intent(&record, "20261122T101530Z-00000002", policy);
-    git.set_note("doubt/lost.json", Some(&platformctl::ledger::tree::file(&lost).unwrap())).unwrap();
+    git.set_note("unsent/lost.json", Some(&platformctl::ledger::tree::file(&lost).unwrap())).unwrap();
     assert_eq!(record.settle().unwrap(), 0);
-    assert_eq!(git.notes("doubt").unwrap().len(), 1);
+    assert_eq!(git.notes("unsent").unwrap().len(), 1);
     let old = Event { time: lost.time.plus_s(-3_600), ..lost };
-    git.set_note("doubt/lost.json", Some(&platformctl::ledger::tree::file(&old).unwrap())).unwrap();
+    git.set_note("unsent/lost.json", Some(&platformctl::ledger::tree::file(&old).unwrap())).unwrap();
     assert_eq!(record.settle().unwrap(), 0);
-    assert_eq!(git.notes("doubt").unwrap().len(), 0);
+    assert_eq!(git.notes("unsent").unwrap().len(), 0);
 }
 
 /// Between the look at a note and the lock its process may have told the host and gone: the run stays open.
@@ -415,7 +415,7 @@ fn sent_run_is_not_ended_as_unsent() {
     let plain = record(&git, &remote, &clock);
     let policy = begun(&repo, &plain);
     let opening = intent(&plain, RUN, policy);
-    let note = format!("doubt/{RUN}.json");
+    let note = format!("unsent/{RUN}.json");
     git.set_note(&note, Some(&platformctl::ledger::tree::file(&opening).unwrap())).unwrap();
     done(plain.append(&opening, None).unwrap());
     let other = repo.open();

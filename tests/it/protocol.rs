@@ -35,7 +35,8 @@ fn scripts() -> Vec<(String, String)> {
 #[test]
 fn only_the_protocol_knows_lock_tombstone_fence_witness_and_result() {
     let words = ["flock", "tombstone", "fence", "result.json", "witness.json", "setsid"];
-    // What a file may name beside: its own name, calls of the protocol's functions, and what it only prints or reads for a person.
+    // What a file may name beside: its own name, calls of the protocol's functions, and what it only prints or reads
+    // for a person.
     let allowed: &[(&str, &str)] = &[
         ("machine.sh", "witness.json"),
         ("machine.sh", "flock"),

@@ -755,7 +755,7 @@ fn invalid_spool_entry_is_set_aside() {
     bench.git.set_note("spool/y.json", Some(&tree::file(&stray).unwrap())).unwrap();
     assert_eq!(record.deliver().unwrap(), 0);
     assert_eq!(bench.git.notes("undelivered").unwrap(), ["x.json", "y.json"]);
-    bench.git.set_note("doubt/z.json", Some(b"garbage")).unwrap();
+    bench.git.set_note("unsent/z.json", Some(b"garbage")).unwrap();
     assert_eq!(record.settle().unwrap(), 0);
     assert_eq!(bench.git.notes("undelivered").unwrap(), ["x.json", "y.json", "z.json"]);
     assert!(bench.git.notes("spool").unwrap().is_empty());

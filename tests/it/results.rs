@@ -59,8 +59,8 @@ fn every_command_prints_an_object_of_the_schema() {
     assert_eq!((&invalid["exit"], &invalid["code"]), (&3.into(), &"manifest_invalid".into()));
 }
 
-/// The advice to pin the record is given where it can be followed: by the apply that wrote the first record, and by what looks at the
-/// record as a whole.
+/// The advice to pin the record is given where it can be followed: by the apply that wrote the first record, and by
+/// what looks at the record as a whole.
 #[test]
 fn the_unpinned_record_is_told_of_by_status_and_verify_alone() {
     let site = Site::new();
@@ -86,7 +86,8 @@ fn the_unpinned_record_is_told_of_by_status_and_verify_alone() {
     assert!(!advice(3, "status"));
 }
 
-/// A rendering of a typed result rests on the value alone: nothing in `ui` opens a file, asks git, or reads the clock of this machine.
+/// A rendering of a typed result rests on the value alone: nothing in `ui` opens a file, asks git, or reads the clock
+/// of this machine.
 #[test]
 fn ui_names_no_effects() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui");

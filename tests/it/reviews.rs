@@ -1,4 +1,5 @@
-//! What reviews are held against: one pull request, one place; and nothing that was reviewed is refused for how it was merged.
+//! What reviews are held against: one pull request, one place; and nothing that was reviewed is refused for how it was
+//! merged.
 
 use platformctl::{
     flow::{

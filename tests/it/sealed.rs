@@ -1,7 +1,8 @@
-//! The order of the stages is a compile error to break: what a stage made has private fields, so that nothing else can build one.
+//! The order of the stages is a compile error to break: what a stage made has private fields, so that nothing else can
+//! build one.
 //!
-//! A copy of the source gets one more file in `flow/`, which takes every field of every stage's product apart. The compiler must refuse
-//! each field, and nothing else.
+//! A copy of the source gets one more file in `flow/`, which takes every field of every stage's product apart. The
+//! compiler must refuse each field, and nothing else.
 
 use std::{fs, path::Path, process::Command};
 
@@ -43,7 +44,8 @@ fn copy(from: &Path, to: &Path) {
 /// What the compiler says of the library with one more file in `flow/`: the codes of its errors with their messages.
 fn errors(planted: &str) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // Always at the same place, below target/: what was built before is used again, and so are the dependencies that lints were run with.
+    // Always at the same place, below target/: what was built before is used again, and so are the dependencies that
+    // lints were run with.
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let copy_of = tmp.join("sealed");
     if copy_of.exists() {

@@ -64,7 +64,8 @@ fn ssh_remote_is_logged_into_once() {
     };
     until("the connection ends", || left().is_empty());
 
-    // A machine on the way is passed, and never asked in the other's place; a push may go elsewhere than a fetch comes from.
+    // A machine on the way is passed, and never asked in the other's place; a push may go elsewhere than a fetch comes
+    // from.
     let (jump, forge) = (Sshd::start("", true), Sshd::start("", true));
     forge.config(&format!("ProxyJump {}", jump.name));
     let url = |host: &str| format!("ssh://{host}{}", site.repo.path("remote.git").display());
@@ -196,7 +197,8 @@ fn unfit_host_is_reported_and_unchanged() {
 
 #[test]
 fn hostile_host_output_is_refused() {
-    // Floods, control characters, somebody else's nonce: whatever the account's shell says before or instead of our script.
+    // Floods, control characters, somebody else's nonce: whatever the account's shell says before or instead of our
+    // script.
     for (rc, code) in [
         ("head -c 100000000 /dev/zero\n", "host_unreachable"),
         ("printf '\\033[2J\\033]0;gotcha\\007'; exit 0\n", "host_unreachable"),

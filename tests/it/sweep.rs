@@ -1,5 +1,5 @@
-//! The crash sweep: every port call of an apply fails once before and once after its effect, and once for good; each exit class
-//! keeps its promise, and what comes after puts everything right. Nothing runs twice.
+//! The crash sweep: every port call of an apply fails once before and once after its effect, and once for good; each
+//! exit class keeps its promise, and what comes after puts everything right. Nothing runs twice.
 
 use std::{cell::Cell, collections::BTreeSet, fs, process::Command, rc::Rc};
 

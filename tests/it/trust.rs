@@ -1,4 +1,5 @@
-//! The repository that is opened is trusted only as git trusts it, and what goes wrong with it or with its remote is said as what it is.
+//! The repository that is opened is trusted only as git trusts it, and what goes wrong with it or with its remote is
+//! said as what it is.
 
 use std::{
     fs,
@@ -25,7 +26,8 @@ fn sh(script: &str, args: &[&Path]) -> Output {
     Command::new("sh").args(["-ec", script, "sh"]).args(args).output().unwrap()
 }
 
-/// Gives a folder to another account. Only root can; others let git assume that it is another's, which is what git's own tests do.
+/// Gives a folder to another account. Only root can; others let git assume that it is another's, which is what git's
+/// own tests do.
 fn give_away(dir: &Path) -> Vec<(&'static str, &'static str)> {
     if !root() {
         return vec![("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")];
@@ -501,7 +503,8 @@ fn git_transfers_get_the_users_environment() {
     assert_eq!(refs(&redirected).unwrap().base, Some(repo.id("main")));
 }
 
-/// An HTTP server that wants credentials and then answers 403, with the credentials in its words. It says what it was sent.
+/// An HTTP server that wants credentials and then answers 403, with the credentials in its words. It says what it was
+/// sent.
 fn forbidding() -> (u16, std::sync::mpsc::Receiver<String>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -565,7 +568,8 @@ fn askpass_gets_its_token_and_output_is_masked() {
     assert!(said.contains("`https://***@forge/a.git` is not a name"), "{said}");
 }
 
-/// A remote over an ssh that lets `pushes` of them through and then answers as a forge does whose deploy key may only read.
+/// A remote over an ssh that lets `pushes` of them through and then answers as a forge does whose deploy key may only
+/// read.
 fn read_only_after(repo: &Repo, pushes: usize) {
     let count = repo.path("pushes").display().to_string();
     let then = format!(
@@ -580,7 +584,8 @@ fn read_only_after(repo: &Repo, pushes: usize) {
     repo.git(&["config", "core.sshCommand", &ssh]);
 }
 
-/// A push that is refused before anything was received is no doubt and no contention: it ends at once, with the server's words.
+/// A push that is refused before anything was received is no doubt and no contention: it ends at once, with the
+/// server's words.
 #[test]
 fn refused_push_is_not_retried() {
     let site = Site::new();
@@ -592,7 +597,7 @@ fn refused_push_is_not_retried() {
                4:deploy is not authorized to write to ola/infra.";
     assert!(said.contains(why) && said.ends_with("fix: use a key that may write this repository"), "{said}");
     assert!(!said.contains("may still land") && !said.contains("contention"), "{said}");
-    assert_eq!(site.repo.open().notes("doubt").unwrap(), Vec::<String>::new(), "it cannot land");
+    assert_eq!(site.repo.open().notes("unsent").unwrap(), Vec::<String>::new(), "it cannot land");
     assert_eq!(site.live(), "entity not found");
     assert_eq!(site.log().len(), 2, "the intent is not there: {:?}", site.log());
     read_only_after(&site.repo, 100);
@@ -600,7 +605,8 @@ fn refused_push_is_not_retried() {
     assert!(said.starts_with("exit 0\n"), "{said}");
 }
 
-/// The key is taken away between the intent and the outcome: what was done waits here, and the next command delivers it.
+/// The key is taken away between the intent and the outcome: what was done waits here, and the next command delivers
+/// it.
 #[test]
 fn refused_outcome_stays_in_the_spool() {
     let site = Site::new();
@@ -735,7 +741,8 @@ fn full_and_read_only_disks_are_reported() {
     assert!(said.ends_with("fix: make it writable, then run the same command again"), "{said}");
 }
 
-/// The core of everything under what git 3 begins with: SHA-256, reftable, and bare repositories that are only opened by name.
+/// The core of everything under what git 3 begins with: SHA-256, reftable, and bare repositories that are only opened
+/// by name.
 #[test]
 fn core_works_with_git_3_defaults() {
     let site = Site::new();

@@ -107,7 +107,8 @@ struct Recorder {
 
 const PROGRAMS: &[&str] =
     &["find", "stat", "sha256sum", "realpath", "dirname", "xargs", "curl", "cp", "mkdir", "ln", "grep"];
-/// What the recorded docker answers when it is to render: nothing of it is ours, and it has a word of the attacker's in it.
+/// What the recorded docker answers when it is to render: nothing of it is ours, and it has a word of the attacker's in
+/// it.
 const MODEL: &str = "{\n  \"services\": {\n    \"a\": {\n      \"image\": \"-fzq7\",\n      \"network_mode\": \"service:-zq7\"\n    }\n  }\n}\n";
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 

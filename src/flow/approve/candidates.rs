@@ -14,7 +14,8 @@ use crate::{
 
 /// How many missing heads are fetched at once, the newest first; older ones must be named.
 const FETCHED_MAX: usize = 2_000;
-/// For how many pull requests, the newest first, every commit is compared with those of a rebase; for the others only the head is.
+/// For how many pull requests, the newest first, every commit is compared with those of a rebase; for the others only
+/// the head is.
 const WALKED_MAX: usize = 200;
 
 /// What approve works on: objects, and what the remote answered in this run.
@@ -54,7 +55,8 @@ impl Traces {
         self.strong(commit) || self.words.contains(&words(commit))
     }
 
-    /// Whether a commit names the pull request, as its parent or in its message. An equal author and message may be a coincidence.
+    /// Whether a commit names the pull request, as its parent or in its message. An equal author and message may be a
+    /// coincidence.
     pub(crate) fn strong(&self, commit: &Commit) -> bool {
         commit.id == self.head || commit.parents.get(1) == Some(&self.head) || hints(&commit.message).contains(&self.pr)
     }
@@ -108,7 +110,8 @@ impl Candidates<'_> {
         Ok(Traces { pr, head, words })
     }
 
-    /// The first-parent chain of the base, newest first, down to the first commit that `head` contains (which is the last item).
+    /// The first-parent chain of the base, newest first, down to the first commit that `head` contains (which is the
+    /// last item).
     pub(crate) fn since(&self, head: Oid) -> Answer<Vec<Commit>> {
         let newer: BTreeSet<Oid> = self.source.between(head, self.base)?.into_iter().collect();
         let mut chain = Vec::new();
@@ -129,8 +132,8 @@ impl Candidates<'_> {
         pulls.filter(|(pr, head)| ends.contains(&Some(*head)) || hinted.contains(pr)).map(|(pr, _)| *pr).collect()
     }
 
-    /// Pull requests whose rebase may have made a commit, by author and message: a rebase leaves no other trace. Missing heads are
-    /// fetched, because a new clone has none.
+    /// Pull requests whose rebase may have made a commit, by author and message: a rebase leaves no other trace.
+    /// Missing heads are fetched, because a new clone has none.
     pub(crate) fn replayed_in(&self, commit: &Commit) -> Answer<BTreeSet<u64>> {
         self.bring_all()?;
         let top = match commit.parents.get(1) {

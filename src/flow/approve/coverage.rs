@@ -1,5 +1,5 @@
-//! Coverage: whether the approved pull request is about this module, and whether everything between the last apply and it was
-//! reviewed too.
+//! Coverage: whether the approved pull request is about this module, and whether everything between the last apply and
+//! it was reviewed too.
 
 use crate::{
     flow::{
@@ -36,7 +36,8 @@ pub struct Coverage {
 pub struct Past {
     /// L: the merge result whose release runs, or ran last before a removal. Everything since then must be reviewed.
     pub applied: Option<Oid>,
-    /// Merge results that an approval must contain, else it is a replay: the newest one ever applied here, and the one that removed it.
+    /// Merge results that an approval must contain, else it is a replay: the newest one ever applied here, and the one
+    /// that removed it.
     pub bounds: Vec<Oid>,
     /// The module's newest good apply on any host: where review begins for a host that the module is new on.
     pub elsewhere: Option<Oid>,
@@ -50,7 +51,8 @@ impl Past {
         let removed = here.and_then(|here| here.removed.as_ref()).map(|removed| removed.merge);
         let running = here.and_then(|here| here.running.as_ref()).map(|running| running.merge);
         Self {
-            // After a rollback the running release is older than the newest one: the next apply covers everything since the running one.
+            // After a rollback the running release is older than the newest one: the next apply covers everything since
+            // the running one.
             applied: running.or(newest),
             bounds: newest.into_iter().chain(removed).collect(),
             elsewhere: status.and_then(|status| status.last_apply_sha),

@@ -100,8 +100,8 @@ pub fn approve(candidates: &Candidates<'_>, request: &Request) -> Stage<Approved
 }
 
 impl Candidates<'_> {
-    /// Finds the merge result of a pull request's head. A forge merges a pull request once: if the same content was added to the base
-    /// twice, the first commit is the merge result and the others are copies.
+    /// Finds the merge result of a pull request's head. A forge merges a pull request once: if the same content was
+    /// added to the base twice, the first commit is the merge result and the others are copies.
     fn by_head(&self, pr: u64, head: Oid) -> Stage<Approved> {
         self.bring(pr, head)?;
         let traces = self.traces(pr, head)?;
@@ -135,7 +135,8 @@ impl Candidates<'_> {
                 format!("approve that one: --pr {other}"),
             )));
         }
-        // After a fast-forward to a merge commit the first parent is not the base, so git cannot tell what was reviewed.
+        // After a fast-forward to a merge commit the first parent is not the base, so git cannot tell what was
+        // reviewed.
         let listed = self.styles.contains(&relation.style) && !(moved && merge.parents.len() > 1);
         if listed || self.adopt.contains(&merge.id) {
             return Ok(Ok(Approved { pr, relation }));
@@ -182,7 +183,8 @@ impl Candidates<'_> {
     /// The only candidate that was proven, or the reasons why there is not exactly one.
     fn one_of(&self, mut found: Vec<Approved>, refused: Vec<Refusal>) -> Stage<Approved> {
         if found.len() > 1 {
-            // Two pull requests may share a head, or a message may quote another number: the hint in the merge result decides.
+            // Two pull requests may share a head, or a message may quote another number: the hint in the merge result
+            // decides.
             let hinted: Vec<_> = found
                 .iter()
                 .filter_map(|one| {
@@ -314,8 +316,8 @@ impl Candidates<'_> {
         Ok(None)
     }
 
-    /// The pull request that added a commit to the base, if exactly one is proven: the commit is its merge result, or one of the commits
-    /// that its rebase added. Commits newer than `top` prove nothing.
+    /// The pull request that added a commit to the base, if exactly one is proven: the commit is its merge result, or
+    /// one of the commits that its rebase added. Commits newer than `top` prove nothing.
     pub(crate) fn brought_by(&self, at: Oid, top: Oid) -> Stage<Approved> {
         let refused = match self.by_merge(at) {
             Err(Stop::Refused(refusals)) => refusals,

@@ -1,7 +1,9 @@
-//! Policy: decides which policy is in force. It is the recorded one; a newer one at P comes into force only if every change of its files
-//! since then is a pull request that is proven under the rules in force before it, or is adopted by a policy that is itself proven.
+//! Policy: decides which policy is in force. It is the recorded one; a newer one at P comes into force only if every
+//! change of its files since then is a pull request that is proven under the rules in force before it, or is adopted by
+//! a policy that is itself proven.
 //!
-//! The walk ends at the newest commit of the base that has the recorded content: changes that were reverted before it do not matter.
+//! The walk ends at the newest commit of the base that has the recorded content: changes that were reverted before it
+//! do not matter.
 
 use crate::{
     flow::{
@@ -38,7 +40,8 @@ pub enum Why {
     Baseline,
     /// The record already has this policy.
     Recorded,
-    /// Pull requests that changed it since the recorded one are proven, the newest of them last; and these commits are adopted.
+    /// Pull requests that changed it since the recorded one are proven, the newest of them last; and these commits are
+    /// adopted.
     Proven {
         /// The newest of them; `None` where every change is an adopted commit.
         approval: Option<Box<Approval>>,
@@ -202,7 +205,8 @@ impl Walk<'_> {
                     self.open.push((merge, parent.unwrap_or(base), why));
                     return Ok(());
                 }
-                // Git cannot tell where a fast-forward began: if the rules allow one, all of it counts as weakly proven.
+                // Git cannot tell where a fast-forward began: if the rules allow one, all of it counts as weakly
+                // proven.
                 if listed && style == Style::FastForward {
                     self.open.truncate(self.open.len().saturating_sub(run));
                 }
@@ -231,8 +235,8 @@ impl Walk<'_> {
     }
 }
 
-/// The changes of the policy's files from the tip of the base down to where they are `known`, newest first; `None` where they never
-/// are.
+/// The changes of the policy's files from the tip of the base down to where they are `known`, newest first; `None`
+/// where they never are.
 fn changes(candidates: &Candidates<'_>, known: Files) -> Stage<Option<Vec<Change>>> {
     let candidates = Candidates { styles: ANY_STYLE, adopt: &[], ..*candidates };
     let mut changes = Vec::new();

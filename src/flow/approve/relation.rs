@@ -1,7 +1,7 @@
 //! The relation proof: that a merge result M is exactly what its base B and a pull request's head H give.
 //!
-//! No message, branch or author is believed: trees are compared. If gix computes another tree than M's, git computes the merge a second
-//! time, and its result is accepted if it is clean and equal.
+//! No message, branch or author is believed: trees are compared. If gix computes another tree than M's, git computes
+//! the merge a second time, and its result is accepted if it is clean and equal.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +50,8 @@ pub fn prove(source: &dyn Source, head: Oid, merge: Oid) -> Answer<Result<Relati
     let m = source.commit(merge)?;
     match m.parents.as_slice() {
         [] => Ok(Err(evil(merge, "it has no parent, so nothing was merged", None))),
-        // This includes a branch whose last commit merged the base into it: the policy decides whether a fast-forward counts.
+        // This includes a branch whose last commit merged the base into it: the policy decides whether a fast-forward
+        // counts.
         [base] | [base, _] if merge == head => Ok(Ok(relation(&m, head, *base, Style::FastForward))),
         [base] => linear(source, head, &m, *base),
         [base, second] if *second == head => merged(source, head, &m, *base),
@@ -185,14 +186,15 @@ pub(crate) fn picks(source: &dyn Source, base: Oid, head: Oid) -> Answer<Vec<Com
     Ok(picks)
 }
 
-/// B, if `tip` and the commits below it are the head's own commits replayed on B, step by step. `near` is `tip`'s parent.
+/// B, if `tip` and the commits below it are the head's own commits replayed on B, step by step. `near` is `tip`'s
+/// parent.
 fn replay(source: &dyn Source, head: Oid, tip: Oid, near: Oid) -> Answer<Option<Oid>> {
     let own = picks(source, near, head)?;
     if let Some(base) = replay_of(source, head, tip, own.len())? {
         return Ok(Some(base));
     }
-    // git drops a commit whose change the base already has. A rebase keeps authors and messages, so these tell how many commits are left;
-    // the proof is the replay.
+    // git drops a commit whose change the base already has. A rebase keeps authors and messages, so these tell how many
+    // commits are left; the proof is the replay.
     let kept = kept(source, tip, &own)?;
     if (1..own.len()).contains(&kept) { replay_of(source, head, tip, kept) } else { Ok(None) }
 }
@@ -210,8 +212,8 @@ fn kept(source: &dyn Source, tip: Oid, picks: &[Commit]) -> Answer<usize> {
     Ok(picks.len())
 }
 
-/// B, if the `length` commits from `tip` downwards are the head's own, replayed on B step by step. Where there are fewer of them than
-/// the head has, each of those that are missing must change nothing at its place.
+/// B, if the `length` commits from `tip` downwards are the head's own, replayed on B step by step. Where there are
+/// fewer of them than the head has, each of those that are missing must change nothing at its place.
 fn replay_of(source: &dyn Source, head: Oid, tip: Oid, length: usize) -> Answer<Option<Oid>> {
     let mut chain = Vec::new();
     let mut base = tip;

@@ -15,8 +15,8 @@ use crate::{
     tree::module::Module,
 };
 
-/// What an approval is bound to: what the base wants of one deployment, and everything that is needed to bring it about. All of it is
-/// read from objects and none from a working tree.
+/// What an approval is bound to: what the base wants of one deployment, and everything that is needed to bring it
+/// about. All of it is read from objects and none from a working tree.
 #[derive(Debug)]
 #[must_use]
 pub enum Bound {

@@ -1,5 +1,5 @@
-//! Bind: an approval meets one module. Snapshot is read from M, the policy from P, the parent state from the record; the checkout is
-//! compared with M and never read for content.
+//! Bind: an approval meets one module. Snapshot is read from M, the policy from P, the parent state from the record;
+//! the checkout is compared with M and never read for content.
 
 pub mod bound;
 
@@ -133,7 +133,8 @@ enum Wanted {
     Absent(Box<(Deployment, Absence, HostStatus)>),
 }
 
-/// Reads what M wants. Where it wants nothing and the record knows of nothing either, that is a mistake of whoever asks.
+/// Reads what M wants. Where it wants nothing and the record knows of nothing either, that is a mistake of whoever
+/// asks.
 fn wanted(ask: &Bind<'_>, snapshot: &Snapshot<'_>, status: Option<&ModuleStatus>, merge: Oid) -> Stage<Wanted> {
     let found = manifests::module(snapshot, ask.module)?;
     let known = |host: &HostName| {

@@ -1,5 +1,5 @@
-//! Standing: whether a host is the one it should be, and the record and the clocks are where they should be. Compared before anything is
-//! recorded, by every verb that asks a host.
+//! Standing: whether a host is the one it should be, and the record and the clocks are where they should be. Compared
+//! before anything is recorded, by every verb that asks a host.
 
 use serde_json::{Value, json};
 
@@ -98,8 +98,8 @@ pub fn clock_evidence(clocks: &Clocks, known: &Known) -> Value {
     json!({"apart_s": clocks.apart_s, "newest_record": known.newest})
 }
 
-/// Our clock and the host's are more than five minutes apart: both times, and whose seems to be wrong. The newest record is a third
-/// witness; alone it blocks nothing.
+/// Our clock and the host's are more than five minutes apart: both times, and whose seems to be wrong. The newest
+/// record is a third witness; alone it blocks nothing.
 pub fn clock(host: &HostName, clocks: &Clocks, known: &Known) -> Option<Refusal> {
     if clocks.apart_s.abs() <= SKEW_MAX_S {
         return None;

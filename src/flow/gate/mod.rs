@@ -91,9 +91,9 @@ pub enum Nothing {
     Stay(Box<Plan>, Vec<GateCheck>),
 }
 
-/// Judges a plan without changes. If something has to be recorded, every question of the gate is asked except those about disk space and
-/// rights, which only a delivery needs. Otherwise only the machine and the witness are checked. For a host on which nothing may be changed
-/// nothing is recorded.
+/// Judges a plan without changes. If something has to be recorded, every question of the gate is asked except those
+/// about disk space and rights, which only a delivery needs. Otherwise only the machine and the witness are checked.
+/// For a host on which nothing may be changed nothing is recorded.
 ///
 /// # Errors
 /// Every reason at once.

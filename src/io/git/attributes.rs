@@ -1,5 +1,5 @@
-//! Attributes of a tree, by the .gitattributes files in it alone: not of the index, of HEAD, of `info/attributes` or of any
-//! configuration.
+//! Attributes of a tree, by the .gitattributes files in it alone: not of the index, of HEAD, of `info/attributes` or of
+//! any configuration.
 
 use gix::worktree::{
     Stack,
@@ -54,7 +54,7 @@ impl Git {
         Ok(filtered)
     }
 
-    /// Whether any .gitattributes above these paths speaks of filters at all: almost none does.
+    /// Whether any .gitattributes above these paths mentions filters at all: almost none does.
     fn names_a_filter(&self, tree: Oid, paths: &[RepoPath]) -> Answer<bool> {
         let mut folders = std::collections::BTreeSet::new();
         for path in paths {

@@ -1,4 +1,4 @@
-//! The checkout: what lies on disk, hashed as it is. The index is never asked.
+//! The checkout: the files on disk, hashed as they are. The index is never asked.
 #![expect(clippy::disallowed_methods, reason = "files are read in src/io/")]
 
 use std::{
@@ -84,7 +84,8 @@ impl Git {
         head.into_peeled_id().ok().map(ours).transpose()
     }
 
-    /// The tree of what lies on disk now: tracked files and untracked ones that are not ignored. It is kept in memory; nothing is written.
+    /// The tree of the files on disk now: tracked files and untracked ones that are not ignored. It is kept in memory;
+    /// nothing is written.
     ///
     /// # Errors
     /// A bare repository, or files that cannot be read.
@@ -123,7 +124,8 @@ impl Git {
 
     fn tracked(&self, root: &Path) -> Answer<Vec<Vec<u8>>> {
         let mut command = self.env.child("git");
-        // By name: where one stands, git asks for the owner and for `safe.bareRepository`, which were judged when it was opened.
+        // By name: where one stands, git asks for the owner and for `safe.bareRepository`, which were judged when it
+        // was opened.
         command.arg(format!("--git-dir={}", self.repo.git_dir().display()));
         command.arg(format!("--work-tree={}", root.display())).arg("-C").arg(root).args([
             "-c",

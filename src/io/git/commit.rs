@@ -2,8 +2,9 @@
 
 use crate::{model::ids::Oid, port::Commit};
 
-/// Reads a commit object. `None`: it has no tree. What git itself passes over (headers that it does not know, a person that cannot be
-/// read, a missing message) is passed over here too: such a commit can be pushed, so it must be possible to name what is wrong with it.
+/// Reads a commit object. `None`: it has no tree. What git itself passes over (headers that it does not know, a person
+/// that cannot be read, a missing message) is passed over here too: such a commit can be pushed, so it must be possible
+/// to name what is wrong with it.
 pub(super) fn parse(id: Oid, raw: Vec<u8>) -> Option<Commit> {
     let end = raw.windows(2).position(|pair| pair == b"\n\n").unwrap_or(raw.len());
     let mut tree = None;

@@ -1,10 +1,10 @@
-//! What git's configuration says of a remote.
+//! Git's configuration of a remote.
 
 use super::Git;
 use crate::io::remote::Configured;
 
 impl Git {
-    /// What the configuration says of the remote `name`.
+    /// The configuration of the remote `name`.
     pub fn remote(&self, name: &str) -> Configured {
         let config = self.repo.config_snapshot();
         let values = |key: &str| {
@@ -25,7 +25,7 @@ impl Git {
                 secrets.extend(header.split_whitespace().next_back().and_then(password));
             }
         }
-        // Who logs in may stand in the URL that another one is rewritten to.
+        // The login may be in the URL that another one is rewritten to.
         for section in config.sections_by_name("url").into_iter().flatten() {
             secrets.extend(section.header().subsection_name().map(ToString::to_string));
         }

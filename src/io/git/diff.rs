@@ -57,7 +57,7 @@ impl Git {
     }
 }
 
-/// Whether a raw path is `path`, or lies below it.
+/// Whether a raw path is `path`, or is below it.
 fn is_within(raw: &[u8], path: &RepoPath) -> bool {
     raw.strip_prefix(path.as_str().as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }

@@ -1,5 +1,6 @@
-//! The entries of a tree, as strictly as `git fsck --strict` reads them: a tree that git would not take in is not read here either.
-//! What such a tree means differs from reader to reader: one finds the first of two entries of a name, another the last.
+//! The entries of a tree, as strictly as `git fsck --strict` reads them: a tree that git would not take in is not read
+//! here either. What such a tree means differs from reader to reader: one finds the first of two entries of a name,
+//! another the last.
 
 use crate::{
     model::{ids::Oid, refusal::Code, text::escaped_bytes},
@@ -112,7 +113,8 @@ fn is_hfs(name: &[u8], word: &str) -> bool {
     seen.strip_prefix('.') == Some(word)
 }
 
-/// Whether NTFS takes a name for `.git`: by its short name, with blanks and dots at its end, or with a stream behind a colon.
+/// Whether NTFS takes a name for `.git`: by its short name, with blanks and dots at its end, or with a stream behind a
+/// colon.
 fn is_ntfs_git(name: &[u8]) -> bool {
     let lower = name.to_ascii_lowercase();
     let rest = lower.strip_prefix(b".git".as_slice()).or_else(|| lower.strip_prefix(b"git~1".as_slice()));

@@ -1,4 +1,4 @@
-//! Laws of what git and a server say (`src/laws.rs`).
+//! Laws about the messages of git and of a server (`src/laws.rs`).
 
 use super::{commit, entries, person};
 use crate::{
@@ -35,8 +35,8 @@ pub fn git_person(bytes: &[u8]) {
     assert!(!once.contains(['<', '>', '\n']) && once.trim() == once, "{once:?}");
 }
 
-/// What git says of a transfer is shown without control characters and without who logs in; a push that git does not call done is
-/// not done.
+/// What git says of a transfer is shown without control characters and without who logs in; a push that git does not
+/// call done is not done.
 pub fn git_answer(bytes: &[u8]) {
     let secrets = Secrets::default();
     let said = git_messages::said(bytes, &secrets);

@@ -1,7 +1,7 @@
-//! Loose objects, written as git reads them and durable before anybody is told.
+//! Loose objects, written as git reads them, and durable before the call returns.
 //!
-//! Of gix's own writer nothing is synced, it moves a file to its name before its content is on disk, and it sets up a compressor of
-//! a quarter of a megabyte for every object of some hundred bytes.
+//! Of gix's own writer nothing is synced, it moves a file to its name before its content is on disk, and it sets up a
+//! compressor of a quarter of a megabyte for every object of some hundred bytes.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "files are written in src/io/")]
 
 use std::{
@@ -21,15 +21,17 @@ use tempfile::NamedTempFile;
 use super::{Git, refs};
 use crate::model::ids::Oid;
 
-/// Up to this size an object is stored as it is: it takes one block of the disk either way, and `git maintenance` packs it later.
+/// Up to this size an object is stored as it is: it takes one block of the disk either way, and `git maintenance` packs
+/// it later.
 const STORED_MAX: usize = 4_000;
 
 impl Git {
-    /// Writes objects and makes them and their folders durable. An object has its name only when its content is on disk: a crash
-    /// leaves no torn object that is taken for a whole one later. All are written before the first is made durable: a journal may
-    /// then commit them together.
+    /// Writes objects and makes them and their folders durable. An object has its name only when its content is on
+    /// disk: a crash leaves no torn object that is taken for a whole one later. All are written before the first is
+    /// made durable: a journal may then commit them together.
     ///
-    /// None is looked for first: objects of a record are new, and one that is there may have been written by who did not sync it.
+    /// None is looked for first: objects of a record are new, and one that is there may have been written by who did
+    /// not sync it.
     pub(super) fn write_loose(&self, written: &[(Oid, Kind, Vec<u8>)]) -> io::Result<()> {
         let objects = self.repo.common_dir().join("objects");
         let mut files = Vec::new();
@@ -65,7 +67,7 @@ impl Git {
     }
 }
 
-/// Writes one object of a scratch repository, which nobody needs after a crash.
+/// Writes one object of a scratch repository, which is not needed after a crash.
 pub(super) fn write(objects: &Path, id: Oid, kind: Kind, bytes: &[u8]) -> io::Result<()> {
     let hex = id.to_string();
     let folder = objects.join(&hex[..2]);

@@ -1,7 +1,8 @@
 //! Merges, computed twice where it matters: by gix in memory, and by `git merge-tree` as a second opinion.
 //!
-//! Both rest on the commits and on the attributes of the tree that is merged into, and on nothing else: no configuration of the clone
-//! or of its user, no `info/attributes`, no index, no HEAD, no merge driver, no replaced object, no graft.
+//! Both rest on the commits and on the attributes of the tree that is merged into, and on nothing else: no
+//! configuration of the clone or of its user, no `info/attributes`, no index, no HEAD, no merge driver, no replaced
+//! object, no graft.
 #![expect(clippy::disallowed_methods, reason = "the second opinion's repository is written here")]
 
 use std::{
@@ -93,8 +94,9 @@ impl Git {
         Ok((diffs.map_err(what())?, blobs))
     }
 
-    /// `git merge-tree --write-tree`, in a repository that is made for this question and removed: it has this clone's objects, and
-    /// the attribute files of the tree that is merged into as its work tree, because git 2.39 takes attributes from nowhere else.
+    /// `git merge-tree --write-tree`, in a repository that is made for this question and removed: it has this clone's
+    /// objects, and the attribute files of the tree that is merged into as its work tree, because git 2.39 takes
+    /// attributes from nowhere else.
     pub(super) fn merge_by_git(&self, base: Oid, head: Oid, over: Option<Oid>) -> Answer<Merge> {
         let what = || failed("could not make a repository for a merge");
         let scratch = tempfile::tempdir().map_err(failed("could not make a temporary folder"))?;
@@ -114,7 +116,7 @@ impl Git {
         }
         let [base, head] = match over {
             None => [base, head],
-            // Three trees, whatever their history: `merge-tree --merge-base` is not in git 2.39, and means the same as these.
+            // Three trees, without their history: git 2.39 has no `merge-tree --merge-base`, which would do the same.
             Some(over) => {
                 let [over, onto, pick] = [over, base, head].map(|id| self.commit(id).map(|commit| commit.tree));
                 let commit = |tree, parent| synthetic(&git_dir, tree, parent).map_err(what());
@@ -165,7 +167,7 @@ fn make(git_dir: &Path, work: &Path, objects: &Path) -> io::Result<()> {
     fs::write(git_dir.join("config"), config)
 }
 
-/// Writes a commit that only says which tree it has and what it follows.
+/// Writes a commit with only a tree and a parent.
 fn synthetic(git_dir: &Path, tree: Oid, parent: Option<Oid>) -> io::Result<Oid> {
     let parent = parent.map(|id| format!("parent {id}\n")).unwrap_or_default();
     let who = "platformctl <platformctl@localhost> 0 +0000";

@@ -1,6 +1,7 @@
 //! The local repository, by gix. Transfer is the `git` program's (`io/remote.rs`).
 //!
-//! Replace refs are ignored and every object is re-hashed when it is read: neither gix nor `git cat-file` does either by itself.
+//! Replace refs are ignored and every object is re-hashed when it is read: neither gix nor `git cat-file` does either
+//! by itself.
 
 mod attributes;
 pub mod branch;
@@ -50,11 +51,12 @@ pub struct Git {
     env: Env,
 }
 
-/// All the configuration that merges have, in gix and in git. A commit-graph is a file of this clone that nothing re-hashes.
+/// All the configuration that merges have, in gix and in git. A commit-graph is a file of this clone that nothing
+/// re-hashes.
 const SETTINGS: &[(&str, &str)] =
     &[("core.bare", "true"), ("core.commitGraph", "false"), ("merge.renames", "true"), ("diff.algorithm", "histogram")];
 
-/// Turns an error of gix into one of ours; `what` is the fragment that says what could not be done.
+/// Turns an error of gix into one of ours; `what` is the fragment that tells what could not be done.
 fn failed<E: Into<Box<dyn Error + Send + Sync>>>(what: impl Into<String>) -> impl FnOnce(E) -> PortError {
     let what = what.into();
     move |error| faults::told(&what, error.into())
@@ -79,7 +81,8 @@ fn ours(id: impl AsRef<gix::oid>) -> Answer<Oid> {
         .map_err(|_| trust::unsupported("has sha256 objects", "clone a repository with sha1 objects"))
 }
 
-/// The same repository without any configuration but this, and with a memory for new objects: its decisions rest on objects alone.
+/// The same repository without any configuration but this, and with a memory for new objects: its decisions rest on
+/// objects alone.
 fn isolated(common_dir: &Path) -> Answer<gix::Repository> {
     let what = || failed("could not open the repository a second time");
     let options = gix::open::Options::isolated().open_path_as_is(true).with(gix::sec::Trust::Full);
@@ -95,7 +98,7 @@ fn isolated(common_dir: &Path) -> Answer<gix::Repository> {
 }
 
 impl Git {
-    /// Finds the repository that `start` lies in. `remote` names the private refs, `refs/platformctl/<remote>/…`.
+    /// Finds the repository that `start` is in. `remote` names the private refs, `refs/platformctl/<remote>/…`.
     ///
     /// # Errors
     /// There is none, or it is of a kind that is not supported.
@@ -162,7 +165,7 @@ impl Git {
         self.repo.is_shallow().unwrap_or(true)
     }
 
-    /// The folder that holds objects and refs.
+    /// The folder with objects and refs.
     pub fn common_dir(&self) -> &Path {
         self.repo.common_dir()
     }

@@ -12,7 +12,7 @@ use crate::model::ids::Oid;
 const OBJECTS_MAX: usize = 64;
 const BYTES_MAX: usize = 64 << 10;
 
-/// The objects, latest last. All have the content that their ids say.
+/// The objects, latest last. All have the content that their ids name.
 #[derive(Default)]
 pub(super) struct ObjectCache(RefCell<VecDeque<(Oid, Kind, Vec<u8>)>>);
 

@@ -27,8 +27,8 @@ pub(super) fn actor(env: &Env, config: &gix::config::Snapshot<'_>) -> Answer<(St
     })
 }
 
-/// A name or e-mail as git cleans it (ident.c): nothing at its ends that separates, and no line break and no angle bracket inside. What
-/// git would leave inside and no line may hold (a tab, say) becomes a blank.
+/// A name or e-mail as git cleans it (ident.c): nothing at its ends that separates, and no line break and no angle
+/// bracket inside. What git would leave inside and no line may hold (a tab, say) becomes a blank.
 pub(super) fn clean(text: &str) -> String {
     let crud = |c: char| c <= ' ' || c.is_whitespace() || ".,:;<>\"\\'".contains(c);
     let plain = text.trim_matches(crud).chars().filter(|c| !matches!(c, '\n' | '<' | '>'));

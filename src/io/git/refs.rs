@@ -1,6 +1,7 @@
-//! Refs, moved by git's own protocol with what git leaves out: the file and its folder are on disk before anybody is told.
+//! Refs, moved by git's own protocol and with what git omits: the file and its folder are on disk before the call
+//! returns.
 //!
-//! gix's own transaction holds `packed-refs.lock` while it renames, and a kill leaves that behind for good.
+//! gix's own transaction has `packed-refs.lock` while it renames, and a kill leaves that file behind.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "files are written in src/io/")]
 
 use std::{
@@ -48,7 +49,7 @@ impl Git {
             let mut held = path.clone().into_os_string();
             held.push(".lock");
             let held = std::path::PathBuf::from(held);
-            // There now: somebody holds it. Otherwise it could not be made.
+            // It exists now: another process has it. Otherwise it could not be created.
             if held.exists() { faults::locked(&what, &held) } else { failed(what.clone())(error) }
         })?;
         if self.ref_target(name)? != old {
@@ -81,7 +82,7 @@ impl Git {
             }
             file => file?,
         };
-        // One write: a line of a log is whole or not there.
+        // One write: a line of a log is complete or missing.
         file.write_all(format!("{old} {new} {line}\n").as_bytes())
     }
 }

@@ -1,7 +1,8 @@
 //! Whether a repository may be opened at all: whose it is, and of which kind. Nothing of it is read or run before.
 //!
-//! Where everything belongs to this account, git trusts it, and so does this. Otherwise git itself is asked: it alone knows which
-//! `safe.directory` counts, and its rule changes from version to version. A git child that is given `--git-dir` does not ask.
+//! Where everything belongs to this account, git trusts it, and so does this. Otherwise git itself is asked: it alone
+//! knows which `safe.directory` counts, and its rule changes from version to version. A git child that is given
+//! `--git-dir` does not ask.
 #![expect(clippy::disallowed_methods, reason = "files are read in src/io/")]
 
 use std::{
@@ -29,11 +30,11 @@ use crate::{
     port::{Answer, PortError},
 };
 
-/// Extensions that change nothing which matters here (git-config(1), "extensions.*"). `worktreeConfig` only adds a file, and the paths
-/// of `relativeWorktrees` are resolved.
+/// Extensions that change nothing which matters here (git-config(1), "extensions.*"). `worktreeConfig` only adds a
+/// file, and the paths of `relativeWorktrees` are resolved.
 const HARMLESS: &[&str] = &["noop", "noop-v1", "preciousobjects", "worktreeconfig", "relativeworktrees"];
 
-/// Where a repository lies.
+/// Where a repository is.
 #[derive(Debug)]
 pub(super) struct Place {
     /// The folder or file that git finds first: `.git`, or the folder of a bare repository.
@@ -48,7 +49,7 @@ pub(super) fn judged() -> Options<'static> {
     Options { trust: TrustPolicy::Assume(Trust::Full), ..Options::default() }
 }
 
-/// Finds the repository that `start` lies in and judges it.
+/// Finds the repository that `start` is in and judges it.
 ///
 /// # Errors
 /// There is none; git would not trust it; or it is of a kind that is not supported.
@@ -91,23 +92,25 @@ impl Place {
         self.work_dir.as_deref().unwrap_or(&self.git_dir)
     }
 
-    /// Whether git trusts it: every folder of it is this account's, or git says so when it is asked.
+    /// Whether git trusts it: every folder of it is this account's, or git itself confirms it.
     fn is_trusted(&self, env: &Env) -> Answer<()> {
         let assumed = env.get("GIT_TEST_ASSUME_DIFFERENT_OWNER").is_some();
         let all = [Some(&self.found), Some(&self.git_dir), self.work_dir.as_ref()];
         if assumed || !all.into_iter().flatten().all(|path| owned(path)) {
             asked(self.top(), &self.git_dir, env)?;
         }
-        // git does not look at the common folder of a linked work tree, whose configuration and hooks are used all the same.
+        // git does not look at the common folder of a linked work tree, whose configuration and hooks are used all the
+        // same.
         if self.common_dir != self.git_dir && !owned(&self.common_dir) {
             asked(&self.common_dir, &self.common_dir, env)?;
         }
         Ok(())
     }
 
-    /// A bare repository that another one tracks is content of that one: its configuration and hooks came with a commit, and were not
-    /// this account's choice. `safe.bareRepository=explicit`, which git 3 begins with, refuses every bare repository that one merely
-    /// stands in; one that stands for itself is as good as any, and every git child is given it by name.
+    /// A bare repository that another one tracks is content of that one: its configuration and hooks came with a
+    /// commit, and were not this account's choice. `safe.bareRepository=explicit`, which git 3 begins with, refuses
+    /// every bare repository that one merely stands in; one that stands for itself is as good as any, and every git
+    /// child is given it by name.
     fn is_not_content(&self, env: &Env) -> Answer<()> {
         // Below a folder `.git`, which git never tracks, nothing is content.
         let plain = |dir: &&PathBuf| !dir.iter().any(|part| part == ".git");
@@ -207,12 +210,12 @@ fn partial() -> PortError {
     unsupported("is a partial clone, without objects that a decision may need", fix)
 }
 
-/// `what` says what it is or has.
+/// `what` names what it is or has.
 pub(super) fn unsupported(what: &str, fix: &str) -> PortError {
     PortError::new(Code::UnsupportedRepository, format!("this repository {what}; that is not supported"), fix)
 }
 
-/// Asks git whether it would open the repository at `git_dir` for somebody who stands in `top`.
+/// Asks git whether it would open the repository at `git_dir` from the folder `top`.
 fn asked(top: &Path, git_dir: &Path, env: &Env) -> Answer<()> {
     let mut command = env.transfer("git");
     // git is asked for the owner alone; and a bare repository was asked for by name, in its sense.

@@ -20,8 +20,9 @@ use crate::{
     port::{Answer, PortError},
 };
 
-/// Runs `ssh` and ends it when standard input ends, which is when this process does, killed or not: a master that asks for no session
-/// reads no input of its own. What watches holds neither output. A proxy of ssh ends by itself, with its input.
+/// Runs `ssh` and ends it when standard input ends, which is when this process does, killed or not: a master that asks
+/// for no session reads no input of its own. What watches holds neither output. A proxy of ssh ends by itself, with its
+/// input.
 const HELD: &str = "exec 3<&0; \"$@\" </dev/null 3<&- & master=$!; \
     { cat <&3; kill -9 \"$master\"; } >/dev/null 2>&1 & watch=$!; exec 3<&-; \
     wait \"$master\"; rc=$?; kill \"$watch\" 2>/dev/null; exit \"$rc\"";
@@ -156,8 +157,8 @@ fn options(host_keys: &[String], env: &Env, folder: &Path) -> Answer<Command> {
         "ClearAllForwardings=yes",
         "EscapeChar=none",
         "LogLevel=ERROR",
-        // An older ssh does not know each of these words. The account's own list of words to pass over would be replaced by one
-        // of ours: so everything is.
+        // An older ssh does not know each of these words. The account's own list of words to pass over would be
+        // replaced by one of ours: so everything is.
         "IgnoreUnknown=*",
         "SessionType=none",
         "ForkAfterAuthentication=no",

@@ -1,4 +1,5 @@
-//! The login shell of an account, which runs the command line of every session: whether it is one, and how it is spoken to.
+//! The login shell of an account, which runs the command line of every session: whether it is one, and how it is spoken
+//! to.
 
 use std::{
     fs::File,
@@ -41,7 +42,8 @@ pub(super) enum Heard {
     Nothing,
 }
 
-/// The arguments of `sh` that print the nonce only if a command line with quotes and line breaks arrives as it was sent.
+/// The arguments of `sh` that print the nonce only if a command line with quotes and line breaks arrives as it was
+/// sent.
 pub(super) fn probe(nonce: &str) -> [String; 4] {
     ["-c", "printf '%s\\n' \"$1\"\n: '!' '\\'", "platformctl", nonce].map(str::to_owned)
 }
@@ -96,8 +98,9 @@ pub(super) fn none(destination: &str, code: Option<i32>, words: &[u8]) -> PortEr
     )
 }
 
-/// A command line that every shell understands as it is, and what is sent ahead of the input: the same script, read to its last byte
-/// before any of it runs, so that a link that is lost in the middle begins nothing. `argv` are the arguments of `sh -c`.
+/// A command line that every shell understands as it is, and what is sent ahead of the input: the same script, read to
+/// its last byte before any of it runs, so that a link that is lost in the middle begins nothing. `argv` are the
+/// arguments of `sh -c`.
 pub(super) fn streamed(argv: &[String], nonce: &str) -> (String, Vec<u8>) {
     let quoted = |word: &String| format!(" '{}'", word.replace('\'', r"'\''"));
     let words: String = argv.iter().skip(3).map(quoted).collect();

@@ -1,7 +1,8 @@
 //! What of the listed compose files concerns some services: everything but what is known to concern others alone.
 //!
-//! Nothing is left out because it looks harmless. Three things are: keys that begin with `x-` (what they give to others stands where
-//! it is merged), services that the module neither owns nor extends, and definitions that none of its services names.
+//! Nothing is left out because it looks harmless. Three things are: keys that begin with `x-` (what they give to others
+//! stands where it is merged), services that the module neither owns nor extends, and definitions that none of its
+//! services names.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +20,8 @@ pub struct Concern {
     pub refs: Refs,
 }
 
-/// Follows what services refer to over all files: `own` (all services of the listed files, if `None`), and whatever the files say that
-/// listed ones extend or include.
+/// Follows what services refer to over all files: `own` (all services of the listed files, if `None`), and whatever the
+/// files say that listed ones extend or include.
 pub fn concern(listed: &[&Node], followed: &[&Node], own: Option<&[String]>) -> Concern {
     let files: Vec<&Node> = listed.iter().chain(followed).copied().collect();
     let mut found = Concern::default();
@@ -48,13 +49,13 @@ pub fn concern(listed: &[&Node], followed: &[&Node], own: Option<&[String]>) -> 
     found
 }
 
-/// What each file says of an entry of a section.
+/// The entries of a section in each file.
 fn each<'n>(files: &[&'n Node], section: &str, name: &str) -> Vec<&'n Node> {
     files.iter().filter_map(|file| file.get(section)?.get(name)).collect()
 }
 
-/// How a service is written, to say in what it differs: `service` with its keys, `uses` with the definitions that it names, and what it
-/// extends. Where several files say something of one key, mappings and lists are put together.
+/// How a service is written, to say in what it differs: `service` with its keys, `uses` with the definitions that it
+/// names, and what it extends. Where several files say something of one key, mappings and lists are put together.
 pub fn written(files: &[&Node], name: &str) -> Value {
     let concern = concern(files, &[], Some(&[name.to_owned()]));
     let together = |section: &str, name: &str| {

@@ -1,11 +1,11 @@
-//! `!reset` and `!override` as Compose carries them out: what earlier files say at that place is dropped.
+//! `!reset` and `!override` as Compose applies them: the values of earlier files at that place are dropped.
 //!
 //! This is for finding what the files name. Digests are made of the files as they are.
 
 use crate::model::yaml::{Node, Value};
 
-/// The listed files, in their order, as far as what they say is not dropped by themselves or a later one. Less is dropped than Compose
-/// drops: an item of a list stays.
+/// The listed files, in their order, as far as what they say is not dropped by themselves or a later one. Less is
+/// dropped than Compose drops: an item of a list stays.
 pub fn dropped(files: &[&Node]) -> Vec<Node> {
     let mut left: Vec<Node> = Vec::new();
     for file in files {
@@ -27,7 +27,7 @@ fn resolved<'n>(node: &'n Node, path: &mut Vec<&'n str>, paths: &mut Vec<Vec<&'n
             paths.push(path.clone());
             return None;
         }
-        // What stands in it is taken as it is.
+        // Its value is taken unchanged.
         Some("!override") => {
             paths.push(path.clone());
             return Some(untagged(node));

@@ -1,4 +1,4 @@
-//! The forms in which a compose file may say the same.
+//! The forms in which a compose file can write the same thing.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ pub(super) fn one_or_many(node: &Node) -> Vec<&Node> {
     if node.items().is_empty() { vec![node] } else { node.items().iter().collect() }
 }
 
-/// Every text with a dollar sign, and where it stands.
+/// Every text with a dollar sign, and its place.
 pub(super) fn variables(node: &Node, found: &mut Vec<(String, (usize, usize))>) {
     if let Some(text) = node.text().filter(|text| text.contains('$')) {
         found.push((text.to_owned(), (node.line, node.column)));

@@ -1,4 +1,4 @@
-//! Values that stand in a compose file and look like secrets.
+//! Values in a compose file that look like secrets.
 
 use super::Reader;
 use crate::model::{
@@ -12,7 +12,7 @@ use crate::model::{
 pub enum Exposed {
     /// A variable of `environment`, with its value.
     Variable(String),
-    /// A secret of Compose whose content stands in the file.
+    /// A secret of Compose whose content is in the file.
     Content(String),
     /// A secret of Compose that is a file of the repository.
     File(String, RepoPath),
@@ -36,7 +36,7 @@ pub(super) fn variables(service: &Node) -> Vec<ExposedAt> {
     entries.chain(items).collect()
 }
 
-/// What cures a file that is read from outside of the repository: what may hold secrets is not to be committed.
+/// The fix for a file that is read from outside the repository: a file that may contain secrets must not be committed.
 pub(super) fn cure(what: &str) -> &'static str {
     if ["the env_file", "the file of secrets"].iter().any(|begin| what.starts_with(begin)) {
         "put it on the host below secrets/ in its root, declare it under `secrets:` of the module, and begin its path with ${PLATFORM_SECRETS}/"

@@ -1,6 +1,8 @@
-//! A compose file as it is written: what it names, what it follows, what reaches outside. Rendering comes later and elsewhere.
+//! A compose file as it is written: what it names, what it follows, what reaches outside. Rendering comes later and
+//! elsewhere.
 //!
-//! Words and forms are those of the Compose Specification; paths are taken relative to the project's folder, as compose does.
+//! Words and forms are those of the Compose Specification; paths are taken relative to the project's folder, as compose
+//! does.
 
 mod concern;
 mod drops;
@@ -145,7 +147,8 @@ impl Reader<'_> {
         below_secrets(node.text()?)
     }
 
-    /// What is extended takes its relative paths from its own folder; what is included beside others, from the first one's.
+    /// What is extended takes its relative paths from its own folder; what is included beside others, from the first
+    /// one's.
     fn follow(&mut self, node: &Node, what: &str, first: Option<&RepoPath>, includes: bool) -> Option<RepoPath> {
         let path = self.tracked(node, what)?;
         let project = first.unwrap_or(&path).parent();
@@ -327,7 +330,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a value is that word, in whatever case: what Compose takes for a boolean.
+/// Whether a value is that word, in any case: Compose reads it as a boolean.
 fn is(node: &Node, word: &str) -> bool {
     node.text().is_some_and(|text| text.eq_ignore_ascii_case(word))
 }

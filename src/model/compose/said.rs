@@ -1,4 +1,4 @@
-//! What a compose file says, as far as it is looked at.
+//! The contents of a compose file, as far as they are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +45,7 @@ pub struct Service {
     pub has_image: bool,
     /// The profiles that it belongs to.
     pub profiles: Vec<String>,
-    /// The service of the same file that it extends. What that one says is said here as well.
+    /// The service of the same file that it extends. The keys of that one are included here.
     pub extends: Option<String>,
     /// What it refers to by name.
     pub refs: Refs,
@@ -59,9 +59,9 @@ pub struct Service {
     pub secrets: Vec<(RepoPath, (usize, usize))>,
     /// Those of them that Compose reads as environment.
     pub env_secrets: BTreeSet<RepoPath>,
-    /// What it has of secrets that stand in the repository.
+    /// Its secrets that are in the repository.
     pub exposed: Vec<ExposedAt>,
-    /// Its texts that hold a variable, and where.
+    /// Its texts with a variable, and where.
     pub variables: Vec<(String, (usize, usize))>,
 }
 
@@ -72,11 +72,11 @@ pub struct Definition {
     pub file: Option<Named>,
     /// The file below `${PLATFORM_SECRETS}/` that it gives, and where.
     pub secret: Option<(RepoPath, (usize, usize))>,
-    /// The secret that stands in the repository, if it is one.
+    /// The secret in the repository, if it is one.
     pub exposed: Option<ExposedAt>,
-    /// Its texts that hold a variable, and where.
+    /// Its texts with a variable, and where.
     pub variables: Vec<(String, (usize, usize))>,
-    /// What does not hold, if somebody uses it.
+    /// What is not valid, if it is used.
     pub problems: Vec<Problem>,
 }
 
@@ -91,7 +91,7 @@ pub struct Follow {
     pub includes: bool,
 }
 
-/// What one compose file says.
+/// The contents of one compose file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scan {
     /// Its services.
@@ -100,8 +100,8 @@ pub struct Scan {
     pub definitions: BTreeMap<(Kind, String), Definition>,
     /// What all its services refer to.
     pub refs: Refs,
-    /// Compose files that it extends or includes. Where there are any, the file counts whole.
+    /// Compose files that it extends or includes. If there are any, the complete file counts.
     pub follows: BTreeSet<Follow>,
-    /// What does not hold.
+    /// What is not valid.
     pub problems: Vec<Problem>,
 }

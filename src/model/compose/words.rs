@@ -1,5 +1,5 @@
-//! Names in a compose file that become words of command lines on a host. What is written with a variable is judged once it is
-//! rendered.
+//! Names in a compose file that become words of command lines on a host. What is written with a variable is judged once
+//! it is rendered.
 
 use super::{Reader, Service};
 use crate::model::{
@@ -19,7 +19,7 @@ pub(super) fn relabels(item: &Node) -> Option<String> {
 }
 
 impl Reader<'_> {
-    /// The name of a service; a key that is none is said at its place.
+    /// The name of a service; a key that is not a name is reported with its place.
     pub(super) fn service_name(&mut self, key: &Key) -> Option<ComposeName> {
         self.named_by(&key.name, (key.line, key.column))
     }

@@ -1,6 +1,8 @@
-//! The rendered compose model, as far as it is judged and planned with: by an allow-list, and without a value of any variable.
+//! The rendered compose model, as far as it is judged and planned with: by an allow-list, and without a value of any
+//! variable.
 //!
-//! The form is that of `docker compose config --format json` (Compose Specification, normalised by Compose 2.20 and newer).
+//! The form is that of `docker compose config --format json` (Compose Specification, normalised by Compose 2.20 and
+//! newer).
 
 mod read;
 
@@ -43,7 +45,7 @@ pub struct Port {
 /// How a service depends on a container of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Follow {
-    /// It shares a namespace of that container, as `network_mode: service:x`, and is made anew with it.
+    /// It shares a namespace of that container, as `network_mode: service:x`, and is recreated with it.
     Namespace,
     /// It is restarted with it: `depends_on` with `restart: true`.
     Restart,
@@ -60,7 +62,7 @@ pub struct Service {
     pub volumes: Vec<Mounted>,
     /// Its ports on the host.
     pub ports: Vec<Port>,
-    /// Services that it is made anew or restarted with.
+    /// Services that it is recreated or restarted with.
     pub follows: BTreeMap<String, Follow>,
     /// Configs and secrets: kind (`configs`, `secrets`) and name.
     pub given: Vec<(&'static str, String)>,
@@ -72,7 +74,7 @@ pub struct Service {
     pub doors: Vec<String>,
     /// How many containers.
     pub replicas: u64,
-    /// Whether it says when it is healthy.
+    /// Whether it has a health check.
     pub has_healthcheck: bool,
     /// How far its health checks are apart, in milliseconds; `None` where it has none, or this is not understood.
     pub interval_ms: Option<u64>,
@@ -87,7 +89,7 @@ pub struct Service {
 pub struct Volume {
     /// Its name on the host.
     pub name: String,
-    /// Whether it belongs to somebody else.
+    /// Whether it is external.
     pub external: bool,
     /// Its driver; empty for the default.
     pub driver: String,
@@ -100,7 +102,7 @@ pub struct Volume {
 pub struct Network {
     /// Its name on the host.
     pub name: String,
-    /// Whether it belongs to somebody else.
+    /// Whether it is external.
     pub external: bool,
     /// Its driver; empty for the default.
     pub driver: String,
@@ -110,11 +112,11 @@ pub struct Network {
     pub internal: bool,
     /// Whether containers may join by hand.
     pub attachable: bool,
-    /// Whether it has IPv6, if it says so.
+    /// Whether it has IPv6, if that is set.
     pub ipv6: Option<bool>,
-    /// Its subnets, if it says so.
+    /// Its subnets, if they are set.
     pub subnets: Vec<String>,
-    /// Whether its address plan says more than that.
+    /// Whether its `ipam` sets more than that.
     pub is_planned: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -131,9 +133,9 @@ pub struct Projection {
     pub volumes: BTreeMap<String, Volume>,
     /// Its networks.
     pub networks: BTreeMap<String, Network>,
-    /// The files of its configs and secrets, by kind and name; `None` where the content stands in the model.
+    /// The files of its configs and secrets, by kind and name; `None` if the content is in the model.
     pub files: BTreeMap<(&'static str, String), Option<String>>,
-    /// Digests of contents that stand in the model, by kind and name.
+    /// Digests of contents that are in the model, by kind and name.
     pub contents: BTreeMap<(&'static str, String), Digest>,
     /// Keys that are not understood: where, as `services.web.foo`.
     pub unknown: Vec<String>,
@@ -149,8 +151,8 @@ const NETWORK_OPTIONS: &[&str] = &[
 ];
 
 impl Volume {
-    /// The path of the host that it is, where it is a bind mount in disguise and nothing else: it is judged as one, by its place.
-    /// A path that is not absolute is taken from wherever the engine was started.
+    /// The path of the host that it is, where it is a bind mount in disguise and nothing else: it is judged as one, by
+    /// its place. A path that is not absolute is taken from wherever the engine was started.
     pub fn bound(&self) -> Option<&str> {
         let says = |key: &str| self.options.get(key).map(String::as_str);
         let known = self.options.keys().all(|key| matches!(key.as_str(), "type" | "o" | "device"));

@@ -62,7 +62,7 @@ const JOIN_KEYS: &[&str] = &[
     "priority",
 ];
 const PORT_KEYS: &[&str] = &["mode", "host_ip", "target", "published", "protocol", "name", "app_protocol"];
-/// How far health checks are apart where nothing is said, in milliseconds: Docker's own default.
+/// The default interval of health checks, in milliseconds: Docker's own.
 const INTERVAL_MS: u64 = 30_000;
 /// Keys of a service that must not be left once it is rendered.
 const NEVER_KEYS: &[&str] = &["extends", "env_file", "label_file", "provider"];
@@ -317,7 +317,7 @@ impl Reader<'_> {
     }
 }
 
-/// The services that a service is made anew or restarted with.
+/// The services that a service is recreated or restarted with.
 fn follows(service: &Value) -> BTreeMap<String, Follow> {
     let depends = service.get("depends_on").and_then(Value::as_object).into_iter().flatten();
     let restarted = depends.filter(|(_, how)| is_true(how, "restart")).map(|(name, _)| (name.clone(), Follow::Restart));

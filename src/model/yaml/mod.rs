@@ -1,8 +1,8 @@
 //! YAML: two readers, one answer. The only home of both.
 //!
-//! A strict reader on a budget (serde_saphyr for what has a type, its parser for a tree) reads first and gives every message its
-//! line and column; serde_yaml, which has another parser, reads the same text. A file that two independent parsers read differently
-//! is exactly the file not to act on.
+//! A strict reader on a budget (serde_saphyr for what has a type, its parser for a tree) reads first and gives every
+//! message its line and column; serde_yaml, which has another parser, reads the same text. A file that two independent
+//! parsers read differently is exactly the file not to act on.
 
 mod node;
 mod tree;
@@ -35,7 +35,7 @@ pub struct YamlError {
 /// Reads a file that people write for platformctl: strict, without anchors, merges and tags.
 ///
 /// # Errors
-/// Where and why it does not hold, at once and in bounded memory.
+/// Where and why it is not valid, all at once and in bounded memory.
 pub fn read<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, YamlError> {
     let text = gate(bytes)?;
     let first: T = serde_saphyr::from_str_with_options(text, strict())
@@ -48,7 +48,7 @@ pub fn read<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, YamlErro
     Ok(first)
 }
 
-/// Reads any YAML for its shape and places, strictly: to find where in a file something stands.
+/// Reads any YAML for its shape and places, strictly: to find the place of something in a file.
 ///
 /// # Errors
 /// As [`read`].
@@ -57,7 +57,8 @@ pub fn outline(bytes: &[u8]) -> Result<Node, YamlError> {
     tree::read(text, Limits { anchors: 0 }).map_err(|error| tab(text).unwrap_or(error))
 }
 
-/// Reads a compose file: anchors and merge keys are ordinary there, on a budget, and so are the tags `!reset` and `!override`.
+/// Reads a compose file: anchors and merge keys are ordinary there, on a budget, and so are the tags `!reset` and
+/// `!override`.
 ///
 /// # Errors
 /// As [`read`].
@@ -71,8 +72,8 @@ fn disagree(why: &str) -> YamlError {
     YamlError { line: 0, column: 0, message: format!("two YAML parsers read this file differently: {why}") }
 }
 
-/// What no reader here is ever shown: too much, not UTF-8, and characters that one reader takes for a line break and another not,
-/// or that show a person something else than what is read.
+/// What no reader here is ever shown: too much, not UTF-8, and characters that one reader takes for a line break and
+/// another not, or that show a person something else than what is read.
 fn gate(bytes: &[u8]) -> Result<&str, YamlError> {
     if bytes.len() > BYTES_MAX {
         let message = format!("the file has {}; 1 MiB is allowed", super::text::mib_needed(bytes.len() as u64));
@@ -90,7 +91,7 @@ fn gate(bytes: &[u8]) -> Result<&str, YamlError> {
     Ok(text)
 }
 
-/// The first line of a file that does not hold whose indentation has a tab: readers blame other places for it.
+/// The first line of an invalid file whose indentation has a tab: readers report other places for it.
 fn tab(text: &str) -> Option<YamlError> {
     text.lines().enumerate().find_map(|(at, line)| {
         let indent = &line[..line.len() - line.trim_start().len()];
@@ -112,7 +113,7 @@ fn located(error: &serde_saphyr::Error) -> YamlError {
         let number = |n: u64| usize::try_from(n).unwrap_or(0);
         (number(at.line()), number(at.column()))
     });
-    // The reader's own text repeats the place and a snippet: the first line says it all.
+    // The reader's own text repeats the place and a snippet: the first line is enough.
     let said = error.without_snippet().to_string();
     let first = said.lines().next().unwrap_or_default();
     let first = first.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(first);

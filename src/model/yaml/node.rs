@@ -1,4 +1,4 @@
-//! What a YAML file says, value by value, each with its place.
+//! The values of a YAML file, each with its place.
 
 use serde_json::json;
 
@@ -15,8 +15,8 @@ pub struct Node {
     pub value: Value,
 }
 
-/// A value as it is written. Numbers and booleans are kept as they are spelled: nothing here computes with them, but `0440` and `440`
-/// differ, and so do `true` and `"true"`.
+/// A value as it is written. Numbers and booleans are kept as they are spelled: nothing here computes with them, but
+/// `0440` and `440` differ, and so do `true` and `"true"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Nothing.
@@ -79,8 +79,8 @@ impl Node {
             || self.entries().iter().any(|(_, value)| value.drops())
     }
 
-    /// The value as JSON, for digests: places are left out, what is not a string is marked as such, and so are tags. Two values that
-    /// differ in anything but places never have one JSON: a key that begins with `!` gets another one.
+    /// The value as JSON, for digests: places are left out, what is not a string is marked as such, and so are tags.
+    /// Two values that differ in anything but places never have one JSON: a key that begins with `!` gets another one.
     pub fn to_json(&self) -> serde_json::Value {
         let value = match &self.value {
             Value::Null => serde_json::Value::Null,

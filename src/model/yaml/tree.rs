@@ -1,7 +1,8 @@
 //! A YAML text as a tree that keeps what decides: places, tags, and plain values as they are spelled.
 //!
-//! The serde readers drop tags and spellings, so the parser's own events are composed here, by the rules that Compose's reader has:
-//! an alias is a copy of what it names, `<<` merges, and what a mapping says itself stands before what it merges.
+//! The serde readers drop tags and spellings, so the parser's own events are composed here, by the rules that Compose's
+//! reader has: an alias is a copy of what it names, `<<` merges, and what a mapping says itself stands before what it
+//! merges.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

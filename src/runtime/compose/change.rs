@@ -67,9 +67,9 @@ pub struct Changes {
     pub risks: Vec<Risk>,
     /// Ids of the containers that go away.
     pub remove: Vec<String>,
-    /// Keys of the networks that are made anew, with everything on them.
+    /// Keys of the networks that are recreated, with everything on them.
     pub networks: BTreeSet<String>,
-    /// Services that Compose would start as they are, and that must be made anew to start at all.
+    /// Services that Compose would start as they are, but that can start only if they are recreated.
     pub anew: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ pub fn changes(wanted: &Wanted<'_>, seen: &Looked) -> Changes {
         let risks = wanted.risks(name, service, &there);
         if let Some((action, reasons)) = wanted.action(name, service, &there, seen, &out.networks) {
             let downtime = match action {
-                // Stopped while its network is made anew.
+                // It is stopped while its network is recreated.
                 Action::Start if reasons.iter().any(|reason| matches!(reason, Cause::Network(_))) => Downtime::Restart,
                 Action::Create | Action::None | Action::Start => Downtime::None,
                 Action::Adopt | Action::Recreate | Action::Remove => Downtime::Restart,
@@ -117,8 +117,8 @@ pub fn changes(wanted: &Wanted<'_>, seen: &Looked) -> Changes {
 }
 
 impl Wanted<'_> {
-    /// Networks of the project that are not as described any more. Compose removes such a network and makes it anew, which it can
-    /// only do with everything on it stopped: all services on it go along.
+    /// Networks of the project that are not as described any more. Compose removes such a network and makes it anew,
+    /// which it can only do with everything on it stopped: all services on it go along.
     fn networks_anew(&self, seen: &Looked) -> BTreeSet<String> {
         let written = |written: &BTreeMap<String, Value>, key: &str| {
             let of = |service: &Value| service.get("uses")?.get(format!("networks/{key}")).cloned();
@@ -127,14 +127,14 @@ impl Wanted<'_> {
         let own = self.networks.iter().filter(|(_, network)| !network.external);
         let there = own.filter_map(|(key, network)| Some((key, network, seen.network(&network.name)?)));
         let anew = there.filter(|(key, network, there)| {
-            // What is not described any more shows in what was described before.
+            // What is no longer described shows in what was described before.
             let (now, before) = (written(self.written.0, key), written(self.written.1, key));
             there.project() == self.project && (there.differs(network) || (!self.written.1.is_empty() && now != before))
         });
         anew.map(|(key, _, _)| key.clone()).collect()
     }
 
-    /// Services that are made anew or restarted with another one.
+    /// Services that are recreated or restarted with another one.
     fn followers(&self, changes: &mut Vec<Change>) {
         loop {
             let anew: BTreeSet<String> = changes
@@ -165,7 +165,7 @@ impl Wanted<'_> {
                 };
                 match at {
                     None => changes.push(change),
-                    // One that would only be started must be made anew.
+                    // One that would only be started must be recreated.
                     Some(at) if action == Action::Recreate && changes[at].action == Action::Start => {
                         changes[at] = change;
                         grown = true;
@@ -234,7 +234,7 @@ impl Wanted<'_> {
         let stands = |container: &&&Container| match container.status.as_str() {
             "running" => true,
             "exited" => job && container.exit == 0,
-            // The engine is at it: whether it holds is for the verification to say.
+            // The engine is restarting it: the verification finds out whether it succeeds.
             "restarting" => !job,
             _ => false,
         };
@@ -242,7 +242,8 @@ impl Wanted<'_> {
         Some((Action::Start, vec![Cause::State(fallen.status.clone())]))
     }
 
-    /// Networks that were made again, or taken away, under containers that are made for them: those cannot be started any more.
+    /// Networks that were recreated or removed although containers were made for them: those containers can no longer
+    /// be started.
     fn left(&self, service: &Service, there: &[&Container], seen: &Looked) -> Vec<Cause> {
         let gone = |key: &&String| {
             let Some(network) = self.networks.get(*key) else { return false };
@@ -283,7 +284,7 @@ impl Wanted<'_> {
             let volume = in_volume.map(|mounted| self.volumes.get(&mounted.volume).cloned().unwrap_or_default());
             match bound.or(volume) {
                 Some(then) if then == *data => {}
-                // An anonymous volume goes along when Compose makes the container anew.
+                // Compose keeps an anonymous volume when it recreates the container.
                 Some(then) if then.is_empty() => {}
                 Some(_) => risks.push(risk(data, DataAction::Replace)),
                 None if mount.kind == "volume" && anonymous(data) => {}
@@ -305,7 +306,7 @@ impl Wanted<'_> {
     }
 }
 
-/// A volume that nobody named has 64 hexadecimal digits for a name.
+/// The name of an anonymous volume is 64 hexadecimal digits.
 fn anonymous(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
 }

@@ -1,4 +1,4 @@
-//! A container as `docker inspect` shows it: allow-listed fields, none of which holds a variable or an argument.
+//! A container as `docker inspect` shows it: allow-listed fields, none of which contains a variable or an argument.
 
 use std::collections::BTreeMap;
 
@@ -102,7 +102,7 @@ impl Container {
         serde_json::from_str(json).ok().filter(|container: &Self| hex64(&container.id).is_some())
     }
 
-    /// Whether it is one of a service of a project, and not one that somebody runs beside it.
+    /// Whether it belongs to a service of a project, and is not a one-off container.
     pub fn is_of(&self, project: &str, service: &str) -> bool {
         self.project == project && self.service == service && self.oneoff != "True"
     }
@@ -121,7 +121,8 @@ impl Container {
         })
     }
 
-    /// Whether it cannot be started as it is, because it is made for other networks than one with this id (`None`: one that is not there).
+    /// Whether it cannot be started as it is, because it is made for other networks than one with this id (`None`: one
+    /// that is not there).
     pub fn misses(&self, network: Option<&str>) -> bool {
         let mut made_for = self.on.iter().flatten().peekable();
         // It looks for its networks by name as long as it has no ids.

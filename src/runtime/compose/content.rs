@@ -1,5 +1,5 @@
-//! Contents that containers mount, each at a place that is named by what is in it: a container is made anew exactly when one of its
-//! contents changes, and what lies on the host already is not sent again.
+//! Contents that containers mount, each in a place that is named by its digest: a container is recreated exactly when
+//! one of its contents changes, and what the host already has is not sent again.
 
 use crate::{
     model::{
@@ -15,7 +15,7 @@ use crate::{
 /// A file or folder of the closure at `<root>/files/<key>/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountedContent {
-    /// Where it lies in the repository.
+    /// Its path in the repository.
     pub path: RepoPath,
     /// 64 digits: of the bytes of a plain file, else of the listing.
     pub key: String,
@@ -62,7 +62,7 @@ impl MountedContent {
         Some(format!("{}/{below}", self.key))
     }
 
-    /// Where it lies on the host.
+    /// Its path on the host.
     pub fn place(&self, root: &HostPath) -> String {
         format!("{root}/files/{}/{}", self.key, self.path.name())
     }
@@ -80,7 +80,7 @@ impl Listing {
         self.rows.push((path, state));
     }
 
-    /// The two files of a delivery that hold it, sorted as `LC_ALL=C sort -k 2` sorts.
+    /// The two files of a delivery that contain it, sorted as `LC_ALL=C sort -k 2` sorts.
     pub fn members(mut self, sums: &str, modes: &str) -> [Member; 2] {
         self.rows.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
         let lines = |line: &dyn Fn(&(String, FileState)) -> String| self.rows.iter().map(line).collect::<String>();

@@ -1,5 +1,5 @@
-//! What is delivered for a compose module: what rendering reads becomes the release; what is mounted lies by content, and only what is
-//! not there yet is sent.
+//! What is delivered for a compose module: the files that rendering reads become the release; mounted files are stored
+//! by content, and only what the host does not have is sent.
 
 use std::collections::BTreeSet;
 

@@ -71,7 +71,7 @@ impl Driver for Compose {
     }
 }
 
-/// Refuses a root that could not stand in a path as it is.
+/// Refuses a root that would have to be quoted in a path.
 fn plain_root(target: Target<'_>) -> Answer<()> {
     if target.host.root.is_plain() {
         return Ok(());
@@ -96,7 +96,7 @@ fn output<'r>(script: &Script, reply: &'r Reply) -> Answer<&'r [u8]> {
     if reply.rc == 0 { Ok(&reply.stdout) } else { Err(nonsense(script, format!("it ended with {}", reply.rc))) }
 }
 
-/// The model is rendered: without an engine there is nothing to compare it with, and the gate says so.
+/// Reads the rendered model. Without an engine there is nothing to compare it with; the gate reports that.
 fn rendered<'a>(target: Target<'a>, salt: String, reply: &Reply) -> Looking<'a> {
     let stdout = output(&compose::RENDER, reply)?;
     let (machine, rendered) = render::parse(stdout, &own(target)).map_err(|error| nonsense(&compose::RENDER, error))?;
@@ -166,7 +166,7 @@ fn asked_contents(target: Target<'_>, overlay: &Overlay) -> BTreeSet<String> {
     before.chain(overlay.contents.iter().cloned()).map(|content| content.key).collect()
 }
 
-/// What rendering needs, as a delivery: the tracked files that it reads, and how. The last part says that it is whole.
+/// What rendering needs, as a delivery: the tracked files that it reads, and how. The last part marks it as complete.
 fn to_render(target: Target<'_>, more: Vec<Member>) -> Vec<Part> {
     let reads = target.module.closure.files.iter().filter(|file| target.module.rendering.reads.contains(&file.path));
     let files = reads.map(|file| Part::Blob { path: format!("t/{}", file.path), mode: 0o644, id: file.blob });

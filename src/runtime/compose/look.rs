@@ -1,4 +1,4 @@
-//! What the second script answers: what runs, the final model, and what lies where it reaches.
+//! What the second script answers: what runs, the final model, and what the mounted paths are.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -91,8 +91,8 @@ impl ThereNetwork {
         self.attached.iter().flat_map(BTreeMap::keys)
     }
 
-    /// Whether a definition asks for another network than this: Compose would take it away and make it anew. What the definition
-    /// leaves to the engine is not compared.
+    /// Whether a definition asks for another network than this: Compose would take it away and make it anew. What the
+    /// definition leaves to the engine is not compared.
     pub fn differs(&self, wanted: &Network) -> bool {
         let none = BTreeMap::new();
         let has = |there: Option<&BTreeMap<String, String>>, wanted: &BTreeMap<String, String>| {
@@ -178,7 +178,7 @@ pub struct Looked {
     pub model: Option<Projection>,
 }
 
-/// Reads the answer. Everything in it is hostile.
+/// Reads the answer. All of it is untrusted.
 ///
 /// # Errors
 /// A line that the script cannot have printed, or one that is missing.
@@ -205,7 +205,7 @@ pub fn parse(stdout: &[u8], own: &BTreeSet<String>) -> Result<Looked, LookError>
 }
 
 impl Looked {
-    /// Where a path that is mounted somewhere really lies.
+    /// The real path of a path that is mounted somewhere.
     pub fn leads_to<'p>(&'p self, path: &'p str) -> &'p str {
         let at = self.sources.iter().position(|source| source == path);
         at.and_then(|at| self.leads.get(at)).map_or(path, String::as_str)

@@ -1,4 +1,5 @@
-//! Driver `compose`: rendered on the host, planned by what Compose itself would compare, changed by one `up` of named services.
+//! Driver `compose`: rendered on the host, planned by what Compose itself would compare, changed by one `up` of named
+//! services.
 
 pub mod change;
 pub mod container;
@@ -59,7 +60,7 @@ pub const WATCH: Script = Script {
     mutates: false,
     deadline_s: 180,
 };
-/// Tells how containers ended, and what they said, without the values of secrets.
+/// Prints how containers ended, and their output, without the values of secrets.
 pub const LOGS: Script = Script {
     name: "compose-logs",
     text: scripts!("root", "compose-lib", "compose-logs"),

@@ -1,5 +1,6 @@
-//! The generated override (Compose's word): image ids, contents at their places, and the labels that say who put it there.
-//! It holds no secret and no choice: it is a function of the rendered model, the closure and the image ids.
+//! The generated override (Compose's term): image ids, contents at their places, and labels that name the module and
+//! its root. It contains no secret and no choice: it is a function of the rendered model, the closure and the image
+//! ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,13 +49,13 @@ impl Overlaid<'_> {
         format!("{}/releases/{}/{}/", self.root, self.module, self.closure.digest.hex())
     }
 
-    /// The content of the repository that stands at a path of the rendered model.
+    /// The content of the repository at a path of the rendered model.
     fn content(&self, source: &str) -> Option<MountedContent> {
         let path: RepoPath = source.strip_prefix(&self.release())?.parse().ok()?;
         MountedContent::of(self.closure, &path)
     }
 
-    /// What a service's volumes and networks are on the host: Compose's own hash holds their keys in the model alone.
+    /// What a service's volumes and networks are on the host: Compose's own hash contains only their keys in the model.
     fn named(&self, service: &Service) -> BTreeSet<String> {
         let volumes = service.volumes.iter().filter_map(|mounted| self.model.volumes.get(&mounted.volume));
         let volumes = volumes.map(|volume| format!("volume {} {} {:?}", volume.name, volume.driver, volume.options));
@@ -63,7 +64,7 @@ impl Overlaid<'_> {
         volumes.chain(networks).collect()
     }
 
-    /// Makes the override. What the model names in the release and the closure does not hold stays as it is: the gate refuses it.
+    /// Makes the override. A path of the release that is not in the closure stays unchanged: the gate refuses it.
     ///
     /// # Errors
     /// Never: it has a canonical form.

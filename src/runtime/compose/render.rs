@@ -32,7 +32,7 @@ pub struct Rendered {
     pub error: Option<String>,
 }
 
-/// Reads the answer. Everything in it is hostile.
+/// Reads the answer. All of it is untrusted.
 ///
 /// # Errors
 /// A line that the script cannot have printed, or one that is missing.
@@ -85,7 +85,7 @@ pub(super) fn image_id(text: &str) -> Option<String> {
 impl Rendered {
     /// Images of the module's own services that the host does not have.
     pub fn missing_images(&self) -> Vec<String> {
-        // An engine that gives no answer says nothing about its images.
+        // An engine that does not answer tells nothing about its images.
         if self.engine.is_none() {
             return Vec::new();
         }

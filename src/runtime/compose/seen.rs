@@ -90,8 +90,8 @@ impl ComposeSeen {
         model.services.iter().filter_map(of).collect()
     }
 
-    /// Compose's hash of a service that shares a namespace holds the id of the other's container: if that is made anew by this very
-    /// change, nobody knows it yet.
+    /// Compose's hash of a service that shares a namespace contains the id of the other's container: if this change
+    /// recreates that container, the hash is not known yet.
     pub(super) fn unhashed(&self, expected: &mut [Expected], changes: &[Change]) {
         let anew = |action| matches!(action, Action::Create | Action::Adopt | Action::Recreate);
         let anew: BTreeSet<&String> =

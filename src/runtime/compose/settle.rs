@@ -20,9 +20,9 @@ use crate::{
     tree::module::Module,
 };
 
-/// The settle window where every service says when it is healthy, in seconds.
+/// The settle window if every service has a health check, in seconds.
 const SETTLE_S: u64 = 10;
-/// The settle window where one does not, in seconds.
+/// The settle window if one does not, in seconds.
 const SETTLE_BLIND_S: u64 = 30;
 /// How long one question may wait on the host, in milliseconds.
 const WAIT_MAX_MS: u64 = 60_000;
@@ -137,7 +137,7 @@ impl Watch for Settling<'_> {
     }
 }
 
-/// What nobody set: a job that has ended has nothing to settle.
+/// The default settle window: a job that has ended has nothing to settle.
 fn settle_s(expected: &[Expected], sample: &Sample) -> u64 {
     let running = expected.iter().filter(|one| !one.job).flat_map(|one| sample.of(&one.service));
     let blind = running.map(|container| container.health.is_none()).max();

@@ -1,4 +1,4 @@
-//! Whether what runs is what was planned, and stays so. `up --wait` says nothing of the kind: every container is looked at.
+//! Whether what runs is what was planned, and stays so. `up --wait` does not prove that: every container is inspected.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ pub struct Expected {
     pub service: String,
     /// The id of its image.
     pub image: String,
-    /// Compose's hash of its configuration; `None` where it holds the id of a container that was not there when it was planned.
+    /// Compose's hash of its configuration; `None` if it contains the id of a container that did not exist when it was
+    /// planned.
     pub hash: Option<String>,
     /// How many containers.
     pub replicas: u64,
@@ -47,7 +48,7 @@ pub struct Sample {
 /// What must not change while it is watched: id, start and restarts of every container that runs on.
 pub type Signature = Vec<(String, String, u64)>;
 
-/// Reads a look. Everything in it is hostile.
+/// Reads a look. All of it is untrusted.
 ///
 /// # Errors
 /// A line that the script cannot have printed, or one that is missing.
@@ -183,7 +184,7 @@ impl Expected {
         match (container.status.as_str(), health) {
             ("running", None | Some("healthy" | "none")) => Verdict::Good,
             ("running", Some("starting")) => Verdict::Wait(format!("{name} is not healthy yet")),
-            // Docker calls it so after as many failed checks as the file says, none of them within the start period.
+            // Docker reports it after as many failed checks as the file sets, none of them within the start period.
             ("running", Some("unhealthy")) => Verdict::Failed(format!("{name} is unhealthy")),
             ("running", Some(_)) => Verdict::Wait(format!("{name} has a health that is not understood")),
             ("paused", _) => Verdict::Failed(format!("{name} is paused")),

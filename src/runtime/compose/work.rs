@@ -1,4 +1,4 @@
-//! What driver compose will do: what changes, what speaks against it, what is sent, and what must run in the end.
+//! What driver compose will do: what changes, the reasons against it, what is sent, and what must run in the end.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +104,7 @@ impl Work for ComposeWork {
         let mut members = compose::how(target);
         if let Some((overlay, looked)) = &self.seen.seen {
             let changed = self.changes.changes.iter().filter(|change| change.action != Action::Remove);
-            // A folder of data that is not there yet is made where its name says.
+            // A missing data folder is created at its own path.
             let root = looked.sacred.last().cloned().flatten();
             let data = format!("{}/data/", target.host.root);
             let made = |path: &String| Some(format!("{}/data/{}", root.as_ref()?, path.strip_prefix(&data)?));
@@ -121,7 +121,7 @@ impl Work for ComposeWork {
                 compose::lines("p/reals", reals),
             ]);
         }
-        // As `sha256sum` lists them: the host checks that it has all of them, whole.
+        // As `sha256sum` lists them: the host checks that it has all of them, complete.
         let line = |member: &Member| {
             let name = member.path.strip_prefix("p/").unwrap_or(&member.path);
             format!("{}  {name}\n", Digest::of(&member.bytes).hex())

@@ -48,12 +48,12 @@ impl FileState {
 /// A folder of files: path below it, and state.
 pub type Listing = BTreeMap<RepoPath, FileState>;
 
-/// What stands at `<root>/live/<module>`.
+/// What is at `<root>/live/<module>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Live {
     /// Nothing yet.
     None,
-    /// A release of ours, by its name, with what it holds now.
+    /// One of our releases, by its name, with its files as they are now.
     Release {
         /// The 64 digits that name the folder.
         name: String,
@@ -82,7 +82,7 @@ fn seen(reply: &Reply) -> Result<(Machine, Live), PortError> {
     parse_look(&reply.stdout).map_err(|error| nonsense(&LOOK, error))
 }
 
-/// Reads the answer of [`LOOK`]. Everything in it is hostile.
+/// Reads the answer of [`LOOK`]. All of it is untrusted.
 ///
 /// # Errors
 /// A line that the script cannot have printed, or one that is missing.
@@ -159,7 +159,8 @@ fn plain(path: &str) -> Option<RepoPath> {
     path.strip_prefix("./")?.parse().ok()
 }
 
-/// What has to change so that `live` becomes `wanted`. No change: what is live is already right, whatever its release is called.
+/// What has to change so that `live` becomes `wanted`. Without changes the live files are right already, whatever their
+/// release is called.
 pub fn changes(wanted: &Listing, live: &Live) -> Vec<Change> {
     let empty = Listing::new();
     let (now, odd) = match live {

@@ -1,5 +1,5 @@
-//! Watching a module with driver `files`: its files are looked at, then its probes are asked until all have passed without a break for
-//! the settle window, and then its files are looked at once more.
+//! Watching a module with driver `files`: its files are looked at, then its probes are asked until all have passed
+//! without a break for the settle window, and then its files are looked at once more.
 
 use crate::{
     model::{evidence::Evidence, refusal::Code},
@@ -14,7 +14,7 @@ use crate::{
 /// Milliseconds between two rounds of probes.
 const PAUSE_MS: u64 = 250;
 
-/// Seconds of the settle window where nobody set it.
+/// The default settle window, in seconds.
 const SETTLE_S: u64 = 10;
 
 /// A watch.
@@ -67,7 +67,7 @@ impl<'a> Watching<'a> {
         ))
     }
 
-    /// After a round of probes: how it goes on. `failed` tells which did not pass.
+    /// What follows a round of probes. `failed` names the one that did not pass.
     fn judged(&mut self, failed: Option<String>, now_ms: u64) -> At {
         let health = &self.target.module.manifest.health;
         let settle_ms = health.settle_s.unwrap_or(SETTLE_S).saturating_mul(1000);

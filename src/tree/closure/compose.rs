@@ -79,7 +79,7 @@ impl Builder<'_> {
             self.rendering.reads.insert(path.clone());
         }
         if self.opaque {
-            // What cannot be read may say what seems to be missing.
+            // A file that cannot be read may define what seems to be missing.
             return Ok(());
         }
         self.claims(runtime, &defined, &files)?;
@@ -211,7 +211,8 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Takes what a file says of services: all of them count for the closure, those that concern the module for the effective digest.
+    /// Takes the services of a file: all of them count for the closure, those that concern the module for the effective
+    /// digest.
     fn services(
         &mut self,
         file: &File,
@@ -247,7 +248,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Takes the definitions that some service names, in whichever file they stand; returns what those of the module's own hold.
+    /// Takes the definitions that services name, in all files; returns those of the module's own services.
     fn definitions(&mut self, files: &[File], concern: &Concern) -> Answer<Vec<Said>> {
         let loose = files.iter().any(|file| file.scan.refs.loose);
         let used: BTreeSet<_> = files.iter().flat_map(|file| &file.scan.refs.names).collect();
@@ -295,7 +296,7 @@ impl Builder<'_> {
                 Some(node) if file.listed && file.scan.follows.is_empty() => {
                     self.written.push(json!({"file": file.path, "says": concern.of(node)}));
                 }
-                // It counts whole.
+                // All of it counts.
                 Some(_) | None => drop(self.own.insert(file.path.clone())),
             }
         }
@@ -351,7 +352,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// The module's own services, each with what all files say of it.
+    /// The module's own services, each with its keys from all files.
     fn owned(&mut self, files: &[File]) {
         let all: Vec<&Node> = files.iter().filter_map(File::node).collect();
         let mut owned: BTreeMap<ComposeName, Own> = BTreeMap::new();

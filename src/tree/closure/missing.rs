@@ -1,4 +1,4 @@
-//! What the files of a module name and nobody gives: values, images, declarations.
+//! What the files of a module need and do not define: values, images, declarations.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::{
     tree::{closure::Builder, place::problem},
 };
 
-/// What a service or a definition that concerns the module holds.
+/// The contents of a service or definition that concerns the module.
 pub(crate) struct Said {
     pub(crate) file: RepoPath,
     /// `service web`, `configs.c`.

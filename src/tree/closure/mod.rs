@@ -39,7 +39,7 @@ pub(crate) struct Builder<'a> {
     everything: bool,
     /// Everything that was asked for, and what was there.
     raw: BTreeMap<Vec<u8>, Option<Entry>>,
-    /// Whether something cannot be read, so that nobody knows what it names.
+    /// Whether something cannot be read, so that it is unknown what it names.
     opaque: bool,
     written: Vec<Value>,
     services: Vec<(RepoPath, Service)>,
@@ -177,7 +177,8 @@ impl<'a> Builder<'a> {
         Ok(Ok(Module { manifest, closure, services, owned, exposed, rendering }))
     }
 
-    /// What is wrong, and what counts instead of an effective digest: the entries of everything that was asked for, as git has them.
+    /// What is wrong, and what counts instead of an effective digest: the entries of everything that was asked for, as
+    /// git has them.
     pub(crate) fn invalid(mut self, more: Vec<Problem>) -> Answer<Invalid> {
         self.problems.extend(more);
         self.problems.sort();
@@ -223,8 +224,8 @@ pub(crate) fn digest(value: &impl serde::Serialize) -> Answer<Digest> {
     })
 }
 
-/// Both digests. The effective one holds what concerns the module and nothing else: titles and owners may change without it, and the
-/// same release has the same digest on every host.
+/// Both digests. The effective one covers what concerns the module and nothing else: titles and owners may change
+/// without it, and the same release has the same digest on every host.
 fn digests(
     manifest: &Manifest,
     files: Vec<ClosureFile>,

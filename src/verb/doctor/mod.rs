@@ -1,5 +1,5 @@
-//! Doctor: checks everything that an apply needs on a host. It changes nothing and records nothing; it reports what is missing
-//! and what cures it.
+//! Doctor: checks everything that an apply needs on a host. It changes nothing and records nothing; it reports what is
+//! missing and what cures it.
 
 mod check;
 pub mod diagnosis;
@@ -63,8 +63,8 @@ pub struct Base {
     pub record: Option<Answer<Option<Checked>>>,
 }
 
-/// Asks the remote for the base and the record, which is verified; nothing is delivered, for a doctor records nothing. Without an
-/// answer the base that was fetched last has to do.
+/// Asks the remote for the base and the record, which is verified; nothing is delivered, for a doctor records nothing.
+/// Without an answer the base that was fetched last has to do.
 ///
 /// # Errors
 /// It was never fetched, or its policy is not valid.

@@ -1,4 +1,5 @@
-//! The secrets of a host's modules: the folder, and in it every declared file with its declared keys. No value is ever asked for.
+//! The secrets of a host's modules: the folder, and in it every declared file with its declared keys. No value is ever
+//! asked for.
 
 use crate::{
     model::{refusal::Code, shell},

@@ -1,4 +1,5 @@
-//! Ports that fail: one call, before or after its effect; or everything from one call on, as when the process is killed.
+//! Ports that fail: one call, before or after its effect; or everything from one call on, as when the process is
+//! killed.
 
 use std::{
     cell::{Cell, RefCell},

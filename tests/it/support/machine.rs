@@ -1,4 +1,5 @@
-//! A host of a test's own, which can be switched off: namespaces with their own engine, reached by a real sshd inside them.
+//! A host of a test's own, which can be switched off: namespaces with their own engine, reached by a real sshd inside
+//! them.
 
 use std::{
     fs,

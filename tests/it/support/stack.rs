@@ -1,4 +1,5 @@
-//! A repository with one compose module, and a host for it that is reached over ssh: the real sshd and engine that tests/lab starts.
+//! A repository with one compose module, and a host for it that is reached over ssh: the real sshd and engine that
+//! tests/lab starts.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Binds: where they are said to lead, where they really lead, and who could make them lead elsewhere.
+//! Binds: the path that is written, its real path, and who could make it lead elsewhere.
 
 use serde_json::json;
 
@@ -56,7 +56,8 @@ impl Judge<'_> {
         let real = self.real_of(&bind.source);
         let data = format!("{}/data/", host.root);
         if let Some(rest) = bind.source.strip_prefix(&data) {
-            // Made by the delivery where it is not there; it must not lead out, and nobody may be able to turn it.
+            // The delivery creates it if it is missing. It must not lead out of the root, and no container may be able
+            // to redirect it.
             let root = self.real_root().unwrap_or_else(|| host.root.to_string());
             let expected = format!("{root}/data/{rest}");
             let real = real.unwrap_or(expected);
@@ -91,8 +92,8 @@ impl Judge<'_> {
         self.looked.sacred.last().cloned().flatten()
     }
 
-    /// Where the bind really leads: judged as if it were written there, against where sacred paths really lie, and against what a
-    /// container could turn into a link.
+    /// Where the bind really leads: judged as if it were written there, against where sacred paths really lie, and
+    /// against what a container could turn into a link.
     fn real(&self, bind: &Bind, real: &str, place: &str) -> Option<Refusal> {
         let (module, policy) = (&self.target.module.manifest.id, self.target.sacred);
         let leads = format!("{place}: {} leads to {}", shown(&bind.source), shown(real));
@@ -130,13 +131,13 @@ impl Judge<'_> {
         if allowed { None } else { self.turned(bind, real, place) }
     }
 
-    /// Where a path of the model really lies; `None` if nothing is there.
+    /// The real path of a path of the model; `None` if it does not exist.
     fn real_of(&self, path: &str) -> Option<String> {
         let at = self.seen.binds.iter().position(|asked| asked == path)?;
         self.looked.reals.get(at)?.clone()
     }
 
-    /// Whether somebody could make this path lead elsewhere by the time that a container is started: by a link at or above it, in a
+    /// Whether this path could be made to lead elsewhere before a container is started: by a link at or above it, in a
     /// folder into which a container can write. Both ways: this bind may lie below, or be what others lie below.
     fn turned(&self, bind: &Bind, real: &str, place: &str) -> Option<Refusal> {
         let (module, policy) = (&self.target.module.manifest.id, self.target.sacred);

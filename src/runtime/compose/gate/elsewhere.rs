@@ -1,4 +1,4 @@
-//! Others that stand where a module would go: by name, by port, by what both would write.
+//! Conflicts with what others run: the same name, the same port, or a folder that both would write.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Judge<'_> {
-    /// Others that stand where the module would go.
+    /// Conflicts with what others run.
     pub(crate) fn elsewhere(&self) -> Answered {
         let mut refusals = Vec::new();
         let own = self.project();
@@ -95,8 +95,8 @@ impl Judge<'_> {
         self.changes.remove.contains(&container.id)
     }
 
-    /// Whether a container of the module's own is replaced by this very plan: Compose takes it away before it starts anything, and what
-    /// the new one publishes is looked at by itself.
+    /// Whether a container of the module's own is replaced by this very plan: Compose takes it away before it starts
+    /// anything, and what the new one publishes is looked at by itself.
     fn gives_up(&self, container: &Container) -> bool {
         let replaced = |change: &&Change| matches!(change.action, Action::Adopt | Action::Recreate);
         let mut replaced = self.changes.changes.iter().filter(replaced);
@@ -144,7 +144,7 @@ impl Judge<'_> {
     }
 }
 
-/// Whether a container holds a port that is wanted.
+/// Whether a container uses a wanted port.
 fn clashes(port: &Port, container: &Container) -> bool {
     let wanted: BTreeSet<u16> = range(&port.published).collect();
     let any = |address: &str| matches!(address, "" | "0.0.0.0" | "::");

@@ -1,5 +1,5 @@
-//! What a compose module would reach on its host, judged on the final model and on what lies there. A part of the gate: pure, and it
-//! never stops at the first objection.
+//! What a compose module could access on its host, judged by the final model and by what exists there. A part of the
+//! gate: pure, and it never stops at the first objection.
 
 mod binds;
 mod elsewhere;
@@ -40,7 +40,7 @@ pub(super) fn judge(target: Target<'_>, compose: &ComposeSeen, changes: &Changes
         vec![engine(target, &compose.rendered), secrets(target, &compose.rendered), images(&compose.rendered)];
     let seen = compose.seen.as_ref().and_then(|(overlay, looked)| Some((overlay, looked, looked.model.as_ref()?)));
     let Some((overlay, looked, model)) = seen.filter(|(_, looked, _)| looked.failed.is_none()) else {
-        // Where there is no Compose or no engine, that is said, and no more is known.
+        // Without Compose or an engine, that is reported, and nothing more is known.
         let known = compose.seen.is_some() || compose.rendered.error.is_some();
         let refusals = if known { vec![unrendered(compose)] } else { Vec::new() };
         answers.push(("model", json!({"rendered": false}), refusals));
@@ -179,7 +179,7 @@ impl Judge<'_> {
             if !network.external {
                 refusals.extend(there.and_then(|there| self.others_network(key, there)));
             } else if network.name.parse::<ComposeName>().is_err() {
-                // The model says so: no policy can name it.
+                // `model()` reports it: no policy can name it.
             } else if !host.networks.iter().any(|allowed| *allowed == network.name) {
                 refusals.push(Refusal::new(
                     Code::Capability,
@@ -197,8 +197,8 @@ impl Judge<'_> {
         ("networks", json!({"used": self.model.networks.keys().collect::<Vec<_>>()}), refusals)
     }
 
-    /// A network that is described as the module's own, and belongs to somebody else or carries others' containers where it would
-    /// have to be made anew.
+    /// A network that is described as the module's own, but belongs to another project, or would have to be recreated
+    /// although other containers are connected to it.
     fn others_network(&self, key: &str, there: &ThereNetwork) -> Option<Refusal> {
         let (own, name) = (self.project(), shown(&there.name));
         if there.project() != own {
@@ -262,7 +262,8 @@ impl Judge<'_> {
         ("data", json!({"risks": risks.len()}), refusals)
     }
 
-    /// Volumes that are described as the module's own, and are somebody else's or are not as described: Compose uses what is there.
+    /// Volumes that are described as the module's own, but belong to another project or differ from the description:
+    /// Compose uses the existing one.
     fn volumes(&self) -> impl Iterator<Item = Refusal> {
         let own = self.model.volumes.values().filter(|volume| !volume.external);
         own.filter_map(|volume| {

@@ -1,4 +1,5 @@
-//! Whether what was rendered is what was reviewed: every key understood, the services of the source and no others, files by content.
+//! Whether what was rendered is what was reviewed: every key understood, the services of the source and no others,
+//! files by content.
 
 use std::collections::BTreeSet;
 
@@ -56,8 +57,8 @@ impl Judge<'_> {
         ("model", json!({"rendered": true, "digest": self.model.digest, "override": self.overlay.digest}), refusals)
     }
 
-    /// Where the services that were rendered are not those that the source defines, or not the same both times: what is judged, what
-    /// is planned and what runs would be three different things.
+    /// Where the services that were rendered are not those that the source defines, or not the same both times: what is
+    /// judged, what is planned and what runs would be three different things.
     fn other_services(&self) -> Vec<Refusal> {
         let rendering = &self.target.module.rendering;
         let refuse = |fact: String| Refusal::new(Code::ComposeInvalid, fact, FIX);
