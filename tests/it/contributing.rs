@@ -39,6 +39,7 @@ fn the_map_leads_to_the_code() {
         ("the fence", "enter()"),
         ("exit codes", "pub const fn exit"),
         ("what `pending` finds", "pub fn pending"),
+        ("what `pending` prints", "impl Render for Unapplied"),
     ] {
         let row = text.lines().find(|line| line.starts_with('|') && line.contains(wanted)).unwrap();
         let files = paths(row.rsplit_once("| ").map_or(row, |(_, last)| last.trim_end_matches('|')));
