@@ -15,6 +15,7 @@ use crate::{
     model::{
         gate::CheckResult,
         ids::{HostName, Oid, RunId},
+        lock::LockKey,
         module::Manifest,
         status::OpenRun,
         text::hex,
@@ -109,21 +110,21 @@ pub fn lock(manifest: &Manifest) -> String {
 }
 
 /// What a module's run on one of its hosts locks.
-pub fn scope(host: &HostName, manifest: &Manifest) -> String {
-    format!("{host}/{}", lock(manifest))
+pub fn lock_key(host: &HostName, manifest: &Manifest) -> LockKey {
+    LockKey::new(host, &lock(manifest))
 }
 
 /// The name of the host's lock that an open run has.
 pub fn lock_of(open: &OpenRun) -> String {
-    open.scope.strip_prefix(&format!("{}/", open.host)).unwrap_or(&open.scope).to_owned()
+    open.scope.on(&open.host).unwrap_or(open.scope.as_str()).to_owned()
 }
 
 /// The open run that locks a scope.
 ///
 /// # Errors
 /// The record cannot be read.
-pub fn holder(state: &State<'_>, scope: &str) -> Answer<Option<OpenRun>> {
-    Ok(state.open_runs()?.into_iter().find(|open| open.scope == scope))
+pub fn holder(state: &State<'_>, key: &LockKey) -> Answer<Option<OpenRun>> {
+    Ok(state.open_runs()?.into_iter().find(|open| open.scope == *key))
 }
 
 impl Record<'_> {
@@ -199,7 +200,7 @@ impl Record<'_> {
             None => None,
         };
         let deployment = bound.deployment().clone();
-        let scope = scope(&deployment.host, bound.manifest());
+        let scope = lock_key(&deployment.host, bound.manifest());
         Ok(Preconditions { deployment, status: bound.last().cloned(), scope, policy })
     }
 }
@@ -220,7 +221,7 @@ pub fn open(record: &Record<'_>, permit: Permit) -> Answer<Opened> {
     );
     event.lock = Some(Lock {
         project: plan.bound().manifest().runtime.project.as_ref().map(ToString::to_string),
-        scope: scope(&intention.host, plan.bound().manifest()),
+        scope: lock_key(&intention.host, plan.bound().manifest()),
         expires: event.time.plus_s(EXPIRES_S),
         nonce: nonce.clone(),
     });

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::kind::Kind;
 use crate::model::{
     approval::Approval,
     digest::Digest,
@@ -11,10 +10,13 @@ use crate::model::{
     gate::Binding,
     ids::{Deployment, HostName, ModuleId, Oid, RunId},
     json::{self, CanonicalError},
+    lock::LockKey,
     plan::Change,
     status::Finding,
     time::Timestamp,
 };
+
+pub use super::kind::Kind;
 
 /// The schema of `event.json`.
 pub const SCHEMA: &str = "platform-event/1";
@@ -276,7 +278,7 @@ pub struct Lock {
     /// The compose project, or null.
     pub project: Option<String>,
     /// `<host>/<project>` or `<host>/<module>`.
-    pub scope: String,
+    pub scope: LockKey,
     /// From when on others may ask the host what became of the run.
     pub expires: Timestamp,
     /// By which the host's result is recognised.

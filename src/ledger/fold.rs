@@ -389,7 +389,12 @@ mod tests {
         });
         (event.closure, event.effective) = (Some(Digest::of(&[pr])), Some(Digest::of(&[pr, pr])));
         (event.policy, event.findings, event.retry) = (Some(id), Some(Vec::new()), retry);
-        event.lock = Some(Lock { project: None, scope: "s".into(), expires: at, nonce: "n".into() });
+        event.lock = Some(Lock {
+            project: None,
+            scope: serde_json::from_value("s".into()).unwrap(),
+            expires: at,
+            nonce: "n".into(),
+        });
         let ends = event.kind.closes() || event.kind == Kind::LateOutcome;
         let results = [Ending::Ok, Ending::Failed, Ending::RolledBack, Ending::Aborted];
         event.result = Some(results[result % results.len()]).filter(|_| ends);

@@ -75,7 +75,7 @@ fn begins(state: &State<'_>, event: &Event) -> Judged {
     let Some(deployment) = event.deployment() else { return Ok(None) };
     let Deployment { module, host } = &deployment;
     if let Some(lock) = &event.lock {
-        let key = lock.scope.strip_prefix(host.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let key = lock.scope.on(host);
         let fits = match (&lock.project, key) {
             (None, key) => key == Some(module.as_str()),
             // The name of the project, or behind the name of its driver.
@@ -87,13 +87,13 @@ fn begins(state: &State<'_>, event: &Event) -> Judged {
         };
         if !fits {
             let expected = format!("the scope of {module} on {host}");
-            return Ok(Some(Wrong::new("scope", expected, shown(&lock.scope))));
+            return Ok(Some(Wrong::new("scope", expected, shown(lock.scope.as_str()))));
         }
     }
-    let scope = event.lock.as_ref().map(|lock| lock.scope.as_str());
+    let scope = event.lock.as_ref().map(|lock| &lock.scope);
     let same = |open: &OpenRun| {
         let open_for = open.deployment();
-        open_for == deployment || event.from.as_ref() == Some(&open_for) || scope == Some(open.scope.as_str())
+        open_for == deployment || event.from.as_ref() == Some(&open_for) || scope == Some(&open.scope)
     };
     if let Some(open) = state.open_runs()?.into_iter().find(same) {
         let expected = format!("no open run of {deployment} or of its scope");

@@ -17,6 +17,7 @@ pub mod gate;
 pub mod ids;
 pub mod json;
 pub mod leaks;
+pub mod lock;
 pub mod module;
 pub mod names;
 pub mod near;

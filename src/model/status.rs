@@ -9,6 +9,7 @@ use super::{
     ids::{Deployment, HostName, ModuleId, Oid, RunId},
     time::Timestamp,
 };
+use crate::model::lock::LockKey;
 
 /// The schema of `modules/<id>.status.json`.
 pub const SCHEMA: &str = "platform-module-status/1";
@@ -280,7 +281,7 @@ pub struct OpenRun {
     /// Its host.
     pub host: HostName,
     /// What it locks: the compose project or the module, on its host.
-    pub scope: String,
+    pub scope: LockKey,
     /// Who opened it.
     pub owner: String,
     /// When.

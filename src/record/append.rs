@@ -16,6 +16,7 @@ use crate::{
     model::{
         digest::Digest,
         ids::{Deployment, Oid},
+        lock::LockKey,
         refusal::Code,
         status::HostStatus,
     },
@@ -44,7 +45,7 @@ pub struct Preconditions {
     /// Its entry in the record; `None` if it has none.
     pub status: Option<HostStatus>,
     /// The scope that must have no open run.
-    pub scope: String,
+    pub scope: LockKey,
     /// The blob of the policy in force.
     pub policy: Option<Oid>,
 }

@@ -14,6 +14,7 @@ use crate::{
         ending::Ending,
         evidence::Evidence,
         ids::{Oid, RunId},
+        lock::LockKey,
         refusal::Code,
     },
     port::{Answer, Guard, PortError},
@@ -27,8 +28,8 @@ const SENT: &str = "sent";
 const LANDS_WITHIN_S: i64 = 600;
 
 /// The name of the lock that the runs of one lock scope share in this clone.
-pub(crate) fn lock_name(scope: &str) -> String {
-    scope.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', ".")
+pub(crate) fn lock_name(key: &LockKey) -> String {
+    key.as_str().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', ".")
 }
 
 fn note(run: &RunId) -> String {

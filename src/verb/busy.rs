@@ -5,6 +5,7 @@ use crate::{
     ledger::state::State,
     model::{
         ids::{HostName, ModuleId},
+        lock::LockKey,
         refusal::Code,
         status::OpenRun,
         text::shown,
@@ -28,7 +29,7 @@ pub(super) fn busy(ports: &Ports<'_>, fetched: &Fetched, module: &ModuleId, host
 pub(super) fn shared(ports: &Ports<'_>, fetched: &Fetched, bound: &Present) -> Stage<()> {
     let Some(checked) = &fetched.checked else { return Ok(()) };
     let state = State::at(ports.source, checked.id)?;
-    match open::holder(&state, &open::scope(&bound.deployment().host, bound.manifest()))? {
+    match open::holder(&state, &open::lock_key(&bound.deployment().host, bound.manifest()))? {
         Some(open) => taken(ports, &open),
         None => Ok(()),
     }
@@ -54,8 +55,8 @@ pub fn holder(
     let manifest = manifests::manifest(&snapshot, module)?.and_then(Result::ok);
     let hosts = manifest.iter().flat_map(|manifest| manifest.hosts().iter().map(move |host| (host, manifest)));
     let asked = hosts.filter(|(one, _)| host.is_none_or(|host| host == *one));
-    let scopes: Vec<String> = asked.map(|(host, manifest)| open::scope(host, manifest)).collect();
-    let holds = |open: &OpenRun| is_about(open, module, host) || scopes.contains(&open.scope);
+    let keys: Vec<LockKey> = asked.map(|(host, manifest)| open::lock_key(host, manifest)).collect();
+    let holds = |open: &OpenRun| is_about(open, module, host) || keys.contains(&open.scope);
     Ok(State::at(ports.source, checked.id)?.open_runs()?.into_iter().find(holds))
 }
 

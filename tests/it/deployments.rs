@@ -235,8 +235,12 @@ fn recorded(site: &Site, kind: Kind, of: &Event, returns_to: Option<Oid>, end: b
     let newest = entry(site, &of.deployment().unwrap().to_string()).unwrap().newest_run;
     let run = RunId::newer(draft.time, [9; 4], newest.as_ref());
     let (host, module) = (of.host.clone().unwrap(), of.module.clone().unwrap());
-    let lock =
-        Lock { project: None, scope: format!("{host}/{module}"), expires: draft.time.plus_s(60), nonce: "n".into() };
+    let lock = Lock {
+        project: None,
+        scope: crate::support::lock_key(&format!("{host}/{module}")),
+        expires: draft.time.plus_s(60),
+        nonce: "n".into(),
+    };
     let mut opening = Event { run: Some(run), lock: Some(lock), returns_to, ..of.clone() };
     opening =
         Event { kind, time: draft.time, actor: draft.actor, result: None, evidence: None, intent: None, ..opening };

@@ -105,7 +105,7 @@ impl Bench {
             event.checkout = Some(platformctl::model::gate::Binding::Bound);
         }
         if kind.opens() {
-            let (scope, expires) = (format!("{host}/{module}"), event.time.plus_s(600));
+            let (scope, expires) = (crate::support::lock_key(&format!("{host}/{module}")), event.time.plus_s(600));
             event.lock = Some(Lock { project: None, scope, expires, nonce: "n".into() });
         }
         if kind == Kind::Adopt {
@@ -321,7 +321,8 @@ fn two_hosts_of_one_module_do_not_collide() {
     let bench = Bench::new();
     let status = None;
     let deployment = "site@a".parse().unwrap();
-    let wanted = Preconditions { deployment, status, scope: "a/site".into(), policy: Some(bench.policy) };
+    let wanted =
+        Preconditions { deployment, status, scope: crate::support::lock_key("a/site"), policy: Some(bench.policy) };
     let on_b = bench.about(Kind::ApplyIntent, "site@b", 1, 9);
     let opened_b = bench.append(&on_b);
     // An older run id than on the other host, while its run is open, and what was planned before it began.
@@ -372,7 +373,7 @@ fn hostile_records_of_each_kind_are_refused() {
     bench.refused(&back, begins);
     let mut composed = back.clone();
     let lock = composed.lock.as_mut().unwrap();
-    (lock.project, lock.scope) = (Some("shop".into()), "box/compose.shop".into());
+    (lock.project, lock.scope) = (Some("shop".into()), crate::support::lock_key("box/compose.shop"));
     assert_eq!(bench.fault(&composed), "valid");
     bench.refused(
         &back,
@@ -383,11 +384,11 @@ fn hostile_records_of_each_kind_are_refused() {
             ("rule `returns_to`", &|event| event.returns_to = Some(elsewhere)),
             ("rule `returns_to`", &|event| event.closure = Some(Digest::of(b"another release"))),
             ("rule `returns_to`", &|event| event.approved.as_mut().unwrap().merge = oid(9)),
-            ("rule `scope`", &|event| event.lock.as_mut().unwrap().scope = "other/site".into()),
-            ("rule `scope`", &|event| event.lock.as_mut().unwrap().scope = "box/othersite".into()),
+            ("rule `scope`", &|event| event.lock.as_mut().unwrap().scope = crate::support::lock_key("other/site")),
+            ("rule `scope`", &|event| event.lock.as_mut().unwrap().scope = crate::support::lock_key("box/othersite")),
             ("rule `scope`", &|event| {
                 let lock = event.lock.as_mut().unwrap();
-                (lock.project, lock.scope) = (Some("shop".into()), "box/compose.my-shop".into());
+                (lock.project, lock.scope) = (Some("shop".into()), crate::support::lock_key("box/compose.my-shop"));
             }),
             ("rule `fields` expects nothing", &|event| event.retry = true),
         ],

@@ -134,8 +134,12 @@ fn intent(record: &Record<'_>, run: &str, policy: Oid) -> Event {
     event.plan = Some(Digest::of(b"p"));
     event.policy = Some(policy);
     event.checkout = Some(platformctl::model::gate::Binding::Bound);
-    event.lock =
-        Some(Lock { project: None, scope: "box/site".into(), expires: event.time.plus_s(600), nonce: "n".into() });
+    event.lock = Some(Lock {
+        project: None,
+        scope: crate::support::lock_key("box/site"),
+        expires: event.time.plus_s(600),
+        nonce: "n".into(),
+    });
     event
 }
 
@@ -154,7 +158,8 @@ fn recorded_run_is_readable_with_git() {
     let policy = begun(&repo, &record);
     let opening = intent(&record, RUN, policy);
     let deployment = "site@box".parse().unwrap();
-    let wanted = Preconditions { deployment, status: None, scope: "box/site".into(), policy: Some(policy) };
+    let wanted =
+        Preconditions { deployment, status: None, scope: crate::support::lock_key("box/site"), policy: Some(policy) };
     let opened = done(record.append(&opening, Some(&wanted)).unwrap());
     let state = State::at(&git, opened.commit).unwrap();
     assert_eq!(state.open_runs().unwrap()[0].fence, 2);

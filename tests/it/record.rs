@@ -113,8 +113,12 @@ impl Bench {
 
     fn intent(&self, run: &str) -> Event {
         let mut event = self.about(Kind::ApplyIntent, run);
-        event.lock =
-            Some(Lock { project: None, scope: "box/site".into(), expires: event.time.plus_s(600), nonce: "n".into() });
+        event.lock = Some(Lock {
+            project: None,
+            scope: crate::support::lock_key("box/site"),
+            expires: event.time.plus_s(600),
+            nonce: "n".into(),
+        });
         event
     }
 
@@ -242,7 +246,9 @@ fn intent_needs_a_free_scope_and_a_new_run_id() {
         ("rule `fields`", Kind::ApplyNoop, &|event| event.reason = Some("why".into())),
         ("rule `policy`", Kind::ApplyNoop, &|event| event.policy = Some(Oid::from_bytes([9; 20]))),
         ("rule `policy`", Kind::ApplyIntent, &|event| event.policy = Some(Oid::from_bytes([9; 20]))),
-        ("rule `scope`", Kind::ApplyIntent, &|event| event.lock.as_mut().unwrap().scope = "else/site".into()),
+        ("rule `scope`", Kind::ApplyIntent, &|event| {
+            event.lock.as_mut().unwrap().scope = crate::support::lock_key("else/site");
+        }),
     ];
     for (rule, kind, change) in cases {
         let mut event = if *kind == Kind::ApplyIntent { bench.intent(later) } else { bench.about(*kind, later) };

@@ -9,3 +9,8 @@ pub(crate) mod repo;
 pub(crate) mod site;
 pub(crate) mod sshd;
 pub(crate) mod stack;
+
+/// A lock key of this text, as a reader of the record has it.
+pub(crate) fn lock_key(text: &str) -> platformctl::model::lock::LockKey {
+    serde_json::from_value(text.into()).unwrap()
+}
