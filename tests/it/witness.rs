@@ -413,3 +413,33 @@ fn real_answers_of_a_server_are_counted_as_it_meant_them() {
         hosted.forge.heal();
     }
 }
+
+#[test]
+fn approval_asks_little_of_a_large_forge() {
+    let hosted = Hosted::new("  required_approvals: 20\n");
+    let first = hosted.site.repo.id("main");
+    let refs: String = (100..10_100).map(|n| format!("create refs/pull/{n}/head {first}\n")).collect();
+    hosted.site.repo.write("refs", &refs);
+    let file = std::fs::File::open(hosted.site.repo.work().join("refs")).unwrap();
+    let git = std::process::Command::new("git")
+        .args(["-c", "safe.bareRepository=all", "update-ref", "--stdin"])
+        .current_dir(hosted.site.repo.path("remote.git"))
+        .stdin(file)
+        .status()
+        .unwrap();
+    assert!(git.success());
+    std::fs::remove_file(hosted.site.repo.work().join("refs")).unwrap();
+    hosted.open(1, "one\n");
+    for n in 0..20 {
+        let reviewer = hosted.forge.user(&format!("reviewer{n}")).login;
+        hosted.forge.approve(1, &reviewer);
+    }
+    // A rebase of several commits leaves no trace but author and message: found by the forge's index.
+    hosted.merge(1, &Style::Rebase);
+    hosted.forge.requests();
+    let (exit, json) = hosted.apply(1);
+    assert_eq!(exit, 0, "{json:#}");
+    assert_eq!(json["approved"]["reviews"].as_array().unwrap().len(), 20);
+    let calls = hosted.forge.calls();
+    assert!(calls.len() <= 5, "{calls:#?}");
+}
