@@ -12,7 +12,7 @@ use crate::{
     },
     port::{Answer, Host, Ports, Step},
     ui::{Printer, Steps},
-    verb::host::last_known,
+    verb::{fetch::known_forge, host::last_known},
 };
 
 /// What a command works with.
@@ -47,7 +47,13 @@ impl Session {
         let remote = Logged(remote.configured(configured));
         let clock = Logged(SystemClock::new(env));
         let git = Logged(git.with_remote(&config.remote).with_base(&config.base));
-        Ok(Self { env: env.clone(), git, remote, config, clock, printer, hosts: Hosts::new(env), forges })
+        let session = Self { env: env.clone(), git, remote, config, clock, printer, hosts: Hosts::new(env), forges };
+        if session.remote.0.takes_credential()
+            && let Some(forge) = session.with(known_forge)
+        {
+            session.remote.0.of_forge(forge);
+        }
+        Ok(session)
     }
 
     /// Lends the ports to a verb. A person who waits is told who is asked.

@@ -12,6 +12,7 @@ mod framed;
 pub mod git;
 mod git_messages;
 mod git_ssh;
+mod handover;
 pub mod hosts;
 mod http;
 pub mod local;
