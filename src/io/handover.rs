@@ -59,8 +59,7 @@ impl Given {
         for value in ["", HELPER] {
             command.arg("-c").arg(format!("credential.{}.helper={value}", self.origin));
         }
-        // A trace in a file of the user's shows no headers.
-        command.env(VARIABLE, self.token.reveal()).env("GIT_TRACE_REDACT", "1");
+        command.env(VARIABLE, self.token.reveal());
     }
 
     /// Where it comes from, in words.

@@ -121,14 +121,18 @@ fn record_is_pushed_with_the_token_that_git_lacks() {
     assert!(outside.starts_with("exit 9\n"), "the automatic token means nothing outside of a run: {outside}");
 }
 
-/// Attack: the token that git is handed can be read in the list of processes, in a trace, in a file or in an output.
-/// Defence: it is in the environment of one git, which traces no credentials and knows no other helper that could keep it.
+/// Attack: the token can be read in the list of processes, in a trace of git, by a program of the user's that git starts,
+/// or in a file where a credential helper stored it.
+/// Defence: it is in the environment of one git alone, which traces no credentials and knows no other helper.
 #[test]
 fn handed_token_is_in_no_argument_no_file_and_no_output() {
     let clone = cloned("");
     let (token, base64) = (clone.kim.token.as_str(), basic(&clone.kim.token));
     let store = clone.site.repo.path("home/stored");
     clone.site.repo.git(&["config", "--global", "credential.helper", &format!("store --file={}", store.display())]);
+    let seen = clone.site.repo.path("home/environment");
+    let curious = format!("!f() {{ env >>{}; }}; f", seen.display());
+    clone.site.repo.git(&["config", "--global", "--add", "credential.helper", &curious]);
     let traces = ["GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE2_EVENT"];
     let files = traces.map(|name| clone.site.repo.path(name).display().to_string());
     let mut vars = vec![("PLATFORMCTL_FORGEJO_TOKEN", token), ("GIT_TRACE_REDACT", "0")];
@@ -139,6 +143,7 @@ fn handed_token_is_in_no_argument_no_file_and_no_output() {
     assert!(!said.contains(token) && !said.contains(&base64), "{said}");
     let trace = fs::read_to_string(&files[0]).unwrap();
     assert!(trace.contains("x-access-token") && trace.contains("remote-http"), "every child's arguments: {trace}");
+    assert!(fs::read_to_string(&seen).unwrap().contains("GIT_TERMINAL_PROMPT"), "the user's helper was asked");
     assert_eq!(clone.sent(), [token], "it was used");
     assert_eq!(clone.files_with(&[token, &base64]), Vec::<String>::new());
 }
