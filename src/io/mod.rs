@@ -20,6 +20,7 @@ pub mod log;
 pub mod logged;
 pub mod process;
 pub mod remote;
+mod runner;
 mod secrets;
 mod socket;
 pub mod ssh;

@@ -328,3 +328,106 @@ fn renamed_repository_is_followed_on_its_own_server() {
     assert!(applied.starts_with("exit 0\n"), "{applied}");
     assert_eq!(clone.site.log().len(), 4);
 }
+
+/// The variables of a run of Actions, as a runner of Forgejo 15 sets them.
+fn run_of<'a>(server: &'a str, actor: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("FORGEJO_ACTIONS", "true"),
+        ("GITHUB_ACTIONS", "true"),
+        ("CI", "true"),
+        ("FORGEJO_SERVER_URL", server),
+        ("FORGEJO_REPOSITORY", "ops/platform"),
+        ("FORGEJO_RUN_ID", "42"),
+        ("FORGEJO_ACTOR", actor),
+    ]
+}
+
+impl Clone {
+    /// The same as [`Clone::run`], where git knows nobody.
+    fn run_as_nobody(&self, args: &str, vars: &[(&str, &str)]) -> String {
+        let args: Vec<&str> = args.split(' ').collect();
+        let mut command = self.site.binary(&self.site.repo.work(), 0, &args);
+        command.env_remove("GIT_AUTHOR_NAME").env_remove("GIT_AUTHOR_EMAIL").envs(vars.iter().copied());
+        self.site.told(&command.output().unwrap()).replace(&self.forge.base(), "https://forge.example")
+    }
+}
+
+#[test]
+fn run_of_actions_records_who_started_it_and_which_run_it_was() {
+    let clone = cloned("");
+    let (actions, server) = (clone.forge.actions(), clone.forge.base());
+    let mut run = run_of(&server, "kim");
+    run.push(("FORGEJO_TOKEN", &actions));
+    let token = [("PLATFORMCTL_FORGEJO_TOKEN", actions.as_str())];
+    let nobody = clone.run_as_nobody("apply site --pr 1", &token);
+    assert!(nobody.contains("git has no user.name and user.email"), "outside of a run git has to know: {nobody}");
+    let applied = clone.run_as_nobody("apply site --pr 1", &run);
+    assert!(applied.starts_with("exit 0\n"), "{applied}");
+    let shown = clone.run("show", &[]);
+    let lines = |text: &str, names: &[&str]| -> String {
+        let wanted = text.lines().filter(|line| names.iter().any(|name| line.trim_start().starts_with(name)));
+        wanted.map(|line| format!("{line}\n")).collect()
+    };
+    snapbox::assert_data_eq!(lines(&shown, &["by ", "via "]), snapbox::str![[r#"
+  by         kim <kim@noreply.127.0.0.1>
+  via        run 42 of ops/platform on https://forge.example, by the runner's word
+
+"#]]);
+    snapbox::assert_data_eq!(clone.run("log", &[]), snapbox::str![[r#"
+exit 0
+   3  0 s ago  apply ok: site on box, PR #1 (1 change) (run 42, by the runner's word)
+   2  0 s ago  apply intent: site on box, PR #1 (1 change) (run 42, by the runner's word)
+   1  0 s ago  policy: platform.yaml as merged is in force (run 42, by the runner's word)
+   0  0 s ago  genesis: the record begins (run 42, by the runner's word)
+next: platformctl show 3
+
+"#]]);
+    let message = clone.site.repo.git_in("remote.git", &["log", "-1", "--format=%an <%ae>%n%B", "refs/platform/state"]);
+    let message = message.replace(&server, "https://forge.example");
+    snapbox::assert_data_eq!(lines(&message, &["kim ", "Platform-Actor", "Platform-Via"]), snapbox::str![[r#"
+kim <kim@noreply.127.0.0.1>
+Platform-Actor: kim <kim@noreply.127.0.0.1>
+Platform-Via: run 42 of ops/platform on https://forge.example
+
+"#]]);
+    assert!(clone.run("verify", &run).starts_with("exit 0\n"), "every record is valid");
+
+    let mut own = run.clone();
+    own.push(("GIT_AUTHOR_NAME", "Deploy Bot"));
+    own.push(("GIT_AUTHOR_EMAIL", "bot@example.org"));
+    clone.run_as_nobody("apply site --again", &own);
+    snapbox::assert_data_eq!(lines(&clone.run("show", &[]), &["by ", "via "]), snapbox::str![[r#"
+  by         Deploy Bot <bot@example.org>
+  via        run 42 of ops/platform on https://forge.example, by the runner's word
+
+"#]]);
+}
+
+/// Attack: a workflow sets the variables of the runner so that a record names another person, or has lines of its own.
+/// Defence: only a plain account name, address, repository and number are taken; anything else is left out.
+#[test]
+fn hostile_variables_of_a_runner_are_left_out() {
+    let clone = cloned("");
+    let token = clone.forge.actions();
+    let server = "https://forge.example";
+    for (name, value) in [
+        ("FORGEJO_ACTOR", "Ola <ola@example.org>"),
+        ("FORGEJO_RUN_ID", "1\nPlatform-Seq: 9"),
+        ("FORGEJO_REPOSITORY", "ops/\u{1b}[2Jx"),
+        ("FORGEJO_SERVER_URL", "https://token@forge.example"),
+    ] {
+        let mut run = run_of(server, "kim");
+        run.extend([(name, value), ("PLATFORMCTL_FORGEJO_TOKEN", token.as_str())]);
+        let again = if clone.site.log().is_empty() { "apply site --pr 1" } else { "apply site --again" };
+        let applied = clone.run_as_nobody(again, &run);
+        assert!(applied.starts_with("exit 0\n"), "{applied}");
+        let record = clone.site.repo.git_in("remote.git", &["show", "refs/platform/state:event.json"]);
+        let actor: serde_json::Value = serde_json::from_str(&record).unwrap();
+        let actor = &actor["actor"];
+        assert_eq!(actor["via"].is_null(), name != "FORGEJO_ACTOR", "{name}: {actor}");
+        assert_eq!(actor["name"], if name == "FORGEJO_ACTOR" { "forgejo-actions" } else { "kim" }, "{actor}");
+    }
+    let run: Vec<_> =
+        run_of(server, "kim").into_iter().chain([("PLATFORMCTL_FORGEJO_TOKEN", token.as_str())]).collect();
+    assert!(clone.run("verify", &run).starts_with("exit 0\n"), "every record is valid");
+}

@@ -3,7 +3,7 @@
 use super::{Logged, count, nothing};
 use crate::{
     io::log::{self, Bytes, Name, Words},
-    model::{ids::Oid, time::Timestamp},
+    model::{ids::Oid, time::Timestamp, via::Via},
     port::{Answer, Guard, Ledger, NewCommit, Pushed, Remote, RemoteRefs, TreeEdit, Want},
 };
 
@@ -141,5 +141,9 @@ impl<T: Ledger> Ledger for Logged<T> {
 
     fn actor(&self) -> Answer<(String, String)> {
         log::call("ledger.actor", |words| words, || self.0.actor(), nothing)
+    }
+
+    fn via(&self) -> Option<Via> {
+        self.0.via()
     }
 }

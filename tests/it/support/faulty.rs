@@ -8,7 +8,7 @@ use std::{
 
 use platformctl::{
     io::git::Git,
-    model::{ids::Oid, path::RepoPath, refusal::Code, time::Timestamp},
+    model::{ids::Oid, path::RepoPath, refusal::Code, time::Timestamp, via::Via},
     port::{
         Answer, Checkout, Clock, Commit, Entry, Guard, Host, Input, Ledger, Merge, Merger, NewCommit, OnDisk,
         PortError, Pushed, Remote, RemoteRefs, Reply, Script, Source, TreeEdit, Want,
@@ -138,6 +138,10 @@ impl Ledger for Faulty<'_, Git> {
     }
     fn actor(&self) -> Answer<(String, String)> {
         self.fuse.pass("ledger.actor", Code::Io, || self.port.actor())
+    }
+
+    fn via(&self) -> Option<Via> {
+        self.port.via()
     }
 }
 
