@@ -1,6 +1,6 @@
 //! A session: the repository that a command was started in, and the ports to everything it may ask.
 
-use std::path::PathBuf;
+use std::{cell::Cell, path::PathBuf};
 
 use crate::{
     cli::Globals,
@@ -31,6 +31,7 @@ pub(super) struct Session {
     pub printer: Printer,
     hosts: Hosts,
     forges: Forges,
+    offline: Cell<bool>,
 }
 
 impl Session {
@@ -47,13 +48,28 @@ impl Session {
         let remote = Logged(remote.configured(configured));
         let clock = Logged(SystemClock::new(env));
         let git = Logged(git.with_remote(&config.remote).with_base(&config.base));
-        let session = Self { env: env.clone(), git, remote, config, clock, printer, hosts: Hosts::new(env), forges };
+        let session = Self {
+            env: env.clone(),
+            git,
+            remote,
+            config,
+            clock,
+            printer,
+            hosts: Hosts::new(env),
+            forges,
+            offline: Cell::new(false),
+        };
         if session.remote.0.takes_credential()
             && let Some(forge) = session.with(known_forge)
         {
             session.remote.0.of_forge(forge);
         }
         Ok(session)
+    }
+
+    /// From now on the forge's API is not asked, if a person said so.
+    pub(super) fn without_forge(&self, offline: bool) {
+        self.offline.set(offline);
     }
 
     /// Lends the ports to a verb. A person who waits is told who is asked.
@@ -78,6 +94,7 @@ impl Session {
             clock: &self.clock,
             host: &host,
             forge: &|rules| self.forges.reach(rules),
+            offline: self.offline.get(),
             tell,
             ci: self.env.get("CI").is_some(),
         })
