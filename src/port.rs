@@ -273,6 +273,8 @@ pub trait Remote {
     fn fetch(&self, wants: &[Want]) -> Answer<()>;
     /// `git push <id>:refs/platform/state`: plain, never forced, never with a lease.
     fn push_state(&self, id: Oid) -> Answer<Pushed>;
+    /// The same without pushing: whether the remote lets us in, and the record could be pushed as it is there.
+    fn try_push(&self, id: Oid) -> Answer<Pushed>;
 }
 
 /// A change of the state tree.

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod clock;
+pub mod configured;
 pub mod demo;
 pub mod env;
 mod faults;

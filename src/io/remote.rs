@@ -5,6 +5,7 @@ use std::{cell::OnceCell, path::PathBuf, process::Command, time::Duration};
 
 use crate::{
     io::{
+        configured::Configured,
         env::Env,
         git_messages::{self, Ended, Line},
         git_ssh::GitSsh,
@@ -43,33 +44,6 @@ pub struct GitRemote {
     hand: OnceCell<Hand>,
     /// Where a relative URL begins.
     from: PathBuf,
-}
-
-/// Git's configuration of a remote.
-#[derive(Clone, Default)]
-pub struct Configured {
-    /// Where it is fetched from: the first of these.
-    pub urls: Vec<String>,
-    /// Where it is pushed to: all of these, or else all of the others.
-    pub push_urls: Vec<String>,
-    /// Whether there is a `core.sshCommand`, which is then used as it is.
-    pub ssh_command: bool,
-    /// Whether there is a `core.askPass`, which then answers for credentials.
-    pub ask_pass: bool,
-    /// Credentials in the configuration, which are never printed, and URLs with credentials in them.
-    pub secrets: Vec<String>,
-    /// The root of the main work tree, if there is one.
-    pub work_dir: Option<PathBuf>,
-}
-
-/// URLs and values of the configuration may be credentials: this shows none.
-impl std::fmt::Debug for Configured {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Configured")
-            .field("urls", &self.urls.len())
-            .field("push_urls", &self.push_urls.len())
-            .finish_non_exhaustive()
-    }
 }
 
 impl GitRemote {
@@ -249,6 +223,37 @@ impl GitRemote {
         )))
     }
 
+    fn push(&self, id: Oid, more: &[&str]) -> Answer<Pushed> {
+        if let Err(error) = self.is_there().and_then(|()| self.one_place()) {
+            return Ok(Pushed::Refused(error));
+        }
+        // Of a mirror one ref is pushed all the same, and no configured refspec moves the local record with it.
+        let mirror = format!("remote.{}.mirror=false", self.name);
+        let track = format!("remote.{}.fetch=^refs/platform/state", self.name);
+        let refspec = format!("{id}:refs/platform/state");
+        let settings = ["push.followTags=false", "push.gpgSign=false", "push.pushOption=", &mirror, &track];
+        let mut args: Vec<&str> = settings.iter().flat_map(|setting| ["-c", setting]).collect();
+        args.extend(["push", "--porcelain", "--no-verify", "--recurse-submodules=no"]);
+        args.extend(more);
+        args.extend([self.name.as_str(), &refspec]);
+        let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+        // A child that was killed at its deadline may have pushed: that is no answer, and no error either.
+        let done = match self.transfer(&args) {
+            Ok(done) => done,
+            Err(error) if error.code == Code::RemoteUnreachable => return Ok(Pushed::Unknown(error.what)),
+            Err(error) => return Err(error),
+        };
+        match git_messages::line(&done, &self.secrets()) {
+            Line::Accepted => Ok(Pushed::Accepted),
+            Line::Rejected(why) => Ok(Pushed::Rejected(why)),
+            Line::None => match self.failed(&done) {
+                Ended::Here(error) => Err(error),
+                Ended::Refused(error) => Ok(Pushed::Refused(error)),
+                Ended::Unanswered(_) => Ok(Pushed::Unknown(git_messages::said(&done.stderr, &self.secrets()))),
+            },
+        }
+    }
+
     fn private(&self, rest: &str) -> String {
         format!("refs/platformctl/{}/{rest}", self.name)
     }
@@ -313,46 +318,14 @@ impl Remote for GitRemote {
     }
 
     fn push_state(&self, id: Oid) -> Answer<Pushed> {
-        if let Err(error) = self.is_there().and_then(|()| self.one_place()) {
-            return Ok(Pushed::Refused(error));
+        match self.push(id, &[])? {
+            Pushed::Accepted => self.arrived(id),
+            other @ (Pushed::Rejected(_) | Pushed::Refused(_) | Pushed::Unknown(_)) => Ok(other),
         }
-        // Of a mirror one ref is pushed all the same, and no configured refspec moves the local record with it.
-        let mirror = format!("remote.{}.mirror=false", self.name);
-        let track = format!("remote.{}.fetch=^refs/platform/state", self.name);
-        let args = [
-            "-c",
-            "push.followTags=false",
-            "-c",
-            "push.gpgSign=false",
-            "-c",
-            "push.pushOption=",
-            "-c",
-            &mirror,
-            "-c",
-            &track,
-            "push",
-            "--porcelain",
-            "--no-verify",
-            "--recurse-submodules=no",
-            &self.name,
-            &format!("{id}:refs/platform/state"),
-        ]
-        .map(str::to_owned);
-        // A child that was killed at its deadline may have pushed: that is no answer, and no error either.
-        let done = match self.transfer(&args) {
-            Ok(done) => done,
-            Err(error) if error.code == Code::RemoteUnreachable => return Ok(Pushed::Unknown(error.what)),
-            Err(error) => return Err(error),
-        };
-        match git_messages::line(&done, &self.secrets()) {
-            Line::Accepted => self.arrived(id),
-            Line::Rejected(why) => Ok(Pushed::Rejected(why)),
-            Line::None => match self.failed(&done) {
-                Ended::Here(error) => Err(error),
-                Ended::Refused(error) => Ok(Pushed::Refused(error)),
-                Ended::Unanswered(_) => Ok(Pushed::Unknown(git_messages::said(&done.stderr, &self.secrets()))),
-            },
-        }
+    }
+
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        self.push(id, &["--dry-run"])
     }
 }
 

@@ -368,12 +368,17 @@ fn run_of_actions_records_who_started_it_and_which_run_it_was() {
         let wanted = text.lines().filter(|line| names.iter().any(|name| line.trim_start().starts_with(name)));
         wanted.map(|line| format!("{line}\n")).collect()
     };
-    snapbox::assert_data_eq!(lines(&shown, &["by ", "via "]), snapbox::str![[r#"
+    snapbox::assert_data_eq!(
+        lines(&shown, &["by ", "via "]),
+        snapbox::str![[r#"
   by         kim <kim@noreply.127.0.0.1>
   via        run 42 of ops/platform on https://forge.example, by the runner's word
 
-"#]]);
-    snapbox::assert_data_eq!(clone.run("log", &[]), snapbox::str![[r#"
+"#]]
+    );
+    snapbox::assert_data_eq!(
+        clone.run("log", &[]),
+        snapbox::str![[r#"
 exit 0
    3  0 s ago  apply ok: site on box, PR #1 (1 change) (run 42, by the runner's word)
    2  0 s ago  apply intent: site on box, PR #1 (1 change) (run 42, by the runner's word)
@@ -381,26 +386,33 @@ exit 0
    0  0 s ago  genesis: the record begins (run 42, by the runner's word)
 next: platformctl show 3
 
-"#]]);
+"#]]
+    );
     let message = clone.site.repo.git_in("remote.git", &["log", "-1", "--format=%an <%ae>%n%B", "refs/platform/state"]);
     let message = message.replace(&server, "https://forge.example");
-    snapbox::assert_data_eq!(lines(&message, &["kim ", "Platform-Actor", "Platform-Via"]), snapbox::str![[r#"
+    snapbox::assert_data_eq!(
+        lines(&message, &["kim ", "Platform-Actor", "Platform-Via"]),
+        snapbox::str![[r#"
 kim <kim@noreply.127.0.0.1>
 Platform-Actor: kim <kim@noreply.127.0.0.1>
 Platform-Via: run 42 of ops/platform on https://forge.example
 
-"#]]);
+"#]]
+    );
     assert!(clone.run("verify", &run).starts_with("exit 0\n"), "every record is valid");
 
     let mut own = run.clone();
     own.push(("GIT_AUTHOR_NAME", "Deploy Bot"));
     own.push(("GIT_AUTHOR_EMAIL", "bot@example.org"));
     clone.run_as_nobody("apply site --again", &own);
-    snapbox::assert_data_eq!(lines(&clone.run("show", &[]), &["by ", "via "]), snapbox::str![[r#"
+    snapbox::assert_data_eq!(
+        lines(&clone.run("show", &[]), &["by ", "via "]),
+        snapbox::str![[r#"
   by         Deploy Bot <bot@example.org>
   via        run 42 of ops/platform on https://forge.example, by the runner's word
 
-"#]]);
+"#]]
+    );
 }
 
 /// Attack: a workflow sets the variables of the runner so that a record names another person, or has lines of its own.
@@ -430,4 +442,77 @@ fn hostile_variables_of_a_runner_are_left_out() {
     let run: Vec<_> =
         run_of(server, "kim").into_iter().chain([("PLATFORMCTL_FORGEJO_TOKEN", token.as_str())]).collect();
     assert!(clone.run("verify", &run).starts_with("exit 0\n"), "every record is valid");
+}
+
+#[test]
+fn doctor_checks_identity_history_and_push_before_anything_is_due() {
+    let clone = cloned("");
+    let (actions, server) = (clone.forge.actions(), clone.forge.base());
+    let mut run = run_of(&server, "kim");
+    run.push(("FORGEJO_TOKEN", &actions));
+    let of_clone = |said: &str| -> String {
+        let block =
+            said.lines().skip_while(|line| !line.starts_with("clone ")).take_while(|line| !line.starts_with("box "));
+        block.map(|line| format!("{line}\n")).collect()
+    };
+    let refs = || clone.site.repo.git_in("remote.git", &["for-each-ref"]);
+    let before = refs();
+    let said = clone.run_as_nobody("doctor", &run);
+    snapbox::assert_data_eq!(
+        of_clone(&said),
+        snapbox::str![[r#"
+clone · this repository · all good
+✓ identity  kim <kim@noreply.127.0.0.1>, in run 42 of
+            ops/platform on https://forge.example, by the
+            runner's word
+✓ history   complete
+✓ push      the remote lets you push; its hooks run for a
+            real push only
+
+"#]]
+    );
+    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert_eq!(refs(), before, "nothing was pushed");
+    clone.run_as_nobody("apply site --pr 1", &run);
+    let before = refs();
+    assert_eq!(of_clone(&clone.run_as_nobody("doctor", &run)), of_clone(&said), "with a record as without one");
+    assert_eq!(refs(), before, "nothing was pushed");
+
+    let read = clone.forge.token("kim", &[Scope::ReadRepository]);
+    let said = clone.run_as_nobody("doctor", &[("PLATFORMCTL_FORGEJO_TOKEN", &read)]);
+    assert!(said.starts_with("exit 2\n"), "the first one decides: {said}");
+    snapbox::assert_data_eq!(
+        of_clone(&said),
+        snapbox::str![[r#"
+clone · this repository · 2 things to cure
+✗ identity  git has no user.name and user.email, and every
+            record names its author
+  → here:
+    git config user.name 'Your Name'; git config user.email you@example.org
+✓ history   complete
+✗ push      the remote `origin` refused this: remote:
+            Forbidden; fatal: unable to access
+            'https://forge.example/ops/platform.git/': The
+            requested URL returned error: 403 (with the
+            token from PLATFORMCTL_FORGEJO_TOKEN)
+  → use a token (scope write:repository) that may write this
+  repository
+
+"#]]
+    );
+
+    let shallow = clone.site.repo.path("shallow");
+    let from = format!("file://{}", clone.site.repo.path("remote.git").display());
+    clone.site.repo.git_in(".", &["clone", "-q", "--depth=1", &from, "shallow"]);
+    let said = clone.site.told(&clone.site.binary(&shallow, 0, &["doctor"]).output().unwrap());
+    snapbox::assert_data_eq!(of_clone(&said), snapbox::str![[r#"
+clone · this repository · 1 thing to cure
+✓ identity  Ola <ola@example.org>
+✗ history   this clone is shallow, and the full history is
+            needed
+  → git fetch --unshallow (in Actions: fetch-depth: 0)
+✓ push      the remote lets you push; its hooks run for a
+            real push only
+
+"#]]);
 }

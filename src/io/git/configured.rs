@@ -1,7 +1,7 @@
 //! Git's configuration of a remote.
 
 use super::Git;
-use crate::io::remote::Configured;
+use crate::io::configured::Configured;
 
 impl Git {
     /// The configuration of the remote `name`.

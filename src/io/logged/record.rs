@@ -36,17 +36,22 @@ impl<T: Remote> Remote for Logged<T> {
     }
 
     fn push_state(&self, id: Oid) -> Answer<Pushed> {
-        log::call(
-            "remote.push_state",
-            |words| words.with("remote", &Name(self.0.name())).with("id", &id),
-            || self.0.push_state(id),
-            |words, found| match found {
-                Pushed::Accepted => words.with("push", &"accepted"),
-                Pushed::Rejected(why) => words.with("push", &"rejected").with("why", &Name(why)),
-                Pushed::Refused(error) => words.with("push", &"refused").with("why", &Name(&error.what)),
-                Pushed::Unknown(why) => words.with("push", &"unknown").with("why", &Name(why)),
-            },
-        )
+        let asked = |words: Words| words.with("remote", &Name(self.0.name())).with("id", &id);
+        log::call("remote.push_state", asked, || self.0.push_state(id), pushed)
+    }
+
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        let asked = |words: Words| words.with("remote", &Name(self.0.name())).with("id", &id);
+        log::call("remote.try_push", asked, || self.0.try_push(id), pushed)
+    }
+}
+
+fn pushed(words: Words, found: &Pushed) -> Words {
+    match found {
+        Pushed::Accepted => words.with("push", &"accepted"),
+        Pushed::Rejected(why) => words.with("push", &"rejected").with("why", &Name(why)),
+        Pushed::Refused(error) => words.with("push", &"refused").with("why", &Name(&error.what)),
+        Pushed::Unknown(why) => words.with("push", &"unknown").with("why", &Name(why)),
     }
 }
 

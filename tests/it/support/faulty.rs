@@ -97,6 +97,10 @@ impl Remote for Faulty<'_, dyn Remote> {
         let fail = || Ok(Pushed::Unknown("planned fault".to_owned()));
         self.fuse.pass_or("remote.push_state", || self.port.push_state(id), fail)
     }
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        let fail = || Ok(Pushed::Unknown("planned fault".to_owned()));
+        self.fuse.pass_or("remote.try_push", || self.port.try_push(id), fail)
+    }
 }
 
 impl Ledger for Faulty<'_, Git> {
