@@ -310,6 +310,21 @@ fn required_statuses_count_only_from_named_accounts() {
     assert_eq!((exit, &json["approved"]["forge"]["statuses"][0]), (0, &"ci".into()), "{json:#}");
 }
 
+/// Attack: a writer sets statuses of so many names that the required one is not among those that the API sends first.
+/// Defence: all pages of statuses are asked for.
+#[test]
+fn a_required_status_on_a_later_page_counts() {
+    let hosted = Hosted::new("  required_statuses: [{context: ci, by: [ci-bot]}]\n");
+    let head = hosted.open(1, "one\n");
+    hosted.merge(1, &Style::Merge);
+    for n in 0..60 {
+        hosted.forge.status(&head, &format!("noise/{n}"), "success", "mallory");
+    }
+    hosted.forge.status(&head, "ci", "success", "ci-bot");
+    let (exit, json) = hosted.apply(1);
+    assert_eq!((exit, &json["approved"]["forge"]["statuses"][0]), (0, &"ci".into()), "{json:#}");
+}
+
 /// Attack: the API repeats the token, redirects to another server, sends a page, or sends without end.
 /// Defence: redirects are not followed, answers are bounded and masked, and nothing is applied without a word.
 #[test]
