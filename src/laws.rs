@@ -22,7 +22,10 @@ use crate::{
         ids::{ModuleId, Oid, RunId},
         json, leaks,
         module::Manifest,
-        names::{ComposeName, Destination, GitName, ImageName, KeyName, KnownHost, ProjectName, VarName},
+        names::{
+            ComposeName, Destination, GitName, ImageName, KeyName, KnownHost, NtfyTopic, ProjectName, TokenVar, VarName,
+        },
+        notify::NotifyUrl,
         path::{HostPath, RepoPath},
         policy::Policy,
         problem::Problem,
@@ -256,12 +259,17 @@ pub fn names(bytes: &[u8]) {
         text.parse::<ModuleId>().map(|name| name.to_string()).ok(),
         text.parse::<RunId>().map(|name| name.to_string()).ok(),
         text.parse::<Oid>().map(|name| name.to_string()).ok(),
+        text.parse::<NtfyTopic>().map(|name| name.to_string()).ok(),
+        text.parse::<TokenVar>().map(|name| name.to_string()).ok(),
     ];
     for name in names.into_iter().flatten() {
         assert!(!name.is_empty() && !name.starts_with('-') && !name.contains(|c| HARMFUL.contains(c)), "{name:?}");
     }
     if let Ok(line) = text.parse::<KnownHost>() {
         assert!(!line.to_string().contains('\n'), "one line of known_hosts");
+    }
+    if let Ok(url) = text.parse::<NotifyUrl>() {
+        assert!(!url.as_str().contains(['@', '?', '#', '\\', ' ', '\n']) && url.as_str().is_ascii(), "{url}");
     }
 }
 

@@ -21,6 +21,7 @@ pub mod lock;
 pub mod module;
 pub mod names;
 pub mod near;
+pub mod notify;
 pub mod path;
 pub mod plan;
 pub mod policy;
