@@ -15,6 +15,7 @@ use crate::{
         message, tree,
     },
     model::{
+        alarm::Alarms,
         claim::Claim,
         compose,
         digest::Digest,
@@ -108,6 +109,7 @@ pub fn status(bytes: &[u8]) {
     law::<ModuleStatus>(bytes);
     law::<OpenRun>(bytes);
     law::<HostRecord>(bytes);
+    law::<Alarms>(bytes);
 }
 
 /// Canonical JSON is its own canonical form, in whatever order keys come.

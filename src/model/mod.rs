@@ -1,5 +1,6 @@
 //! Nouns: ids, names, policy, module, plan. Nothing here has an effect, and nothing here knows a verb.
 
+pub mod alarm;
 pub mod approval;
 mod as_text;
 pub mod cause;
