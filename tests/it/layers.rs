@@ -48,6 +48,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tempfile", &["io/"]),
     ("tracing", &["io/log.rs"]),
     ("chrono", &["model/time.rs", "io/clock.rs"]),
+    ("ureq", &["io/http.rs"]),
     ("sha2", &["model/digest.rs"]),
     ("serde_yaml", &["model/yaml/"]),
     ("serde_saphyr", &["model/yaml/"]),
