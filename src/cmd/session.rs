@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use crate::{
     cli::Globals,
     config::Config,
-    io::{clock::SystemClock, env::Env, forges::Forges, git::Git, hosts::Hosts, logged::Logged, remote::GitRemote},
+    io::{
+        clock::SystemClock, env::Env, forges::Forges, git::Git, hosts::Hosts, logged::Logged, notify::Notifier,
+        remote::GitRemote,
+    },
     model::{
         ids::{HostName, ModuleId},
         policy::HostPolicy,
@@ -30,6 +33,7 @@ pub(super) struct Session {
     /// Where to print.
     pub printer: Printer,
     hosts: Hosts,
+    notifier: Notifier,
     forges: Forges,
 }
 
@@ -47,7 +51,17 @@ impl Session {
         let remote = Logged(remote.configured(configured));
         let clock = Logged(SystemClock::new(env));
         let git = Logged(git.with_remote(&config.remote).with_base(&config.base));
-        Ok(Self { env: env.clone(), git, remote, config, clock, printer, hosts: Hosts::new(env), forges })
+        Ok(Self {
+            env: env.clone(),
+            git,
+            remote,
+            config,
+            clock,
+            printer,
+            hosts: Hosts::new(env),
+            notifier: Notifier::new(env),
+            forges,
+        })
     }
 
     /// Lends the ports to a verb. A person who waits is told who is asked.
@@ -72,6 +86,7 @@ impl Session {
             clock: &self.clock,
             host: &host,
             forge: &|rules| self.forges.reach(rules),
+            notify: &self.notifier,
             tell,
             ci: self.env.get("CI").is_some(),
         })

@@ -130,7 +130,8 @@ impl Env {
         command.envs(self.vars.iter().filter(|(name, value)| {
             let name = name.to_str().unwrap_or_default();
             let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
-            !REDIRECTING.contains(&name) && !printed
+            // Tokens for notices are for nobody else.
+            !REDIRECTING.contains(&name) && !printed && !name.starts_with("PLATFORMCTL_NOTIFY_")
         }));
         command.envs(FIXED);
         command
@@ -152,7 +153,7 @@ impl Env {
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let secret = |name: &str| {
             let name = name.to_ascii_uppercase();
-            ["TOKEN", "PASSW", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "_PAT"]
+            ["TOKEN", "PASSW", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "_PAT", "PLATFORMCTL_NOTIFY_"]
                 .iter()
                 .any(|part| name.contains(part))
         };

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod json;
 pub mod leaks;
 pub mod lock;
+pub mod message;
 pub mod module;
 pub mod names;
 pub mod near;

@@ -348,10 +348,12 @@ impl Render for Batch {
     }
 
     fn warnings(&self) -> Vec<String> {
-        match self.whole() {
+        let mut warnings = match self.whole() {
             Whole::One(target) | Whole::Failed(target) => target.warnings(),
             Whole::Stopped(_) | Whole::Nothing | Whole::Done | Whole::Partial(..) => Vec::new(),
-        }
+        };
+        warnings.extend(notice::warnings(&self.notices));
+        warnings
     }
 
     fn beside(&self) -> Vec<String> {
