@@ -208,7 +208,7 @@ pub const SHAPES: &[Shape] = &[
                 line and at most 255 characters. `alarm.after` is the event of the alarm of this condition in the tree before; only \
                 `telling` may have none. Otherwise `about`, `since` and `pr` are those of that alarm. `told` follows `telling`; `ending` \
                 needs an alarm that was delivered. A `telling` of `held`, `rolled-back`, `drift` or `unfinished` is about what the tree \
-                before shows. `delivered` is sorted, has none twice, and stands with `told` and `ended` alone.",
+                before shows. `nonce` has 32 hexadecimal digits. `delivered` is sorted, has none twice, and stands with `told` and `ended` alone.",
         does: "With `findings` the deployment has `observed`. With `alarm` the alarm of its condition is replaced, or removed by `ended`.",
     },
     Shape {
@@ -331,7 +331,10 @@ fn findings(found: &[Finding]) -> Option<Wrong> {
 
 /// What a step of an alarm must be, whatever was before it.
 fn alarm(event: &Event, alarm: &Telling) -> Option<Wrong> {
-    let Telling { condition, step, delivered, .. } = alarm;
+    let Telling { condition, step, delivered, nonce, .. } = alarm;
+    if nonce.len() != 32 || !nonce.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        return Some(Wrong::new("alarm", "a nonce of 32 hexadecimal digits", crate::model::text::shown(nonce)));
+    }
     if !condition.is_recorded() {
         return Some(Wrong::new("alarm", "a condition that a record can have", condition.as_str()));
     }

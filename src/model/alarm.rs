@@ -121,6 +121,9 @@ pub struct Telling {
     /// decide at once one is refused by this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
+    /// Chance: 32 hexadecimal digits. Two runners of one account that decide within one second would otherwise write the
+    /// same commit, which a remote takes from both.
+    pub nonce: String,
     /// The channels that took the message, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub delivered: Vec<ChannelKind>,

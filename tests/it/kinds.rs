@@ -577,6 +577,7 @@ fn telling(bench: &Bench, step: AlarmStep, after: Option<u64>, delivered: &[Chan
         since,
         step,
         after,
+        nonce: "0123456789abcdef".repeat(2),
         delivered: delivered.to_vec(),
     });
     event
@@ -673,6 +674,8 @@ fn hostile_alarm_records_are_refused() {
             }),
             ("rule `alarm` expects nothing delivered yet", &|event| set(event).delivered = vec![ChannelKind::Ntfy]),
             ("rule `alarm` expects the newest event of this alarm, none, found 3", &|event| set(event).after = Some(3)),
+            ("rule `alarm` expects a nonce", &|event| set(event).nonce = "a\nb".into()),
+            ("rule `alarm` expects a nonce", &|event| set(event).nonce.clear()),
             ("rule `alarm` expects a time until", &|event| set(event).since = event.time.plus_s(60)),
             ("rule `alarm` expects the event that `told` follows", &|event| set(event).step = AlarmStep::Told),
             ("rule `alarm` expects the event that `ended` follows", &|event| set(event).step = AlarmStep::Ended),

@@ -42,5 +42,6 @@ mod ssh;
 mod support;
 mod sweep;
 mod timings;
+mod told;
 mod trust;
 mod words;

@@ -15,6 +15,7 @@ use crate::{
         message::{About, Links, Message, News},
         notify::ChannelKind,
         policy::{ApprovalSource, Policy},
+        text::hex,
         time::Timestamp,
     },
     port::{Answer, Ports},
@@ -70,6 +71,16 @@ impl<'a> Teller<'a> {
     /// What people could not be told.
     pub(super) fn done(self) -> Vec<Notice> {
         self.notices
+    }
+
+    /// A step that follows an alarm, about the same.
+    fn answering(&self, condition: Condition, alarm: &Alarm, step: AlarmStep) -> Telling {
+        let Alarm { about, pr, since, seq, .. } = *alarm;
+        Telling { condition, about, pr, since, step, after: Some(seq), nonce: self.nonce(), delivered: Vec::new() }
+    }
+
+    fn nonce(&self) -> String {
+        hex(&self.ports.clock.chance())
     }
 
     fn record(&self) -> Record<'a> {
@@ -135,6 +146,7 @@ impl<'a> Teller<'a> {
             since: (*since).min(self.now),
             step: AlarmStep::Telling,
             after: before.map(|alarm| alarm.seq),
+            nonce: self.nonce(),
             delivered: Vec::new(),
         };
         let what = What {
@@ -178,7 +190,7 @@ impl<'a> Teller<'a> {
         text: &str,
         kinds: &[ChannelKind],
     ) -> Answer<()> {
-        let Some(seq) = self.append(deployment, &answering(condition, alarm, AlarmStep::Ending))? else {
+        let Some(seq) = self.append(deployment, &self.answering(condition, alarm, AlarmStep::Ending))? else {
             return Ok(());
         };
         let (pr, which, since) = (alarm.pr, alarm.about, alarm.since);
@@ -186,14 +198,14 @@ impl<'a> Teller<'a> {
             What { news: News::Over, condition: Some(condition), deployment: Some(deployment), pr, which, since };
         let message = self.message(&what, &words::of(condition, News::Over, deployment, pr), text);
         let delivered = self.send(kinds, &message);
-        let end = Telling { after: Some(seq), delivered, ..answering(condition, alarm, AlarmStep::Ended) };
+        let end = Telling { after: Some(seq), delivered, ..self.answering(condition, alarm, AlarmStep::Ended) };
         self.answer(deployment, end);
         Ok(())
     }
 
     /// Records that an alarm is over of which nobody has to be told that.
     pub(super) fn drop(&mut self, deployment: &Deployment, condition: Condition, alarm: &Alarm) -> Answer<()> {
-        self.append(deployment, &answering(condition, alarm, AlarmStep::Ended)).map(|_| ())
+        self.append(deployment, &self.answering(condition, alarm, AlarmStep::Ended)).map(|_| ())
     }
 
     /// Tells that a change ended well.
@@ -229,10 +241,4 @@ impl<'a> Teller<'a> {
             self.warn(format!("what people were told could not be recorded, so they may be told again: {error}"));
         }
     }
-}
-
-/// A step that follows an alarm, about the same.
-fn answering(condition: Condition, alarm: &Alarm, step: AlarmStep) -> Telling {
-    let Alarm { about, pr, since, seq, .. } = *alarm;
-    Telling { condition, about, pr, since, step, after: Some(seq), delivered: Vec::new() }
 }

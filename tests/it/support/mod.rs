@@ -3,6 +3,7 @@
 pub(crate) mod cli;
 pub(crate) mod faulty;
 pub(crate) mod machine;
+pub(crate) mod ntfy;
 mod pulls;
 pub(crate) mod registry;
 pub(crate) mod repo;
