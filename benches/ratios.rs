@@ -90,6 +90,9 @@ fn noop(record: &Record<'_>, n: u32) -> Event {
         weak: false,
         adopted: Vec::new(),
         baseline: None,
+        reviews: Vec::new(),
+        forge: None,
+        server_signed: false,
     });
     event
 }

@@ -1,6 +1,6 @@
 //! A session: the repository that a command was started in, and the ports to everything it may ask.
 
-use std::path::PathBuf;
+use std::{cell::Cell, path::PathBuf};
 
 use crate::{
     cli::Globals,
@@ -35,6 +35,7 @@ pub(super) struct Session {
     hosts: Hosts,
     notifier: Notifier,
     forges: Forges,
+    offline: Cell<bool>,
 }
 
 impl Session {
@@ -61,7 +62,13 @@ impl Session {
             hosts: Hosts::new(env),
             notifier: Notifier::new(env),
             forges,
+            offline: Cell::new(false),
         })
+    }
+
+    /// From now on the forge's API is not asked, if a person said so.
+    pub(super) fn without_forge(&self, offline: bool) {
+        self.offline.set(offline);
     }
 
     /// Lends the ports to a verb. A person who waits is told who is asked.
@@ -87,6 +94,7 @@ impl Session {
             host: &host,
             forge: &|rules| self.forges.reach(rules),
             notify: &self.notifier,
+            offline: self.offline.get(),
             tell,
             ci: self.env.get("CI").is_some(),
         })

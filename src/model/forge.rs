@@ -154,6 +154,9 @@ pub struct Pull {
     pub base_branch: String,
     /// Of which repository.
     pub base_repository: i64,
+    /// Where its changes began, as the forge stored it when it was merged; for a fast-forward the tip of the base before
+    /// it.
+    pub merge_base: Option<Oid>,
     /// How it was merged, if it was.
     pub merged: Option<MergedAs>,
 }
@@ -273,6 +276,9 @@ pub struct CountedReview {
     pub id: u64,
     /// When it was submitted.
     pub at: Timestamp,
+    /// Of which pull request, if it is not the approved one but another that the approval covers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pr: Option<u64>,
 }
 
 /// What the forge was asked and answered of a pull request, as it is recorded: its word, no proof.

@@ -34,6 +34,8 @@ pub struct Ports<'a> {
     pub forge: ReachForge<'a>,
     /// Tells people who are not here.
     pub notify: &'a dyn Notify,
+    /// Whether the forge's API is not asked, because a person said so.
+    pub offline: bool,
     /// Told of each step.
     pub tell: Tell<'a>,
     /// Whether this runs in CI, on a machine that is thrown away.

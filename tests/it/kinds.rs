@@ -95,6 +95,9 @@ impl Bench {
             weak: false,
             adopted: Vec::new(),
             baseline: None,
+            reviews: Vec::new(),
+            forge: None,
+            server_signed: false,
         });
         event.policy = Some(self.policy);
         if kind != Kind::Move {

@@ -120,6 +120,9 @@ fn approval() -> Approval {
         weak: false,
         adopted: Vec::new(),
         baseline: None,
+        reviews: Vec::new(),
+        forge: None,
+        server_signed: false,
     }
 }
 

@@ -62,6 +62,7 @@ pub(super) fn pull(value: &Value) -> Option<Pull> {
         author: owner(value, "user")?,
         base_branch: text(base, "ref")?,
         base_repository: base.get("repo_id")?.as_i64()?,
+        merge_base: text(value, "merge_base").and_then(|id| id.parse().ok()),
         merged,
     })
 }

@@ -44,8 +44,10 @@ impl<'a> Teller<'a> {
         let approval = &policy.approval;
         let forge = match (&approval.forge, approval.source) {
             (Some(forge), _) => Some(forge.clone()),
-            (None, ApprovalSource::Forgejo) => (ports.forge)(approval).ok().map(|forge| forge.url().clone()),
-            (None, ApprovalSource::Git) => None,
+            (None, ApprovalSource::Forgejo) if !ports.offline => {
+                (ports.forge)(approval).ok().map(|forge| forge.url().clone())
+            }
+            (None, ApprovalSource::Forgejo | ApprovalSource::Git) => None,
         };
         let (now, begun_ms) = (ports.clock.now(), ports.clock.ticks_ms());
         Self { ports, policy, now, genesis: None, comment, forge, begun_ms, notices: Vec::new() }

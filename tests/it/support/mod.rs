@@ -2,6 +2,7 @@
 
 pub(crate) mod cli;
 pub(crate) mod faulty;
+pub(crate) mod forge;
 pub(crate) mod machine;
 pub(crate) mod ntfy;
 mod pulls;

@@ -174,6 +174,7 @@ impl Real {
             host: &host,
             forge: &no_forge,
             notify: &self.notifier,
+            offline: false,
             tell,
             ci: false,
         }
