@@ -530,6 +530,36 @@ fn tampered_record_is_told_once_by_a_clone() {
     assert_eq!(ntfy.titles("ops").len(), 3);
 }
 
+/// A clone that saw no record before, like that of a CI job, knows whom to tell by the records up to the one that is not
+/// valid. Only what the base has too counts.
+#[test]
+fn new_clone_tells_of_a_record_that_is_not_valid() {
+    let (ntfy, hook) = (Ntfy::start(), Hook::start());
+    let site = site(&by(&ntfy));
+    let tip = site.repo.git(&["rev-parse", "refs/platform/state"]);
+    let tree = site.repo.git(&["rev-parse", "refs/platform/state^{tree}"]);
+    let junk = site.repo.git_in("remote.git", &["commit-tree", &tree, "-p", &tip, "-m", "apply ok: site on box"]);
+    site.repo.git_in("remote.git", &["update-ref", "refs/platform/state", &junk]);
+    let fresh = |name: &str| in_clone(&site, &clone(&site, name), 1, "resume").status.code();
+    assert_eq!((fresh("one"), ntfy.titles("ops")), (Some(20), vec!["TAMPERED: state_invalid on origin".to_owned()]));
+    assert_eq!(fresh("two"), Some(20));
+    let messages = ntfy.messages("ops");
+    assert_eq!(messages.len(), 2, "a clone that is thrown away forgets");
+    assert_eq!(messages[0]["sequence_id"], messages[1]["sequence_id"], "a phone shows one of them");
+    site.repo.git(&["checkout", "-q", "main"]);
+    let policy = fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
+    let notify = format!("notify: {{webhook: {{url: '{}'}}}}\n", hook.url());
+    site.repo.write("platform.yaml", &policy.replace(&by(&ntfy), &notify));
+    site.repo.commit("quietly");
+    site.repo.publish();
+    assert_eq!(fresh("three"), Some(20));
+    assert_eq!(
+        (hook.posts().len(), ntfy.messages("ops").len()),
+        (0, 2),
+        "nobody is told by what only one of the two has"
+    );
+}
+
 /// A change whose outcome the remote does not take is told at once, although the record cannot say that it was.
 #[test]
 fn unrecorded_change_is_told_at_once() {

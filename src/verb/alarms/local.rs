@@ -20,7 +20,10 @@ use crate::{
         text::shown,
     },
     port::{Answer, Ports, Step},
-    verb::{fetch::known_policy, notices::Notice},
+    verb::{
+        fetch::{known_policy, last_valid_policy},
+        notices::Notice,
+    },
 };
 
 /// Tells at once that a change was made whose record is not on the remote.
@@ -56,17 +59,16 @@ fn is_tampered(refusal: &Refusal) -> bool {
 }
 
 /// Tells at once that the record is not as it should be, if that is why a command stopped. Whom, says the policy of the
-/// newest record that this clone has verified: neither the record as it is nor the base branch can name others.
+/// newest record that this clone has verified; in a new clone that of the last valid record, if the base has the same.
+/// Neither what is not valid nor the base branch alone can name others.
 pub fn tampered(ports: &Ports<'_>, stop: &Stop) -> Vec<Notice> {
     let refusals = match stop {
         Stop::Refused(refusals) => refusals.clone(),
         Stop::Failed(error) => vec![error.refusal()],
     };
     let Some(refusal) = refusals.iter().find(|refusal| is_tampered(refusal)) else { return Vec::new() };
-    let policy = match known_policy(ports) {
-        Ok(Some(policy)) => policy.policy,
-        Ok(None) | Err(_) => return Vec::new(),
-    };
+    let known = known_policy(ports).ok().flatten().or_else(|| last_valid_policy(ports).ok().flatten());
+    let Some(policy) = known.map(|known| known.policy) else { return Vec::new() };
     if policy.notify.channels().is_empty() {
         return Vec::new();
     }
