@@ -13,6 +13,9 @@ use platformctl::{
     ledger::event::{Event, Kind},
     model::{
         alarm::{AlarmStep, Condition, Telling},
+        digest::Digest,
+        ending::Ending,
+        evidence::Evidence,
         ids::Deployment,
         message::{About, Links, Message, News, TEXT_BYTES_MAX},
         notify::{Channel, ChannelKind, NotifyPolicy},
@@ -361,7 +364,7 @@ fn message(title: &str, text: &str) -> Message {
         genesis: None,
         deployment: Some(&site),
         pr: Some(7),
-        which: platformctl::model::digest::Digest::of(b"x"),
+        which: Digest::of(b"x"),
         since: at(0),
         at: at(0),
     };
@@ -657,6 +660,76 @@ fn drift_is_told_after_ten_minutes() {
     );
 }
 
+/// A release that was rolled back is told as that: what runs is the one before it.
+#[test]
+fn rolled_back_release_is_told() {
+    let ntfy = Ntfy::start();
+    let site = site(&by(&ntfy));
+    let intent = site.json(1, "show 2")["records"][0]["event"].clone();
+    let intent: Event = serde_json::from_value(intent).unwrap();
+    assert_eq!(intent.kind, Kind::ApplyIntent);
+    let real = site.real();
+    let record = Record {
+        source: &real.git,
+        ledger: &real.git,
+        remote: Some(&real.remote),
+        clock: &real.clock,
+        pinned: None,
+        sign: Sign::IfConfigured,
+    };
+    let append = |event: &Event| match record.append(event, None).unwrap() {
+        Append::Done(done) => done.commit,
+        Append::Moved(why) => panic!("{why}"),
+    };
+    let run = Some("20260922T101530Z-00000002".parse().unwrap());
+    let opened = Event { run, effective: Some(Digest::of(b"another release")), time: at(1), ..intent };
+    let id = append(&opened);
+    let evidence =
+        Evidence { failed: Some("probe_failed".into()), why: Some("no\u{1b}[2J answer".into()), ..Evidence::default() };
+    let draft = Event::draft(Kind::ApplyOutcome, at(2), opened.actor.clone());
+    append(&draft.answering(id, &opened, Ending::RolledBack, evidence));
+    assert!(site.run(3, "resume").starts_with("exit 0\n"));
+    assert_eq!(ntfy.titles("ops"), ["Rolled back: site on box, PR #1"]);
+    let text = ntfy.messages("ops")[0]["message"].as_str().unwrap().to_owned();
+    let words = "and the release before it runs again.\nprobe_failed: no\\u{1b}[2J answer\nplatformctl show site";
+    assert!(text.ends_with(words), "{text}");
+}
+
+/// A gate that was passed on purpose is told at once, with who did it and why.
+#[test]
+fn broken_glass_is_told_once() {
+    use platformctl::{
+        flow::approve::request::Request,
+        verb::{alarms, fetch::refresh},
+    };
+    let ntfy = Ntfy::start();
+    let site = site(&by(&ntfy));
+    let run = "20260922T101530Z-00000002".parse().unwrap();
+    let waived = ["reviews".to_owned(), "freeze".to_owned()];
+    let glass = alarms::Standing::glass(
+        "site@box".parse().unwrap(),
+        (&run, at(0)),
+        ("Ola <o@x.org>", "shop is\u{202e} down"),
+        &waived,
+    );
+    for _ in 0..2 {
+        let real = site.real();
+        let quiet = |_| ();
+        let ports = real.ports(&quiet);
+        let fetched = refresh(&ports, &Request::default()).map_err(|_| "refresh").unwrap();
+        let seen = alarms::Seen { glass: Some(std::slice::from_ref(&glass)), ..alarms::Seen::default() };
+        assert!(alarms::tell(&ports, &fetched, &seen).is_empty());
+        // A command that does not look leaves it as it is.
+        assert!(alarms::tell(&ports, &fetched, &alarms::Seen::default()).is_empty());
+    }
+    assert_eq!(ntfy.titles("ops"), ["Break-glass: site on box"]);
+    let text = ntfy.messages("ops")[0]["message"].as_str().unwrap().to_owned();
+    assert!(
+        text.starts_with("Ola <o@x.org> passed reviews, freeze on box on purpose: shop is\\u{202e} down\n"),
+        "{text}"
+    );
+}
+
 /// What waits for a person is told once for each pull request, and whoever applies it need not be told.
 #[test]
 fn waiting_pull_request_is_told_once() {
@@ -672,18 +745,12 @@ fn waiting_pull_request_is_told_once() {
         let quiet = |_| ();
         let ports = real.ports(&quiet);
         let fetched = refresh(&ports, &Request::default()).map_err(|_| "refresh").unwrap();
-        let waiting: Vec<_> = pr
-            .into_iter()
-            .map(|pr| alarms::Standing {
-                deployment: "site@box".parse().unwrap(),
-                condition: Condition::Waits,
-                about: alarms::about_merge(site.repo.id("main")),
-                pr: Some(pr),
-                since: at(0),
-                text: format!("PR #{pr} is merged and not applied by itself: it opens a door."),
-                fix: format!("platformctl apply --pr {pr}"),
-            })
-            .collect();
+        let merge = site.repo.id("main");
+        let waits = |pr| {
+            let site = "site@box".parse().unwrap();
+            alarms::Standing::waits(site, pr, merge, at(0), "it opens a door")
+        };
+        let waiting: Vec<_> = pr.into_iter().map(waits).collect();
         let seen = alarms::Seen { waiting: Some(&waiting), ..alarms::Seen::default() };
         assert!(alarms::tell(&ports, &fetched, &seen).is_empty());
         ntfy.titles("ops").len()

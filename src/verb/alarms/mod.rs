@@ -18,7 +18,7 @@ use due::{Act, act};
 use teller::Teller;
 
 pub use local::{or_tell, tampered};
-pub use standing::{Standing, about_merge, about_run, standing};
+pub use standing::{Standing, standing};
 pub use what::{Done, Ran, Unrecorded};
 
 use crate::{

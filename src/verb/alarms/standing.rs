@@ -41,13 +41,30 @@ pub struct Standing {
 }
 
 /// The digest that tells a run from another.
-pub fn about_run(run: &RunId) -> Digest {
+pub(super) fn about_run(run: &RunId) -> Digest {
     Digest::of(run.as_str().as_bytes())
 }
 
-/// The digest that tells a merge result from another.
-pub fn about_merge(merge: Oid) -> Digest {
-    Digest::of(merge.to_string().as_bytes())
+impl Standing {
+    /// A merged pull request that is not applied by itself. `why`: for instance `it opens a door: cap_add NET_ADMIN`.
+    pub fn waits(deployment: Deployment, pr: u64, merge: Oid, since: Timestamp, why: &str) -> Self {
+        let text = format!("PR #{pr} is merged and is not applied on {} by itself: {}.", deployment.host, shown(why));
+        let (about, fix) = (Digest::of(merge.to_string().as_bytes()), format!("platformctl apply --pr {pr}"));
+        Self { deployment, condition: Condition::Waits, about, pr: Some(pr), since, text, fix }
+    }
+
+    /// Gates that a person, `who`, passed on purpose in a run, with a reason.
+    pub fn glass(
+        deployment: Deployment,
+        (run, since): (&RunId, Timestamp),
+        (who, reason): (&str, &str),
+        waived: &[String],
+    ) -> Self {
+        let gates = waived.iter().map(|gate| shown(gate)).collect::<Vec<_>>().join(", ");
+        let text = format!("{} passed {gates} on {} on purpose: {}", shown(who), deployment.host, shown(reason));
+        let fix = format!("platformctl show {run}");
+        Self { deployment, condition: Condition::BreakGlass, about: about_run(run), pr: None, since, text, fix }
+    }
 }
 
 /// Everything that the record shows at `now`, deployment by deployment.

@@ -36,6 +36,8 @@ pub(super) struct Teller<'a> {
     comment: Option<(u64, &'a str)>,
     forge: Option<ForgeUrl>,
     begun_ms: u64,
+    /// Whether the remote did not take a step: it is not asked again by this command.
+    unrecordable: bool,
     notices: Vec<Notice>,
 }
 
@@ -50,7 +52,7 @@ impl<'a> Teller<'a> {
             (None, ApprovalSource::Forgejo | ApprovalSource::Git) => None,
         };
         let (now, begun_ms) = (ports.clock.now(), ports.clock.ticks_ms());
-        Self { ports, policy, now, genesis: None, comment, forge, begun_ms, notices: Vec::new() }
+        Self { ports, policy, now, genesis: None, comment, forge, begun_ms, unrecordable: false, notices: Vec::new() }
     }
 
     /// The newest record.
@@ -161,6 +163,9 @@ impl<'a> Teller<'a> {
         };
         let title = words::of(*condition, news, deployment, *pr);
         let message = self.message(&what, &title, &words::stands(standing, news));
+        if self.unrecordable {
+            return self.once(&what, &message);
+        }
         match self.append(deployment, &claim) {
             Ok(Some(seq)) => {
                 let delivered = self.send(kinds, &message);
@@ -171,6 +176,7 @@ impl<'a> Teller<'a> {
             Ok(None) => Ok(()),
             // Told twice is better than not at all; this clone tells it once.
             Err(error) => {
+                self.unrecordable = true;
                 self.warn(format!("what people are told could not be recorded, so they may be told again: {error}"));
                 self.once(&what, &message)
             }
