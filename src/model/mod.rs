@@ -28,6 +28,7 @@ pub mod notify;
 pub mod path;
 pub mod plan;
 pub mod policy;
+pub mod policy_change;
 pub mod problem;
 pub mod projection;
 pub mod reason;

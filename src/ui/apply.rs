@@ -348,12 +348,11 @@ impl Render for Batch {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let mut warnings = match self.whole() {
+        let own = match self.whole() {
             Whole::One(target) | Whole::Failed(target) => target.warnings(),
             Whole::Stopped(_) | Whole::Nothing | Whole::Done | Whole::Partial(..) => Vec::new(),
         };
-        warnings.extend(notice::warnings(&self.notices));
-        warnings
+        own.into_iter().chain(self.unseen.iter().cloned()).chain(notice::warnings(&self.notices)).collect()
     }
 
     fn beside(&self) -> Vec<String> {

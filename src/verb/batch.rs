@@ -4,6 +4,7 @@
 use crate::{
     flow::{Stage, Stop},
     model::{
+        approval::Approval,
         ending::Ending,
         ids::{Deployment, ModuleId},
     },
@@ -34,6 +35,8 @@ pub struct Batch {
     pub durations_ms: Vec<(Phase, u64)>,
     /// What an operator should know of the command as a whole.
     pub notices: Vec<Notice>,
+    /// What could not be shown on the forge.
+    pub unseen: Vec<String>,
 }
 
 /// One module on one host, and what became of it.
@@ -55,6 +58,17 @@ pub struct Target {
     pub durations_ms: Vec<(Phase, u64)>,
 }
 
+impl Target {
+    /// What approved it, where that came so far.
+    pub fn approval(&self) -> Option<&Approval> {
+        match &self.applied {
+            Ok(Applied::Run(run)) => Some(&run.summary.approval),
+            Ok(Applied::Noop(noop)) => Some(&noop.summary.approval),
+            Err(_) => None,
+        }
+    }
+}
+
 /// How a batch is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct How {
@@ -70,8 +84,14 @@ pub struct How {
 /// request changed. That something is not applied is data.
 pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Stage<Vec<Ask>>, how: How) -> Batch {
     let timings = Timings::new(ports.clock);
-    let (asked_for, targets, durations_ms, notices) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut batch = Batch { asked: asked_for, targets, stopped: None, durations_ms, notices };
+    let mut batch = Batch {
+        asked: Vec::new(),
+        targets: Vec::new(),
+        stopped: None,
+        durations_ms: Vec::new(),
+        unseen: Vec::new(),
+        notices: Vec::new(),
+    };
     let ended = timings.measured(ports, |ports| each(ports, asked, asks?, (how, &timings), &mut batch));
     batch.stopped = ended.err();
     let stops = batch.targets.iter().filter_map(|target| target.applied.as_ref().err()).chain(&batch.stopped);

@@ -84,7 +84,7 @@ fn steps(site: &Site) -> Vec<String> {
 #[test]
 fn held_release_is_told_once_and_recovery_as_well() {
     let ntfy = Ntfy::start();
-    let site = site(&by(&ntfy));
+    let site = site(&format!("{}approval: {{forge: 'https://git.example.org/ops/platform'}}\n", by(&ntfy)));
     assert_eq!(ntfy.messages("ops"), [] as [Value; 0], "what went well is told only if the policy asks for it");
     broken(&site, 2);
     let said = site.run(1, "apply site --pr 2");
@@ -95,7 +95,7 @@ fn held_release_is_told_once_and_recovery_as_well() {
     let text = message["message"].as_str().unwrap();
     assert!(text.starts_with("PR #2 failed on box at 2026-09-21T14:14:20Z, and it was left as it is.\n"), "{text}");
     assert!(text.contains("host_failed: ") && text.ends_with("\nplatformctl show site"), "{text}");
-    assert!(text.len() <= TEXT_BYTES_MAX);
+    assert_eq!(message["click"], "https://git.example.org/ops/platform/pulls/2");
     assert_eq!(steps(&site), ["telling: held", "told by ntfy: held"]);
 
     // Nobody tells it again: neither this clone nor another one, whatever they run, also if it fails again.
