@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::model::ids::{HostName, ModuleId, RunId};
+use crate::model::{
+    glass::Reason,
+    ids::{HostName, ModuleId, RunId},
+};
 
 pub use pages::{Read, commands, help, read, reference};
 
@@ -218,6 +221,12 @@ pub struct Apply {
     /// Apply the same release again, for instance after a host was lost or a secret changed
     #[arg(long, conflicts_with_all = ["approved", "pr"], requires = "targets")]
     pub again: bool,
+    /// Apply everything that is merged and not applied; what dead runs left is ended first
+    #[arg(long, conflicts_with_all = ["approved", "pr", "again", "targets"])]
+    pub pending: bool,
+    /// With --pending, for runners: apply only what module.yaml and the policy allow without a person
+    #[arg(long, requires = "pending", conflicts_with_all = ["retry", "allow_older", "no_checkout_binding", "break_glass", "during_freeze"])]
+    pub auto: bool,
     /// If another run is open, wait up to this many seconds for it
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait: u64,
@@ -230,6 +239,16 @@ pub struct Apply {
     /// Checks that can be waived.
     #[command(flatten)]
     pub waive: Waive,
+    /// Apply although a freeze is in force (recorded with the reason)
+    #[arg(long, requires = "reason")]
+    pub during_freeze: bool,
+    /// In an emergency: pass missing reviews and statuses, scope, a newer merge, data at risk, a freeze, and a forge that is
+    /// down (recorded with the reason before anything is changed)
+    #[arg(long, requires_all = ["reason", "targets"], conflicts_with = "pending")]
+    pub break_glass: bool,
+    /// The reason, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<Reason>,
 }
 
 /// `resume`.

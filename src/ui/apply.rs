@@ -243,6 +243,8 @@ fn stopped(outcome: Outcome, class: Class, refusal: &Refusal) -> Vec<String> {
         Outcome::Applied
         | Outcome::Noop
         | Outcome::Refused
+        | Outcome::Waits
+        | Outcome::NotTried
         | Outcome::RolledBack
         | Outcome::Aborted
         | Outcome::Error

@@ -4,6 +4,7 @@ mod abandon;
 mod apply;
 mod demo;
 mod doctor;
+mod due;
 mod held;
 mod hook;
 mod init;
@@ -105,6 +106,7 @@ impl Printer {
             | Step::Settled(_)
             | Step::Approved(_)
             | Step::Pulled(_)
+            | Step::Glass(..)
             | Step::Intent(_)
             | Step::Shipped(_)
             | Step::Changed(_)

@@ -48,6 +48,8 @@ struct Row {
     last: Option<Oid>,
     /// Where a release failed on the host: whether it is this one.
     held: Option<bool>,
+    /// Whether what runs was applied with break-glass, and no merged pull request that passes every gate contains it yet.
+    glass: bool,
     /// Whether it can be read at all.
     valid: bool,
     /// What has to be cured before it can be applied.
@@ -72,6 +74,7 @@ impl Row {
             merge,
             last: one.last,
             held: one.held,
+            glass: one.glass,
             valid: one.valid,
             refusals,
             open_run,
@@ -143,6 +146,7 @@ fn row((one, way): &(Pending, Option<Way>)) -> [String; 4] {
         }
         (true, _, Some(true), _) => "HELD: it failed there; merge a fix, or apply --retry".to_owned(),
         (true, _, Some(false), _) => "not what failed there: HELD until it is applied".to_owned(),
+        (true, _, None, _) if one.glass => "applied with BREAK-GLASS: not confirmed yet".to_owned(),
         (true, _, None, None) => "never applied".to_owned(),
         (true, _, None, Some(_)) => "its content changed".to_owned(),
     };

@@ -74,7 +74,7 @@ pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Stage<Vec<Ask>>, how: H
 }
 
 /// Where the time went since the last target.
-fn spent(ports: &Ports<'_>, timings: &Timings<'_>, how: How) -> Vec<(Phase, u64)> {
+pub(super) fn spent(ports: &Ports<'_>, timings: &Timings<'_>, how: How) -> Vec<(Phase, u64)> {
     let spent = timings.take();
     if how.timings {
         (ports.tell)(Step::Spent(spent.clone()));
@@ -116,7 +116,12 @@ fn each(
     Ok(())
 }
 
-fn one(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, how: How) -> (Stage<Applied>, Option<Told>, Vec<Notice>) {
+pub(super) fn one(
+    ports: &Ports<'_>,
+    fetched: &mut Fetched,
+    ask: &Ask,
+    how: How,
+) -> (Stage<Applied>, Option<Told>, Vec<Notice>) {
     let first = fetched.checked.is_none();
     let applied = patiently(ports, fetched, ask, how.wait_s);
     if let Ok(checked) = newest_record(ports) {

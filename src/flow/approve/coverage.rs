@@ -10,9 +10,10 @@ use crate::{
         approval::Style,
         digest::Digest,
         forge::CountedReview,
+        glass::{Waived, sorted},
         ids::{HostName, Oid},
         refusal::{Code, Refusal},
-        status::ModuleStatus,
+        status::{HostStatus, ModuleStatus},
     },
     port::{Answer, Source},
     tree::footprint::Footprints,
@@ -32,6 +33,8 @@ pub struct Coverage {
     pub baseline: Option<Digest>,
     /// The reviews of the covered pull requests but the approved one, where the policy wants the forge's word.
     pub reviews: Vec<CountedReview>,
+    /// What break-glass passed.
+    pub waived: Vec<Waived>,
 }
 
 /// The history of a deployment in the record, as far as an approval is judged by it.
@@ -50,15 +53,19 @@ impl Past {
     /// Of a module on a host.
     pub fn of(status: Option<&ModuleStatus>, host: &HostName) -> Self {
         let here = status.and_then(|status| status.hosts.get(host));
+        let glass = |here: Option<&HostStatus>| here.and_then(|here| here.glass.first()).map(|first| first.before);
         let newest = here.and_then(|here| here.newest.as_ref()).map(|newest| newest.merge);
         let removed = here.and_then(|here| here.removed.as_ref()).map(|removed| removed.merge);
         let running = here.and_then(|here| here.running.as_ref()).map(|running| running.merge);
         Self {
             // After a rollback the running release is older than the newest one: the next apply covers everything since
-            // the running one.
-            applied: running.or(newest),
+            // the running one. What break-glass brought is reviewed by nobody yet: the next apply covers it again.
+            applied: glass(here).unwrap_or_else(|| running.or(newest)),
             bounds: newest.into_iter().chain(removed).collect(),
-            elsewhere: status.and_then(|status| status.last_apply_sha),
+            elsewhere: status.and_then(|status| {
+                let there = status.last_apply_host.as_ref().and_then(|host| status.hosts.get(host));
+                glass(there).unwrap_or(status.last_apply_sha)
+            }),
         }
     }
 }
@@ -111,12 +118,20 @@ fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprin
         let baseline = footprints.at(parent)?.effective;
         return Ok(Coverage { covers: vec![approved.pr()], adopted: vec![at], baseline, ..Coverage::default() });
     }
-    Err(Refusal::new(
+    let refusal = Refusal::new(
         Code::NeverChangedByPr,
         format!("{} was never applied, and PR #{} does not change it", footprints.name(), approved.pr()),
         format!("apply the pull request that added {}, or merge one that changes it", footprints.module),
-    )
-    .into())
+    );
+    let coverage = Coverage { covers: vec![approved.pr()], baseline: before.effective, ..Coverage::default() };
+    passed(candidates, vec![refusal], coverage)
+}
+
+/// A coverage with everything that break-glass passes.
+fn passed(candidates: &Candidates<'_>, refusals: Vec<Refusal>, mut coverage: Coverage) -> Stage<Coverage> {
+    let (waived, firm) = sorted(candidates.glass, refusals);
+    coverage.waived.extend(waived);
+    if firm.is_empty() { Ok(coverage) } else { Err(Stop::Refused(firm)) }
 }
 
 /// The newest commit at or below `from` that changed the module, and its parent.
@@ -197,12 +212,9 @@ impl Walk<'_> {
                 Err(failed) => return Err(failed),
             }
         }
-        if !self.refusals.is_empty() {
-            return Err(Stop::Refused(self.refusals));
-        }
         self.coverage.covers.reverse();
         self.coverage.adopted.reverse();
-        Ok(self.coverage)
+        passed(self.candidates, self.refusals, self.coverage)
     }
 
     /// Takes a proven pull request; returns where to go on.
@@ -213,9 +225,12 @@ impl Walk<'_> {
         } else if self.footprints.differ(relation.base, relation.merge)? {
             self.coverage.covers.push(proven.pr());
             match self.candidates.reviewed(proven.clone(), false) {
-                Ok(reviewed) => self.coverage.reviews.extend(reviewed.word().iter().flat_map(|word| {
-                    word.reviews().iter().map(|review| CountedReview { pr: Some(proven.pr()), ..review.clone() })
-                })),
+                Ok(reviewed) => {
+                    self.coverage.waived.extend(reviewed.waived().iter().cloned());
+                    self.coverage.reviews.extend(reviewed.word().iter().flat_map(|word| {
+                        word.reviews().iter().map(|review| CountedReview { pr: Some(proven.pr()), ..review.clone() })
+                    }));
+                }
                 Err(Stop::Refused(refusals)) => self.refusals.extend(refusals),
                 Err(failed) => return Err(failed),
             }

@@ -2,8 +2,7 @@
 //! the checkout is compared with M and never read for content.
 
 pub mod bound;
-
-use std::collections::BTreeSet;
+mod checkout;
 
 use crate::{
     flow::{
@@ -18,17 +17,14 @@ use crate::{
     ledger::state::State,
     model::{
         approval::Approval,
-        closure::FileMode,
         gate::Binding,
+        glass::{Gate, sorted},
         ids::{Deployment, HostName, ModuleId, Oid},
-        path::RepoPath,
-        policy::CheckoutPolicy,
         problem::Problem,
         refusal::{Code, Refusal},
-        status::{HostStatus, ModuleStatus},
-        text,
+        status::{BrokenGlass, HostStatus, ModuleStatus},
     },
-    port::{Answer, Checkout, Entry, Mode, OnDisk, Source},
+    port::{Answer, Checkout, Source},
     tree::{
         doors,
         footprint::Footprints,
@@ -45,6 +41,8 @@ pub struct Waivers {
     pub checkout: bool,
     /// `--allow-older`.
     pub older: bool,
+    /// `--auto`: the checkout of a runner may be an older one of the base.
+    pub transport: bool,
 }
 
 /// What bind works on.
@@ -96,17 +94,28 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
         Some(_) if ask.waivers.older => waived.push("superseded".to_owned()),
         found => refusals.extend(found),
     }
+    let standing = status.as_ref().and_then(|status| status.hosts.get(&host)?.glass.first());
+    let unproven = |refusal: &Refusal| Gate::of(refusal.code).is_some_and(|gate| gate != Gate::Superseded);
+    if let Some(first) = standing.filter(|_| ask.candidates.glass.is_none() && refusals.iter().any(unproven)) {
+        refusals.insert(0, glass_stands(&footprints.name(), first));
+    }
     let checkout = if ask.checkout.head()?.is_none() {
         Binding::None
     } else if ask.waivers.checkout {
         waived.push("checkout".to_owned());
         Binding::Waived
     } else {
-        refusals.extend(checkout(ask, &approved, &module)?);
-        Binding::Bound
+        let (binding, found) = checkout::bound(ask, &approved, &module)?;
+        refusals.extend(found);
+        binding
     };
-    unless(refusals)?;
-    let approval = proof(&approved, scope.unwrap_or_default());
+    let (more, firm) = sorted(ask.candidates.glass, refusals);
+    unless(firm)?;
+    let mut scope = scope.unwrap_or_default();
+    let mut glass = approved.waived().to_vec();
+    glass.append(&mut scope.waived);
+    glass.extend(more);
+    let approval = proof(&approved, scope);
     let named = |host: &HostName| module.manifest.hosts().contains(host);
     let left = status.iter().flat_map(ModuleStatus::runs_on).map(|(host, _)| host).filter(|host| !named(host));
     let left = left.cloned().collect();
@@ -124,6 +133,7 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
         left,
         checkout,
         waived,
+        glass,
     })))
 }
 
@@ -218,7 +228,7 @@ fn before(source: &dyn Source, id: &ModuleId, applied: Option<Oid>) -> Answer<Op
 
 /// The approval as it is recorded.
 fn proof(approved: &Approved, coverage: Coverage) -> Approval {
-    let Coverage { covers, adopted, baseline, reviews } = coverage;
+    let Coverage { covers, adopted, baseline, reviews, waived: _ } = coverage;
     let mut approval = Approval { baseline, ..approved.recorded(covers, adopted) };
     approval.reviews.extend(reviews);
     approval
@@ -236,73 +246,17 @@ fn taken<T>(stage: Stage<T>, refusals: &mut Vec<Refusal>) -> Stage<Option<T>> {
     }
 }
 
-/// How many paths a refusal names.
-const NAMED: usize = 10;
-
-fn names(paths: &[String]) -> String {
-    let more = paths.len().saturating_sub(NAMED);
-    let mut text = paths.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        text += &format!(" and {more} more");
-    }
-    text
-}
-
-/// Compares HEAD and the files on disk with M, for every path of the closure. The index is not asked.
-fn checkout(ask: &Bind<'_>, approved: &Approved, module: &Module) -> Answer<Vec<Refusal>> {
-    let source = ask.candidates.source;
-    let relation = approved.relation();
-    let Some(head) = ask.checkout.head()? else {
-        return Ok(Vec::new());
-    };
-    let head_tree = source.commit(head)?.tree;
-    let (mut differs, mut dirty) = (Vec::new(), Vec::new());
-    for file in &module.closure.files {
-        let mode = if file.mode == FileMode::Executable { Mode::Executable } else { Mode::File };
-        let wanted = Entry { mode, id: file.blob };
-        if source.entry(head_tree, &file.path)? != Some(wanted) {
-            differs.push(file.path.to_string());
-        } else if ask.checkout.on_disk(&file.path)? != OnDisk::File(wanted) {
-            dirty.push(file.path.to_string());
-        }
-    }
-    dirty.extend(untracked(ask.checkout, module)?);
-    let mut refusals = Vec::new();
-    if ask.policy.policy.approval.checkout == CheckoutPolicy::Strict && head != relation.head && head != relation.merge
-    {
-        refusals.push(Refusal::new(
-            Code::CheckoutDiffers,
-            format!("HEAD is {head}; approval.checkout is strict"),
-            format!("git checkout {}", relation.merge),
-        ));
-    }
-    if !differs.is_empty() {
-        refusals.push(Refusal::new(
-            Code::CheckoutDiffers,
-            format!("the checked-out files differ from what was merged: {}", names(&differs)),
-            format!("git checkout {}; or say --no-checkout-binding", relation.merge),
-        ));
-    }
-    if !dirty.is_empty() {
-        refusals.push(Refusal::new(
-            Code::CheckoutDirty,
-            format!("files on disk differ from what was merged: {}", names(&dirty)),
-            "git status; commit them on a branch or put them away; or say --no-checkout-binding",
-        ));
-    }
-    Ok(refusals)
-}
-
-/// Files on disk under the delivered folder that M does not have.
-fn untracked(checkout: &dyn Checkout, module: &Module) -> Answer<Vec<String>> {
-    let Some(folder) = &module.manifest.runtime.tree else {
-        return Ok(Vec::new());
-    };
-    let known: BTreeSet<&RepoPath> = module.closure.files.iter().map(|file| &file.path).collect();
-    let is_known = |raw: &[u8]| {
-        let path = std::str::from_utf8(raw).ok().and_then(|raw| raw.parse::<RepoPath>().ok());
-        path.is_some_and(|path| known.contains(&path))
-    };
-    let found = checkout.files_below(folder)?;
-    Ok(found.iter().filter(|raw| !is_known(raw)).map(|raw| text::escaped_bytes(raw)).collect())
+/// Why a normal apply waits: what break-glass brought is on the way from the last apply that passed every gate.
+fn glass_stands(name: &str, first: &BrokenGlass) -> Refusal {
+    Refusal::new(
+        Code::GlassOpen,
+        format!(
+            "{name} runs what was applied with break-glass at {} (PR #{}, seq {}, passed {}), and that is not proven yet",
+            first.at,
+            first.pr,
+            first.seq,
+            first.waived.join(" ")
+        ),
+        "see to what else is refused here, by a reviewed pull request; then apply that one, without --break-glass",
+    )
 }
