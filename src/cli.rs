@@ -134,6 +134,9 @@ pub struct Doctor {
     /// One host [default: every host of platform.yaml]
     #[arg(long, value_name = "HOST")]
     pub host: Option<HostName>,
+    /// Check the forge instead: its version, the token, the base branch's protection, what the token may write
+    #[arg(long, conflicts_with = "host")]
+    pub forge: bool,
 }
 
 /// `validate`.
@@ -160,6 +163,10 @@ pub struct Approving {
     /// The number of a pull request
     #[arg(long, value_name = "N", visible_alias = "approved-pr")]
     pub pr: Option<u64>,
+    /// Do not ask the forge's API for reviews: a signature of the server on the merge counts instead, where the policy
+    /// has approval.server_signature: strict
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// Checks that can be waived.

@@ -18,6 +18,7 @@ use crate::{
 
 pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
     interrupt::watch();
+    session.without_forge(args.approving.offline);
     let asked = Asked {
         again: args.again,
         glass: args.reason.clone().filter(|_| args.break_glass),

@@ -44,4 +44,5 @@ mod support;
 mod sweep;
 mod timings;
 mod trust;
+mod witness;
 mod words;

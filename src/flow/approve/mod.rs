@@ -95,7 +95,7 @@ impl Candidates<'_> {
     pub(crate) fn reviewed(&self, found: Approved, statuses: bool) -> Stage<Approved> {
         match self.witness {
             Some(witness) if !self.adopt.contains(&found.relation.merge) => {
-                let refusals = match witness.word(found.pr, &found.relation, statuses) {
+                let refusals = match witness.word(self.source, found.pr, &found.relation, statuses) {
                     Ok(Ok(word)) => return Ok(Approved { word: Some(word), ..found }),
                     Ok(Err(refusals)) => refusals,
                     // A forge that is down is a reason like others where somebody breaks the glass.
