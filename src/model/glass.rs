@@ -126,19 +126,19 @@ pub fn why_not(code: Code) -> &'static str {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason(String);
 
-/// Most bytes of a reason.
+/// Most characters of a reason.
 pub const REASON_MAX: usize = 500;
 
 /// Not a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a reason is one line with words in it, of at most {REASON_MAX} bytes")]
+#[error("a reason is one line with words in it, of at most {REASON_MAX} characters")]
 pub struct ReasonError;
 
 impl FromStr for Reason {
     type Err = ReasonError;
 
     fn from_str(text: &str) -> Result<Self, ReasonError> {
-        let fits = text.len() <= REASON_MAX
+        let fits = text.chars().count() <= REASON_MAX
             && text.chars().any(char::is_alphanumeric)
             && !text.chars().any(|c| c.is_control() || is_harmful(c));
         if fits { Ok(Self(text.trim().to_owned())) } else { Err(ReasonError) }

@@ -5,6 +5,7 @@ mod apply;
 mod demo;
 mod doctor;
 mod due;
+mod glass;
 mod held;
 mod hook;
 mod init;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Last, Render, notice, plural, table, wrapped};
+use super::{Last, Render, glass, notice, plural, table};
 use crate::{
     model::{
         ids::{HostName, ModuleId},
@@ -83,9 +83,8 @@ fn rows(all: &All) -> Vec<Row<'_>> {
 
 /// `✓`, `!` or `✗`, and in words.
 fn standing(status: &HostStatus, now: Timestamp) -> (&'static str, String) {
-    if let (None, Some(glass)) = (status.unsettled(), status.glass.last()) {
-        let late = if glass.until < now { ", OVERDUE" } else { "" };
-        return ("!", format!("#{} BREAK-GLASS, {}{late}", glass.pr, glass.at.age(now)));
+    if let (None, Some(words)) = (status.unsettled(), glass::standing(status, now)) {
+        return ("!", words);
     }
     match (status.unsettled(), &status.running, &status.removed) {
         (Some(held), ..) => ("✗", format!("#{} HELD, failed here {}", held.pr, held.at.age(now))),
@@ -101,12 +100,7 @@ fn standing(status: &HostStatus, now: Timestamp) -> (&'static str, String) {
 fn deployment(module: &ModuleId, host: &HostName, status: &HostStatus, now: Timestamp) -> Vec<String> {
     let (mark, words) = standing(status, now);
     let mut lines = vec![format!("{mark} {module} on {host}  {words}")];
-    for glass in &status.glass {
-        let passed = format!("seq {} passed {}: {}", glass.seq, glass.waived.join(" "), glass.reason);
-        lines.extend(wrapped(&passed, "  "));
-        let until = format!("a merged pull request should contain it by {}", glass.until);
-        lines.extend(wrapped(&until, "  "));
-    }
+    lines.extend(glass::in_full(status));
     let Some(running) = &status.running else { return lines };
     let good = if status.unsettled().is_some() {
         lines.push(format!("  the last that went well is #{}; what failed may be what runs", running.pr));

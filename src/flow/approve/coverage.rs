@@ -13,7 +13,7 @@ use crate::{
         glass::{Waived, sorted},
         ids::{HostName, Oid},
         refusal::{Code, Refusal},
-        status::{HostStatus, ModuleStatus},
+        status::{BrokenGlass, HostStatus, ModuleStatus},
     },
     port::{Answer, Source},
     tree::footprint::Footprints,
@@ -47,6 +47,8 @@ pub struct Past {
     pub bounds: Vec<Oid>,
     /// The module's newest good apply on any host: where review begins for a host that the module is new on.
     pub elsewhere: Option<Oid>,
+    /// What was brought here with break-glass first, since the last release that passed every gate.
+    pub glass: Option<BrokenGlass>,
 }
 
 impl Past {
@@ -66,6 +68,7 @@ impl Past {
                 let there = status.last_apply_host.as_ref().and_then(|host| status.hosts.get(host));
                 glass(there).unwrap_or(status.last_apply_sha)
             }),
+            glass: here.and_then(|here| here.glass.first()).cloned(),
         }
     }
 }
@@ -92,12 +95,33 @@ pub fn coverage(
         (None, Some(elsewhere)) if contains(candidates.source, merge, elsewhere)? => Some(elsewhere),
         (None, _) => None,
     };
-    match last {
+    let covered = match last {
         None => first(candidates, approved, footprints),
         Some(last) => {
             Walk { candidates, footprints, last, coverage: Coverage::default(), refusals: Vec::new() }.run(approved)
         }
+    };
+    match (covered, &past.glass) {
+        (Err(Stop::Refused(mut refusals)), Some(first)) if candidates.glass.is_none() => {
+            refusals.insert(0, glass_stands(&footprints.name(), first));
+            Err(Stop::Refused(refusals))
+        }
+        (covered, _) => covered,
     }
+}
+
+/// Why a normal apply waits: what break-glass brought is on the way from the last release that passed every gate.
+fn glass_stands(name: &str, first: &BrokenGlass) -> Refusal {
+    let BrokenGlass { at, pr, seq, waived, .. } = first;
+    Refusal::new(
+        Code::GlassOpen,
+        format!(
+            "{name} runs what was applied with break-glass at {at} (PR #{pr}, seq {seq}, passed {}), and that is not \
+             proven yet",
+            waived.join(" ")
+        ),
+        "see to what else is refused here, by a reviewed pull request; then apply that one, without --break-glass",
+    )
 }
 
 /// Whether a commit that may not be there is an ancestor of another, or the same.
@@ -110,7 +134,7 @@ fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprin
     let before = footprints.at(relation.base)?;
     if before.effective != footprints.at(relation.merge)?.effective {
         let (covers, adopted) = (vec![approved.pr()], adopted(candidates, relation).into_iter().collect());
-        return Ok(Coverage { covers, adopted, baseline: before.effective, reviews: Vec::new() });
+        return Ok(Coverage { covers, adopted, baseline: before.effective, ..Coverage::default() });
     }
     // An adopted change has no pull request of its own: the next pull request covers it.
     if let Some((at, parent)) = newest_change(candidates, footprints, relation.merge)?

@@ -18,11 +18,11 @@ use crate::{
     model::{
         approval::Approval,
         gate::Binding,
-        glass::{Gate, sorted},
+        glass::sorted,
         ids::{Deployment, HostName, ModuleId, Oid},
         problem::Problem,
         refusal::{Code, Refusal},
-        status::{BrokenGlass, HostStatus, ModuleStatus},
+        status::{HostStatus, ModuleStatus},
     },
     port::{Answer, Checkout, Source},
     tree::{
@@ -93,11 +93,6 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
     match coverage::superseded(&ask.candidates, &approved, &footprints)? {
         Some(_) if ask.waivers.older => waived.push("superseded".to_owned()),
         found => refusals.extend(found),
-    }
-    let standing = status.as_ref().and_then(|status| status.hosts.get(&host)?.glass.first());
-    let unproven = |refusal: &Refusal| Gate::of(refusal.code).is_some_and(|gate| gate != Gate::Superseded);
-    if let Some(first) = standing.filter(|_| ask.candidates.glass.is_none() && refusals.iter().any(unproven)) {
-        refusals.insert(0, glass_stands(&footprints.name(), first));
     }
     let checkout = if ask.checkout.head()?.is_none() {
         Binding::None
@@ -244,19 +239,4 @@ fn taken<T>(stage: Stage<T>, refusals: &mut Vec<Refusal>) -> Stage<Option<T>> {
         }
         Err(failed) => Err(failed),
     }
-}
-
-/// Why a normal apply waits: what break-glass brought is on the way from the last apply that passed every gate.
-fn glass_stands(name: &str, first: &BrokenGlass) -> Refusal {
-    Refusal::new(
-        Code::GlassOpen,
-        format!(
-            "{name} runs what was applied with break-glass at {} (PR #{}, seq {}, passed {}), and that is not proven yet",
-            first.at,
-            first.pr,
-            first.seq,
-            first.waived.join(" ")
-        ),
-        "see to what else is refused here, by a reviewed pull request; then apply that one, without --break-glass",
-    )
 }

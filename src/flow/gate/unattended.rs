@@ -66,7 +66,7 @@ pub(super) fn judge(plan: &Plan, ceiling: ApplyMode, list: &mut List<'_>) {
             by_hand.clone(),
         )
     });
-    list.ask("doors", json!({"new": opened.len()}), refusal);
+    list.ask("new_doors", json!({"new": opened.len()}), refusal);
     let failed = plan.bound().last().and_then(|last| last.unsettled());
     let refusal = failed.map(|failed| {
         Refusal::new(
