@@ -1,5 +1,6 @@
 //! The command line. Only this module uses clap.
 
+mod apply;
 mod pages;
 pub mod topics;
 
@@ -7,11 +8,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::model::{
-    glass::Reason,
-    ids::{HostName, ModuleId, RunId},
-};
+use crate::model::ids::{HostName, ModuleId, RunId};
 
+pub use apply::Apply;
 pub use pages::{Read, commands, help, read, reference};
 
 /// Changes docker compose hosts only when a merged pull request says so, and records it in git.
@@ -71,6 +70,8 @@ pub enum Command {
     Validate(Validate),
     /// Show what an apply would change, and every reason to refuse it
     Plan(Plan),
+    /// Check whether a pull request could be applied once it is merged; asks no host
+    Check(Check),
     /// Apply merged pull requests to hosts, and record the outcome
     Apply(Apply),
     /// Ask the host how an open run ended, and record it; never changes a host
@@ -112,6 +113,7 @@ impl Command {
             Self::Apply(_) => "apply",
             Self::Resume(_) => "resume",
             Self::Abandon(_) => "abandon",
+            Self::Check(_) => "check",
             Self::Doctor(_) => "doctor",
             Self::Status(_) => "status",
             Self::Pending(_) => "pending",
@@ -186,8 +188,9 @@ pub struct Waive {
 /// `plan`.
 #[derive(Debug, Args)]
 pub struct Plan {
-    /// The module
-    pub module: ModuleId,
+    /// The module [default, with --pr: every module that the pull request concerns, and the policy]
+    #[arg(required_unless_present = "pr")]
+    pub module: Option<ModuleId>,
     /// One of its hosts [default: each of them, in the order of its manifest]
     #[arg(long, value_name = "HOST")]
     pub host: Option<HostName>,
@@ -203,6 +206,12 @@ pub struct Plan {
     /// Exit with 4 if something would change
     #[arg(long)]
     pub exit_code: bool,
+    /// Print the plan of the whole pull request as Markdown
+    #[arg(long, requires = "pr", conflicts_with_all = ["module", "output"])]
+    pub markdown: bool,
+    /// Keep the plan in one comment under the pull request, and set the status platformctl/plan on its head
+    #[arg(long, requires = "pr", conflicts_with_all = ["module", "output"])]
+    pub comment: bool,
     /// Print where the time of this command went; --json always has it, as durations_ms
     #[arg(long)]
     pub timings: bool,
@@ -211,51 +220,15 @@ pub struct Plan {
     pub waive: Waive,
 }
 
-/// `apply`.
+/// `check`.
 #[derive(Debug, Args)]
-pub struct Apply {
-    /// Modules, or plan files (containing `/` or ending in `.json`) [default: the modules that the pull request
-    /// changed]
-    #[arg(value_name = "MODULE|PLAN")]
-    pub targets: Vec<String>,
-    /// One host of the modules [default: each of their hosts, in the order of the manifest; the first that fails ends
-    /// it]
-    #[arg(long, value_name = "HOST")]
-    pub host: Option<HostName>,
-    /// The approval.
-    #[command(flatten)]
-    pub approving: Approving,
-    /// Apply the same release again, for instance after a host was lost or a secret changed
-    #[arg(long, conflicts_with_all = ["approved", "pr"], requires = "targets")]
-    pub again: bool,
-    /// Apply everything that is merged and not applied; what dead runs left is ended first
-    #[arg(long, conflicts_with_all = ["approved", "pr", "again", "targets"])]
-    pub pending: bool,
-    /// With --pending, for runners: apply only what module.yaml and the policy allow without a person
-    #[arg(long, requires = "pending", conflicts_with_all = ["retry", "allow_older", "no_checkout_binding", "break_glass", "during_freeze"])]
-    pub auto: bool,
-    /// If another run is open, wait up to this many seconds for it
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub wait: u64,
-    /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
+pub struct Check {
+    /// The number of the pull request
+    #[arg(long, value_name = "N")]
+    pub pr: u64,
+    /// Set the status platformctl/plan on its head
     #[arg(long)]
-    pub logs: bool,
-    /// Print where the time of this command went; --json always has it, as durations_ms
-    #[arg(long)]
-    pub timings: bool,
-    /// Checks that can be waived.
-    #[command(flatten)]
-    pub waive: Waive,
-    /// Apply although a freeze is in force (recorded with the reason)
-    #[arg(long, requires = "reason")]
-    pub during_freeze: bool,
-    /// In an emergency: pass missing reviews and statuses, scope, a newer merge, data at risk, a freeze, and a forge that is
-    /// down (recorded with the reason before anything is changed)
-    #[arg(long, requires_all = ["reason", "targets"], conflicts_with = "pending")]
-    pub break_glass: bool,
-    /// The reason, for the record
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<Reason>,
+    pub status: bool,
 }
 
 /// `resume`.

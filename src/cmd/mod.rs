@@ -4,6 +4,7 @@
 mod abandon;
 mod apply;
 mod bug;
+mod check;
 mod demo;
 mod doctor;
 mod help;
@@ -87,6 +88,7 @@ fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
     match &cli.command {
         Command::Validate(args) => validate::run(&session()?, args),
         Command::Plan(args) => plan::run(&session()?, args),
+        Command::Check(args) => check::run(&session()?, args),
         Command::Apply(args) => apply::run(&session()?, args),
         Command::Resume(args) => resume::run(&session()?, args),
         Command::Abandon(args) => abandon::run(&session()?, args),

@@ -200,7 +200,7 @@ impl Render for Due {
     }
 
     fn warnings(&self) -> Vec<String> {
-        notice::warnings(&self.notices)
+        notice::warnings(&self.notices).into_iter().chain(self.unseen.iter().cloned()).collect()
     }
 
     fn beside(&self) -> Vec<String> {

@@ -11,9 +11,11 @@ mod hook;
 mod init;
 mod log;
 mod manual;
+pub mod markdown;
 mod notice;
 mod pending;
 mod plan;
+mod proposed;
 mod report;
 mod resume;
 mod schema;
@@ -40,6 +42,7 @@ use crate::{
 };
 
 pub use plan::plan_file;
+pub use proposed::{Asked as WholeAsked, Checked, WholePlan};
 pub use report::{Last, Render, Report};
 pub use steps::Steps;
 pub use table::table;

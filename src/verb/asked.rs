@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a person asks for, whichever modules it is about.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// On which host; `None`: on each host of the module.
     pub host: Option<HostName>,

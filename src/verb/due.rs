@@ -51,8 +51,23 @@ pub struct Due {
     pub stopped: Option<Stop>,
     /// What an operator should know.
     pub notices: Vec<Notice>,
+    /// What could not be shown on the forge afterwards.
+    pub unseen: Vec<String>,
     /// Where the time went beside that of the deployments: milliseconds by phase.
     pub durations_ms: Vec<(Phase, u64)>,
+}
+
+impl Due {
+    /// What was tried, by the pull request that brings it.
+    pub fn by_pull(&self) -> BTreeMap<u64, Vec<&Target>> {
+        let mut found: BTreeMap<u64, Vec<&Target>> = BTreeMap::new();
+        for each in &self.each {
+            if let (Some(pr), Became::Tried(target)) = (each.pr, &each.became) {
+                found.entry(pr).or_default().push(target.as_ref());
+            }
+        }
+        found
+    }
 }
 
 /// One deployment that is not as the base has it.

@@ -32,6 +32,7 @@ mod layers;
 mod ledger;
 mod log;
 mod modules;
+mod on_the_pr;
 mod output;
 mod policy;
 mod protocol;
