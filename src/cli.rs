@@ -66,6 +66,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Check platform.yaml and the modules in the working tree
     Validate(Validate),
+    /// Check the workflows of Forgejo Actions
+    Lint(Lint),
     /// Show what an apply would change, and every reason to refuse it
     Plan(Plan),
     /// Apply merged pull requests to hosts, and record the outcome
@@ -105,6 +107,7 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Validate(_) => "validate",
+            Self::Lint(_) => "lint",
             Self::Plan(_) => "plan",
             Self::Apply(_) => "apply",
             Self::Resume(_) => "resume",
@@ -145,6 +148,14 @@ pub struct Validate {
     /// Accepted for older scripts: validate is always strict
     #[arg(long, hide = true)]
     pub strict_v2: bool,
+}
+
+/// `lint`.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Workflow files [default: those of .forgejo/workflows, else .gitea/workflows, else .github/workflows]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }
 
 /// The approval.

@@ -27,6 +27,7 @@ topics! {
     "compose" "What compose files may contain, and how they are applied"
     "hosts" "What a host needs: folders, ssh, secrets"
     "forgejo" "With a Forgejo server"
+    "lint" "The rules of the linter for workflows"
     "recovery" "When something is wrong"
     "exit-codes" "Exit codes and reason codes"
     "results" "The JSON object that --json prints"

@@ -19,3 +19,4 @@ pub mod remote;
 mod secrets;
 mod socket;
 pub mod ssh;
+pub mod workflows;

@@ -36,4 +36,5 @@ pub mod status;
 pub mod text;
 pub mod time;
 pub mod variable;
+pub mod workflow;
 pub mod yaml;

@@ -7,6 +7,7 @@ mod doctor;
 mod held;
 mod hook;
 mod init;
+mod lint;
 mod log;
 mod manual;
 mod notice;

@@ -69,6 +69,11 @@ fn documented_exit_codes_match_the_code() {
 }
 
 #[test]
+fn documented_lint_rules_match_the_code() {
+    page("docs/lint.md", &platformctl::model::workflow::rules::page());
+}
+
+#[test]
 fn documented_commands_match_the_help() {
     page("docs/cli.md", &platformctl::cli::reference());
 }

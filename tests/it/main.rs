@@ -27,6 +27,7 @@ mod kinds;
 mod lab;
 mod layers;
 mod ledger;
+mod lint;
 mod log;
 mod modules;
 mod output;
