@@ -90,6 +90,8 @@ fn noop(record: &Record<'_>, n: u32) -> Event {
         weak: false,
         adopted: Vec::new(),
         baseline: None,
+        reviews: Vec::new(),
+        forge: None,
     });
     event
 }

@@ -148,6 +148,7 @@ impl Class {
     }
 
     /// The class of a code.
+    #[expect(clippy::too_many_lines, reason = "one row for each code, in one table")]
     pub const fn of(code: Code) -> Self {
         match code {
             Code::MalformedId
@@ -161,7 +162,11 @@ impl Class {
             | Code::AmbiguousPr
             | Code::StyleNotAllowed
             | Code::UnreviewedChange
-            | Code::UnreviewedPolicy => Self::NotApproved,
+            | Code::UnreviewedPolicy
+            | Code::NotReviewed
+            | Code::ChangesRequested
+            | Code::StatusMissing
+            | Code::ForgeDisagrees => Self::NotApproved,
             Code::HeadOfOtherPr
             | Code::NeverChangedByPr
             | Code::Replay
@@ -198,6 +203,13 @@ impl Class {
             | Code::EngineUnreachable
             | Code::CredentialsMissing
             | Code::CredentialsRefused
+            | Code::ForgeUnknown
+            | Code::ForgeUnreachable
+            | Code::ForgeAnswer
+            | Code::ForgeNotFound
+            | Code::ForgeMoved
+            | Code::ForgeArchived
+            | Code::TokenScope
             | Code::ShallowHistory
             | Code::ClockSkew
             | Code::ComposeTooOld

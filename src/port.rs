@@ -5,6 +5,7 @@
 
 mod branch;
 mod ended;
+mod forge;
 mod host;
 mod ports;
 mod scratch;
@@ -20,6 +21,7 @@ use crate::model::{
 
 pub use branch::{NewBranch, NewFile};
 pub use ended::{Ended, NotDone, ending};
+pub use forge::{Forge, ReachForge};
 pub use host::{Host, Input, Member, Reply, Script};
 pub use ports::{Phase, Ports, Step, Tell};
 pub use scratch::Scratch;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     cli::Globals,
     config::Config,
-    io::{clock::SystemClock, env::Env, git::Git, hosts::Hosts, logged::Logged, remote::GitRemote},
+    io::{clock::SystemClock, env::Env, forges::Forges, git::Git, hosts::Hosts, logged::Logged, remote::GitRemote},
     model::{
         ids::{HostName, ModuleId},
         policy::HostPolicy,
@@ -30,6 +30,7 @@ pub(super) struct Session {
     /// Where to print.
     pub printer: Printer,
     hosts: Hosts,
+    forges: Forges,
 }
 
 impl Session {
@@ -41,10 +42,12 @@ impl Session {
         let git = Git::open(env.cwd(), "origin", env)?;
         let config = Config::choose(globals.remote.as_deref(), globals.base.as_deref(), |name| git.setting(name));
         let remote = GitRemote::new(PathBuf::from(git.common_dir()), &config.remote, &config.base, env)?;
-        let remote = Logged(remote.configured(git.remote(&config.remote)));
+        let configured = git.remote(&config.remote);
+        let forges = Forges::new(env, PathBuf::from(git.common_dir()), configured.urls.first().cloned());
+        let remote = Logged(remote.configured(configured));
         let clock = Logged(SystemClock::new(env));
         let git = Logged(git.with_remote(&config.remote).with_base(&config.base));
-        Ok(Self { env: env.clone(), git, remote, config, clock, printer, hosts: Hosts::new(env) })
+        Ok(Self { env: env.clone(), git, remote, config, clock, printer, hosts: Hosts::new(env), forges })
     }
 
     /// Lends the ports to a verb. A person who waits is told who is asked.
@@ -68,6 +71,7 @@ impl Session {
             base: &self.config.base,
             clock: &self.clock,
             host: &host,
+            forge: &|rules| self.forges.reach(rules),
             tell,
             ci: self.env.get("CI").is_some(),
         })

@@ -25,6 +25,11 @@ impl SystemClock {
     }
 }
 
+/// Waits, where a port itself has to.
+pub(super) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let seconds = self.test_start_s.unwrap_or_else(|| chrono::Utc::now().timestamp());

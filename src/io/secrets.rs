@@ -21,6 +21,13 @@ impl Secrets {
         Self(Vec::new())
     }
 
+    /// These values, as long as they are.
+    pub(super) fn values(values: &[String]) -> Self {
+        let mut secrets = Self(values.iter().filter(|value| value.len() >= SECRET_BYTES_MIN).cloned().collect());
+        secrets.sort();
+        secrets
+    }
+
     /// Adds others.
     pub(super) fn add(&mut self, others: &Self) {
         self.0.extend_from_slice(&others.0);

@@ -386,6 +386,8 @@ mod tests {
             weak: false,
             adopted: Vec::new(),
             baseline: None,
+            reviews: Vec::new(),
+            forge: None,
         });
         (event.closure, event.effective) = (Some(Digest::of(&[pr])), Some(Digest::of(&[pr, pr])));
         (event.policy, event.findings, event.retry) = (Some(id), Some(Vec::new()), retry);

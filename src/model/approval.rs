@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::Oid;
+use super::{
+    forge::{CountedReview, ForgeWord},
+    ids::Oid,
+};
 
 /// How a pull request's head became part of the base branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,4 +64,10 @@ pub struct Approval {
     /// The effective digest of what stood before B, on a module's first apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<super::digest::Digest>,
+    /// The reviews that counted, with `approval.source: forgejo`: of `pr`, and of the others that it covers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<CountedReview>,
+    /// What the forge was asked and answered of `pr`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<ForgeWord>,
 }

@@ -4,10 +4,10 @@ use super::{
     check::{argv_entry, done, one_line, shape},
     ids::Oid,
     path::HostPath,
-    policy::{self, Allow, ApprovalSource, HostPolicy, Policy, Transport},
+    policy::{self, Allow, ApprovalPolicy, ApprovalSource, HostPolicy, Policy, ServerSignature, Transport},
     problem::{Collector, Problem},
     refusal::Code,
-    text::shown,
+    text::{is_harmful, shown},
     yaml::Node,
 };
 
@@ -57,12 +57,16 @@ fn approval(policy: &Policy, c: &mut Collector<'_>) {
         "no merge style is allowed: nothing could ever be approved",
         "leave `styles` out for the default",
     );
+    reviews(approval, c);
     if approval.source == ApprovalSource::Git {
         let asked = [
             ("required_approvals", approval.required_approvals > 0),
             ("approvers", !approval.approvers.is_empty()),
             ("not_counted", !approval.not_counted.is_empty()),
             ("required_statuses", !approval.required_statuses.is_empty()),
+            ("merger_may_approve", approval.merger_may_approve),
+            ("server_key", !approval.server_key.is_empty()),
+            ("server_signature", approval.server_signature != ServerSignature::Record),
         ];
         for (key, asked) in asked {
             c.must(
@@ -73,6 +77,78 @@ fn approval(policy: &Policy, c: &mut Collector<'_>) {
             );
         }
     }
+}
+
+/// What must fit together with `source: forgejo`.
+fn reviews(approval: &ApprovalPolicy, c: &mut Collector<'_>) {
+    for (at, status) in approval.required_statuses.iter().enumerate() {
+        let at = at.to_string();
+        c.must(
+            is_context(&status.context) && !status.by.is_empty() && status.by.iter().all(|login| is_login(login)),
+            &["approval", "required_statuses", &at],
+            "a required status needs a context and the accounts whose status counts: any writer can set any status",
+            "write for instance {context: ci, by: [ci-bot]}",
+        );
+    }
+    for (key, logins) in [("approvers", &approval.approvers), ("not_counted", &approval.not_counted)] {
+        for (at, login) in logins.iter().enumerate() {
+            let text = format!("`{}` is not the name of an account", shown(login));
+            c.must(
+                is_login(login),
+                &["approval", key, &at.to_string()],
+                text,
+                "write it as the forge shows it, without @",
+            );
+        }
+    }
+    let possible = approval.approvers.len();
+    c.must(
+        approval.approvers.is_empty() || possible >= approval.required_approvals as usize,
+        &["approval", "required_approvals"],
+        format!(
+            "{} approvals are required, but `approvers` has {possible}: nothing could ever be approved",
+            approval.required_approvals
+        ),
+        "require fewer, or list more approvers",
+    );
+    c.must(
+        approval.server_key.is_empty() || is_public_key(&approval.server_key),
+        &["approval", "server_key"],
+        "`server_key` is not an ssh public key on one line",
+        "write it as the server's /api/v1/signing-key.ssh prints it: type and key, without options",
+    );
+    c.must(
+        approval.server_signature == ServerSignature::Record || !approval.server_key.is_empty(),
+        &["approval", "server_signature"],
+        "without `server_key` no signature of the server can be checked",
+        "add `server_key`, or leave `server_signature` out",
+    );
+}
+
+/// One line of a status's context.
+fn is_context(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= 255 && !text.chars().any(is_harmful)
+}
+
+/// The name of an account of a forge.
+fn is_login(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 255
+        && !text.starts_with('-')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// `type base64 [comment]`, as a line of `*.pub` has it.
+fn is_public_key(text: &str) -> bool {
+    let mut words = text.split(' ');
+    let kind = words.next().unwrap_or_default();
+    let key = words.next().unwrap_or_default();
+    let plain = |word: &str, more: &[u8]| word.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b));
+    (kind.starts_with("ssh-") || kind.starts_with("ecdsa-") || kind.starts_with("sk-"))
+        && plain(kind, b"-@.")
+        && !key.is_empty()
+        && plain(key, b"+/=")
+        && words.all(|word| plain(word, b"-_.@+"))
 }
 
 fn host_entry(name: &str, host: &HostPolicy, c: &mut Collector<'_>) {

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod doors;
 pub mod ending;
 pub mod evidence;
+pub mod forge;
 pub mod frame;
 pub mod gate;
 pub mod ids;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     approval::Style,
     as_text::as_text,
+    forge::ForgeUrl,
     ids::{HostName, ModuleId, Oid},
     names::{ComposeName, Destination, GitName, KnownHost},
     path::HostPath,
@@ -116,6 +117,30 @@ pub enum CheckoutPolicy {
     Strict,
 }
 
+/// A commit status that must be successful. Any writer of the repository can set any status, so who sets it is part of
+/// the rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RequiredStatus {
+    /// Its context, as the forge shows it.
+    pub context: String,
+    /// The accounts whose status counts; `forgejo-actions` is that of workflows, which any branch can define.
+    pub by: Vec<String>,
+}
+
+/// What a merge that the server signed counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ServerSignature {
+    /// It is recorded. Under the default rule of a branch the server signs merges with stale approvals too.
+    #[default]
+    Record,
+    /// The branch's rule ignores or dismisses stale approvals: it counts as the review where the API is not asked.
+    Strict,
+}
+
 /// `approval:`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -133,8 +158,18 @@ pub struct ApprovalPolicy {
     pub approvers: Vec<String>,
     /// Accounts whose reviews never count.
     pub not_counted: Vec<String>,
-    /// Status contexts that must be green.
-    pub required_statuses: Vec<String>,
+    /// Statuses that must be successful on the head of the pull request that is applied.
+    pub required_statuses: Vec<RequiredStatus>,
+    /// With `forgejo`: whether the person who merges may be the only one whose approval counts.
+    pub merger_may_approve: bool,
+    /// With `forgejo`: where the repository is on the forge, for instance https://git.example.org/ops/platform; default:
+    /// what the remote's URL names.
+    pub forge: Option<ForgeUrl>,
+    /// With `forgejo`: the public key (`ssh-ed25519 AAAA…`) of merges that the server signs; a witness that an official
+    /// approval existed. Empty: none.
+    pub server_key: String,
+    /// What that signature counts for.
+    pub server_signature: ServerSignature,
     /// The ways of merging that count.
     pub styles: Vec<Style>,
     /// Commits on the base accepted by review although no pull request proves them.
@@ -153,6 +188,10 @@ impl Default for ApprovalPolicy {
             approvers: Vec::new(),
             not_counted: Vec::new(),
             required_statuses: Vec::new(),
+            merger_may_approve: false,
+            forge: None,
+            server_key: String::new(),
+            server_signature: ServerSignature::Record,
             styles: vec![Style::Merge, Style::Squash, Style::Rebase, Style::RebaseMerge],
             adopt: Vec::new(),
             checkout: CheckoutPolicy::Content,

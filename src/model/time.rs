@@ -46,6 +46,11 @@ impl Timestamp {
         (time.compact() == text).then_some(time)
     }
 
+    /// Reads a time of RFC 3339 with any offset, as other programs write it; fractions of a second are dropped.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text).ok().map(|time| Self::from_unix_s(time.timestamp()))
+    }
+
     /// How long before `now` this was, for a person: `4 min ago`; `in the future` if it was not.
     pub fn age(self, now: Self) -> String {
         let seconds = now.0 - self.0;

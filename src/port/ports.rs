@@ -10,7 +10,7 @@ use crate::{
         status::OpenRun,
         time::Timestamp,
     },
-    port::{Answer, Checkout, Clock, Host, Ledger, Remote, Source},
+    port::{Answer, Checkout, Clock, Host, Ledger, ReachForge, Remote, Source},
 };
 
 /// Everything that the sentence may ask.
@@ -30,6 +30,8 @@ pub struct Ports<'a> {
     pub clock: &'a dyn Clock,
     /// Reaches a host by its entry in the policy.
     pub host: &'a dyn Fn(&HostPolicy) -> Answer<Box<dyn Host>>,
+    /// Reaches the forge's API, by the rules in force.
+    pub forge: ReachForge<'a>,
     /// Told of each step.
     pub tell: Tell<'a>,
     /// Whether this runs in CI, on a machine that is thrown away.

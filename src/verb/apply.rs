@@ -3,7 +3,7 @@
 use crate::{
     flow::{
         Stage, Stop,
-        approve::{Candidates, approve, policy::InForce, request::Request},
+        approve::{Candidates, approve, policy::InForce, request::Request, witness::Witness},
         bind::{
             Bind, Waivers, bind,
             bound::{Bound, Present},
@@ -23,6 +23,7 @@ use crate::{
         ids::{Deployment, HostName, ModuleId},
         json::{self, CanonicalError},
         plan::{Change, Intention},
+        policy::ApprovalSource,
         refusal::Code,
         status::HostStatus,
     },
@@ -167,13 +168,16 @@ pub fn bound(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Present> 
 
 /// What approve works on.
 pub fn candidates<'a>(ports: &Ports<'a>, fetched: &'a Fetched) -> Candidates<'a> {
+    let rules = &fetched.policy.policy.approval;
+    let witness = Witness { forge: ports.forge, rules, base: ports.base, heard: &fetched.heard };
     Candidates {
         source: ports.source,
         remote: Some(ports.remote),
         refs: &fetched.refs,
         base: fetched.p,
-        styles: &fetched.policy.policy.approval.styles,
-        adopt: &fetched.policy.policy.approval.adopt,
+        styles: &rules.styles,
+        adopt: &rules.adopt,
+        witness: (rules.source == ApprovalSource::Forgejo).then_some(witness),
     }
 }
 

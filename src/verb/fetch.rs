@@ -8,13 +8,14 @@ use crate::{
             candidates::Candidates,
             policy::{self, InForce, Recorded, Verdict, Why},
             request::Request,
+            witness::{Heard, Witness},
         },
         refuse, unless,
     },
     ledger::{chain, fault::Checked, state::State},
     model::{
         ids::Oid,
-        policy::{ApprovalSource, Policy, RemoteName, SignPolicy},
+        policy::{ApprovalPolicy, Policy, RemoteName, SignPolicy},
         problem::Problem,
         refusal::{Code, Refusal},
         text::shown,
@@ -38,6 +39,8 @@ pub struct Fetched {
     pub checked: Option<Checked>,
     /// How many records were delivered from the spool.
     pub delivered: usize,
+    /// What the forge answered in this run.
+    pub heard: Heard,
 }
 
 /// The record, with the settings of a policy.
@@ -94,13 +97,14 @@ pub fn refresh(ports: &Ports<'_>, request: &Request) -> Stage<Fetched> {
         alone(ports, &refs)?;
     }
     let mut checked = record.sync(&refs)?;
-    let (policy, in_force) = decided(ports, &refs, (p, newest), checked.as_ref(), known.is_some())?;
+    let heard = Heard::default();
+    let (policy, in_force) = decided(ports, &heard, &refs, (p, newest), checked.as_ref(), known.is_some())?;
     pinned(&policy.policy, checked.as_ref())?;
     let delivered = record.deliver()? + record.settle()?;
     if delivered > 0 {
         checked = newest_record(ports)?;
     }
-    Ok(Fetched { refs, p, policy, in_force, checked, delivered })
+    Ok(Fetched { refs, p, policy, in_force, checked, delivered, heard })
 }
 
 impl Fetched {
@@ -158,14 +162,25 @@ fn recorded(ports: &Ports<'_>, tip: Option<Oid>) -> Answer<Option<Recorded>> {
 /// There is no policy to go on with.
 pub(crate) fn decided(
     ports: &Ports<'_>,
+    heard: &Heard,
     refs: &RemoteRefs,
     (p, newest): (Oid, Stage<PolicyAt>),
     checked: Option<&Checked>,
     trusted: bool,
 ) -> Stage<(PolicyAt, Result<InForce, Vec<Refusal>>)> {
     let before = recorded(ports, checked.map(|checked| checked.id))?;
-    let candidates =
-        Candidates { source: ports.source, remote: Some(ports.remote), refs, base: p, styles: &[], adopt: &[] };
+    // The rules in force before each change decide whether the forge is asked.
+    let rules = ApprovalPolicy::default();
+    let witness = Witness { forge: ports.forge, rules: &rules, base: ports.base, heard };
+    let candidates = Candidates {
+        source: ports.source,
+        remote: Some(ports.remote),
+        refs,
+        base: p,
+        styles: &[],
+        adopt: &[],
+        witness: Some(witness),
+    };
     let refusals = match newest.and_then(|newest| policy::judge(&candidates, before.as_ref(), newest)) {
         Ok(Verdict::InForce(in_force)) => return Ok((in_force.at().clone(), Ok(*in_force))),
         // Anybody may have written a record whose policy this base never had: not even a host is asked because of it.
@@ -269,13 +284,6 @@ pub fn policy_at(ports: &Ports<'_>, p: Oid) -> Stage<PolicyAt> {
                 format!("use --{option} {}, or correct platform.yaml in a pull request", shown(named)),
             ));
         }
-    }
-    if approval.source == ApprovalSource::Forgejo {
-        refusals.push(Refusal::new(
-            Code::DriverNotYet,
-            "platform.yaml has approval.source: forgejo, which this version does not support",
-            "use a later version; until then `source: git` proves that a pull request was merged, not who approved it",
-        ));
     }
     unless(refusals)?;
     Ok(policy)

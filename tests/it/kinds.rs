@@ -93,6 +93,8 @@ impl Bench {
             weak: false,
             adopted: Vec::new(),
             baseline: None,
+            reviews: Vec::new(),
+            forge: None,
         });
         event.policy = Some(self.policy);
         if kind != Kind::Move {

@@ -18,6 +18,7 @@ mod digest;
 mod docs;
 mod doctor;
 mod faults;
+mod forge_double;
 mod gate;
 mod generated;
 mod git;

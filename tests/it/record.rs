@@ -57,6 +57,8 @@ fn approval() -> Approval {
         weak: false,
         adopted: Vec::new(),
         baseline: None,
+        reviews: Vec::new(),
+        forge: None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::{fs, path::Path, process::Command};
 
 /// The products, and where each is made.
 const PRODUCTS: &[(&str, &str)] = &[
-    ("approve/mod.rs", "Approved"),
+    ("approve/approved.rs", "Approved"),
     ("bind/bound.rs", "Present"),
     ("bind/bound.rs", "Absent"),
     ("observe/mod.rs", "Observed"),

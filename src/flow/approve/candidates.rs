@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     flow::{
         Stage,
-        approve::{relation::picks, request::hints},
+        approve::{relation::picks, request::hints, witness::Witness},
         refuse,
     },
     model::{approval::Style, ids::Oid, refusal::Code},
@@ -33,6 +33,8 @@ pub struct Candidates<'a> {
     pub styles: &'a [Style],
     /// Commits of the base that the policy accepts although no pull request proves them.
     pub adopt: &'a [Oid],
+    /// The forge, if the policy wants its word as well.
+    pub witness: Option<Witness<'a>>,
 }
 
 /// The author and message of a commit, which a rebase keeps.

@@ -9,6 +9,7 @@ use crate::{
     model::{
         approval::Style,
         digest::Digest,
+        forge::CountedReview,
         ids::{HostName, Oid},
         refusal::{Code, Refusal},
         status::ModuleStatus,
@@ -29,6 +30,8 @@ pub struct Coverage {
     pub adopted: Vec<Oid>,
     /// What stood there before, on a first apply.
     pub baseline: Option<Digest>,
+    /// The reviews of the covered pull requests but the approved one, where the policy wants the forge's word.
+    pub reviews: Vec<CountedReview>,
 }
 
 /// The history of a deployment in the record, as far as an approval is judged by it.
@@ -99,14 +102,14 @@ fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprin
     let relation = approved.relation();
     let before = footprints.at(relation.base)?;
     if before.effective != footprints.at(relation.merge)?.effective {
-        return Ok(Coverage { covers: vec![approved.pr()], adopted: Vec::new(), baseline: before.effective });
+        return Ok(Coverage { covers: vec![approved.pr()], baseline: before.effective, ..Coverage::default() });
     }
     // An adopted change has no pull request of its own: the next pull request covers it.
     if let Some((at, parent)) = newest_change(candidates, footprints, relation.merge)?
         && candidates.adopt.contains(&at)
     {
         let baseline = footprints.at(parent)?.effective;
-        return Ok(Coverage { covers: vec![approved.pr()], adopted: vec![at], baseline });
+        return Ok(Coverage { covers: vec![approved.pr()], adopted: vec![at], baseline, ..Coverage::default() });
     }
     Err(Refusal::new(
         Code::NeverChangedByPr,
@@ -203,12 +206,22 @@ impl Walk<'_> {
     }
 
     /// Takes a proven pull request; returns where to go on.
-    fn cover(&mut self, proven: &Approved, always: bool) -> Answer<Oid> {
+    fn cover(&mut self, proven: &Approved, always: bool) -> Stage<Oid> {
         let relation = proven.relation();
-        if always || self.footprints.differ(relation.base, relation.merge)? {
+        if always {
             self.coverage.covers.push(proven.pr());
+        } else if self.footprints.differ(relation.base, relation.merge)? {
+            self.coverage.covers.push(proven.pr());
+            match self.candidates.reviewed(proven.clone(), false) {
+                Ok(reviewed) => self.coverage.reviews.extend(reviewed.word().iter().flat_map(|word| {
+                    word.reviews().iter().map(|review| CountedReview { pr: Some(proven.pr()), ..review.clone() })
+                })),
+                Err(Stop::Refused(refusals)) => self.refusals.extend(refusals),
+                Err(failed) => return Err(failed),
+            }
         }
-        if !self.candidates.styles.contains(&relation.style) {
+        let listed = relation.confirmed || self.candidates.styles.contains(&relation.style);
+        if !listed || self.candidates.witness.is_some() && self.candidates.adopt.contains(&relation.merge) {
             self.coverage.adopted.push(relation.merge);
         }
         // L may lie among the commits of a rebase: never walk past it.

@@ -2,12 +2,15 @@
 //!
 //! An id that exists, or that can be fetched, proves nothing. Messages only suggest candidates.
 
+pub mod approved;
 pub mod candidates;
 pub mod coverage;
 mod explain;
 pub mod policy;
 pub mod relation;
 pub mod request;
+pub mod reviews;
+pub mod witness;
 
 use std::collections::BTreeSet;
 
@@ -29,33 +32,18 @@ use crate::{
     port::{Answer, Commit},
 };
 
-pub use crate::flow::approve::candidates::Candidates;
+pub use crate::flow::approve::{approved::Approved, candidates::Candidates};
 
-/// A pull request that is proven to be merged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub struct Approved {
-    pr: u64,
-    relation: Relation,
-}
-
-impl Approved {
-    /// The pull request.
-    pub fn pr(&self) -> u64 {
-        self.pr
-    }
-
-    /// Its proven relation to the base.
-    pub fn relation(&self) -> &Relation {
-        &self.relation
-    }
-}
-
-/// Proves a request.
+/// Proves a request, and asks the forge for its word where the policy wants it.
 ///
 /// # Errors
 /// The reasons why it is not approved, or a port failed.
 pub fn approve(candidates: &Candidates<'_>, request: &Request) -> Stage<Approved> {
+    let found = found(candidates, request)?;
+    candidates.reviewed(found, true)
+}
+
+fn found(candidates: &Candidates<'_>, request: &Request) -> Stage<Approved> {
     let given = request.approved.as_deref().map(|text| full_id(candidates.source, text)).transpose()?;
     if let Some(pr) = request.pr {
         let head = candidates.head_of(pr)?;
@@ -100,6 +88,20 @@ pub fn approve(candidates: &Candidates<'_>, request: &Request) -> Stage<Approved
 }
 
 impl Candidates<'_> {
+    /// A pull request that git proves, with the forge's word where the policy wants it; with `statuses` also on the
+    /// required ones. A merge result that a reviewed policy adopts needs no other review.
+    pub(crate) fn reviewed(&self, found: Approved, statuses: bool) -> Stage<Approved> {
+        match self.witness {
+            Some(witness) if !self.adopt.contains(&found.relation.merge) => {
+                match witness.word(found.pr, &found.relation, statuses)? {
+                    Ok(word) => Ok(Approved { word: Some(word), ..found }),
+                    Err(refusals) => Err(Stop::Refused(refusals)),
+                }
+            }
+            Some(_) | None => Ok(found),
+        }
+    }
+
     /// Finds the merge result of a pull request's head. A forge merges a pull request once: if the same content was
     /// added to the base twice, the first commit is the merge result and the others are copies.
     fn by_head(&self, pr: u64, head: Oid) -> Stage<Approved> {
@@ -135,11 +137,16 @@ impl Candidates<'_> {
                 format!("approve that one: --pr {other}"),
             )));
         }
+        let adopted = self.adopt.contains(&relation.merge);
+        if let (Some(witness), true, false) = (self.witness, moved, adopted) {
+            let confirmed = witness.fast_forward(self.source, pr, &relation)?;
+            return Ok(confirmed.map(|relation| Approved { pr, relation, word: None }));
+        }
         // After a fast-forward to a merge commit the first parent is not the base, so git cannot tell what was
         // reviewed.
         let listed = self.styles.contains(&relation.style) && !(moved && merge.parents.len() > 1);
-        if listed || self.adopt.contains(&merge.id) {
-            return Ok(Ok(Approved { pr, relation }));
+        if listed || adopted {
+            return Ok(Ok(Approved { pr, relation, word: None }));
         }
         let merge = merge.id;
         Ok(Err(if moved {
@@ -258,8 +265,17 @@ impl Candidates<'_> {
             };
         }
         let commit = self.source.commit(id)?;
-        let named = self.named_by(&commit);
+        let mut named = self.named_by(&commit);
         let (mut found, mut refused) = self.tried(&commit, &named)?;
+        if let (true, Some(witness)) = (found.is_empty(), self.witness)
+            && let Some(pr) = witness.merged_as(id)?
+            && !named.contains(&pr)
+        {
+            let (likely, reasons) = self.tried(&commit, &BTreeSet::from([pr]))?;
+            named.insert(pr);
+            found = likely;
+            refused.extend(reasons);
+        }
         if found.is_empty() {
             let more: BTreeSet<u64> = self.replayed_in(&commit)?.difference(&named).copied().collect();
             let (likely, reasons) = self.tried(&commit, &more)?;

@@ -8,13 +8,13 @@
 use crate::{
     flow::{
         Stage, Stop,
-        approve::{Approved, candidates::Candidates, coverage::reason},
+        approve::{Approved, candidates::Candidates, coverage::reason, witness::Witness},
     },
     ledger::{state::State, tree},
     model::{
         approval::{Approval, Style},
         ids::Oid,
-        policy::{ApprovalPolicy, PATH, Policy, SIGNERS_PATH},
+        policy::{ApprovalPolicy, ApprovalSource, PATH, Policy, SIGNERS_PATH},
         refusal::{Code, Refusal},
     },
     port::{Answer, Mode, Source},
@@ -124,7 +124,7 @@ pub fn judge(candidates: &Candidates<'_>, before: Option<&Recorded>, newest: Pol
         None => Why::Baseline,
         Some(before) if before.files == files_at(candidates.source, commit)? => Why::Recorded,
         Some(before) => match changes(candidates, before.files)? {
-            Some(changes) => match prove(candidates.source, before, changes)? {
+            Some(changes) => match prove(candidates, before, changes)? {
                 Ok(why) => why,
                 Err(refusals) => return Ok(Verdict::Unproven(refusals)),
             },
@@ -143,35 +143,44 @@ pub fn judge(candidates: &Candidates<'_>, before: Option<&Recorded>, newest: Pol
 /// One change of the policy's files on the base.
 enum Change {
     /// A pull request, whichever way it was merged.
-    Pull(Approved),
+    Pull(Box<Approved>),
     /// A commit that no pull request proves, its parent, and why not.
     Alone { at: Oid, parent: Oid, why: &'static str },
 }
 
-fn prove(source: &dyn Source, before: &Recorded, changes: Vec<Change>) -> Answer<Result<Why, Vec<Refusal>>> {
+fn prove(candidates: &Candidates<'_>, before: &Recorded, changes: Vec<Change>) -> Answer<Result<Why, Vec<Refusal>>> {
+    let source = candidates.source;
     let mut walk = Walk {
         source,
+        witness: candidates.witness,
         rules: before.at.as_ref().map_or_else(ApprovalPolicy::default, |at| at.policy.approval.clone()),
         open: Vec::new(),
         run: 0,
         covers: Vec::new(),
         adopted: Vec::new(),
         newest: None,
+        unreviewed: Vec::new(),
+        silent: None,
     };
     for change in changes.into_iter().rev() {
         walk.take(change)?;
     }
-    let Walk { open, covers, adopted, newest, .. } = walk;
-    if !open.is_empty() {
-        return Ok(Err(open.into_iter().map(|one| unreviewed(source, one)).collect::<Answer<_>>()?));
+    let Walk { open, covers, adopted, newest, unreviewed: mut refusals, silent, .. } = walk;
+    if let (false, Some(silent)) = (open.is_empty(), silent) {
+        return Ok(Err(vec![silent]));
     }
-    let approval = newest.map(|pull| Box::new(pull.relation().recorded(pull.pr(), covers, adopted.clone())));
+    if !open.is_empty() {
+        refusals.extend(open.into_iter().map(|one| unreviewed(source, one)).collect::<Answer<Vec<_>>>()?);
+        return Ok(Err(refusals));
+    }
+    let approval = newest.map(|pull| Box::new(pull.recorded(covers, adopted.clone())));
     Ok(Ok(Why::Proven { approval, adopted }))
 }
 
 /// A walk from the recorded policy to the tip, one change at a time.
 struct Walk<'a> {
     source: &'a dyn Source,
+    witness: Option<Witness<'a>>,
     /// The rules in force before the next change.
     rules: ApprovalPolicy,
     /// Changes that nothing proves, and that no proven policy adopted yet.
@@ -181,6 +190,10 @@ struct Walk<'a> {
     covers: Vec<u64>,
     adopted: Vec<Oid>,
     newest: Option<Approved>,
+    /// Why the forge's word does not suffice for changes that are still open.
+    unreviewed: Vec<Refusal>,
+    /// Why the forge gave no word: whether a change is reviewed is then not known.
+    silent: Option<Refusal>,
 }
 
 impl Walk<'_> {
@@ -198,16 +211,23 @@ impl Walk<'_> {
             }
             Change::Pull(pull) => {
                 let (merge, base, style) = (pull.relation().merge, pull.relation().base, pull.relation().style);
-                let listed = self.rules.styles.contains(&style);
+                // With the forge's word a fast-forward is as strong as the other styles.
+                let told = self.rules.source == ApprovalSource::Forgejo && style == Style::FastForward;
+                let listed = told || self.rules.styles.contains(&style);
                 if !listed && !self.rules.adopt.contains(&merge) {
                     let parent = self.source.commit(merge)?.parents.first().copied();
                     let why = "approval.styles of the policy before it does not list the way it was merged";
                     self.open.push((merge, parent.unwrap_or(base), why));
                     return Ok(());
                 }
-                // Git cannot tell where a fast-forward began: if the rules allow one, all of it counts as weakly
-                // proven.
-                if listed && style == Style::FastForward {
+                let Some(pull) = self.reviewed(*pull)? else { return Ok(()) };
+                if pull.relation().confirmed {
+                    // The forge tells where the fast-forward began: what it brought is reviewed with it.
+                    let brought = self.source.first_parents(merge, Some(pull.relation().base))?;
+                    self.open.retain(|(at, ..)| !brought.contains(at));
+                } else if listed && style == Style::FastForward {
+                    // Git cannot tell where a fast-forward began: if the rules allow one, all of it counts as weakly
+                    // proven.
                     self.open.truncate(self.open.len().saturating_sub(run));
                 }
                 self.covers.push(pull.pr());
@@ -215,6 +235,35 @@ impl Walk<'_> {
                 self.follow(merge)
             }
         }
+    }
+
+    /// The change with the forge's word, where the rules before it want that; `None` if it does not suffice: then the
+    /// change stays open.
+    fn reviewed(&mut self, pull: Approved) -> Answer<Option<Approved>> {
+        let merge = pull.relation().merge;
+        let wanted = self.rules.source == ApprovalSource::Forgejo && !self.rules.adopt.contains(&merge);
+        let Some(witness) = self.witness.filter(|_| wanted) else { return Ok(Some(pull)) };
+        let witness = Witness { rules: &self.rules, ..witness };
+        let mut relation = pull.relation().clone();
+        let mut refusals = Vec::new();
+        if relation.style == Style::FastForward {
+            match witness.fast_forward(self.source, pull.pr(), &relation) {
+                Ok(Ok(confirmed)) => relation = confirmed,
+                Ok(Err(refusal)) => refusals.push(refusal),
+                Err(error) => self.silent = Some(error.into_refusal()),
+            }
+        }
+        if refusals.is_empty() && self.silent.is_none() {
+            match witness.word(pull.pr(), &relation, true) {
+                Ok(Ok(word)) => return Ok(Some(pull.with(relation, word))),
+                Ok(Err(found)) => refusals.extend(found),
+                Err(error) => self.silent = Some(error.into_refusal()),
+            }
+        }
+        self.unreviewed.extend(refusals);
+        let parent = self.source.commit(merge)?.parents.first().copied();
+        self.open.push((merge, parent.unwrap_or(relation.base), "the forge's word does not suffice"));
+        Ok(None)
     }
 
     /// Follows a proven policy: it adopts open changes below it, and is in force once none is open.
@@ -238,7 +287,7 @@ impl Walk<'_> {
 /// The changes of the policy's files from the tip of the base down to where they are `known`, newest first; `None`
 /// where they never are.
 fn changes(candidates: &Candidates<'_>, known: Files) -> Stage<Option<Vec<Change>>> {
-    let candidates = Candidates { styles: ANY_STYLE, adopt: &[], ..*candidates };
+    let candidates = Candidates { styles: ANY_STYLE, adopt: &[], witness: None, ..*candidates };
     let mut changes = Vec::new();
     let mut at = candidates.base;
     let mut here = files_at(candidates.source, at)?;
@@ -262,7 +311,7 @@ fn changes(candidates: &Candidates<'_>, known: Files) -> Stage<Option<Vec<Change
                         break;
                     }
                 }
-                changes.push(Change::Pull(pull));
+                changes.push(Change::Pull(Box::new(pull)));
             }
             Err(Stop::Refused(reasons)) => {
                 changes.push(Change::Alone { at, parent, why: reason(&reasons) });

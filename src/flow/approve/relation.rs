@@ -27,18 +27,21 @@ pub struct Relation {
     pub base: Oid,
     /// How it was merged.
     pub style: Style,
+    /// Whether the forge confirmed what git alone cannot prove.
+    pub confirmed: bool,
 }
 
 impl Relation {
     /// Whether git alone cannot prove the relation completely.
     pub fn weak(&self) -> bool {
-        self.style == Style::FastForward
+        self.style == Style::FastForward && !self.confirmed
     }
 
     /// The proof as it is recorded, of a pull request that covers others and adopted commits.
     pub(crate) fn recorded(&self, pr: u64, covers: Vec<u64>, adopted: Vec<Oid>) -> Approval {
-        let Self { head, merge, tree, base, style } = *self;
-        Approval { pr, head, merge, tree, style, base, covers, weak: self.weak(), adopted, baseline: None }
+        let Self { head, merge, tree, base, style, .. } = *self;
+        let (weak, reviews) = (self.weak(), Vec::new());
+        Approval { pr, head, merge, tree, style, base, covers, weak, adopted, baseline: None, reviews, forge: None }
     }
 }
 
@@ -65,7 +68,7 @@ pub fn prove(source: &dyn Source, head: Oid, merge: Oid) -> Answer<Result<Relati
 }
 
 fn relation(m: &Commit, head: Oid, base: Oid, style: Style) -> Relation {
-    Relation { head, merge: m.id, tree: m.tree, base, style }
+    Relation { head, merge: m.id, tree: m.tree, base, style, confirmed: false }
 }
 
 fn evil(merge: Oid, why: &str, diff: Option<String>) -> Refusal {

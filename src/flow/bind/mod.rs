@@ -218,8 +218,10 @@ fn before(source: &dyn Source, id: &ModuleId, applied: Option<Oid>) -> Answer<Op
 
 /// The approval as it is recorded.
 fn proof(approved: &Approved, coverage: Coverage) -> Approval {
-    let Coverage { covers, adopted, baseline } = coverage;
-    Approval { baseline, ..approved.relation().recorded(approved.pr(), covers, adopted) }
+    let Coverage { covers, adopted, baseline, reviews } = coverage;
+    let mut approval = Approval { baseline, ..approved.recorded(covers, adopted) };
+    approval.reviews.extend(reviews);
+    approval
 }
 
 /// A stage's product, with its reasons collected instead of ending everything.

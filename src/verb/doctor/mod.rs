@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     flow::{
         Stage, Stop,
+        approve::witness::Heard,
         gate::host::{self, Known, Which},
         observe::clocks::Clocks,
         refuse,
@@ -101,7 +102,8 @@ pub fn base(ports: &Ports<'_>) -> Stage<Base> {
     // No host is contacted because of an unproven policy.
     let (policy, notes) = match (&refs, &record, known) {
         (Some(refs), Some(Ok(checked)), known) => {
-            let (policy, in_force) = decided(ports, refs, (p, newest), checked.as_ref(), known.is_some())?;
+            let (policy, in_force) =
+                decided(ports, &Heard::default(), refs, (p, newest), checked.as_ref(), known.is_some())?;
             (policy, notes(&in_force))
         }
         (_, _, Some(known)) => (known, Vec::new()),

@@ -2,6 +2,7 @@
 
 pub(crate) mod cli;
 pub(crate) mod faulty;
+pub(crate) mod forge;
 pub(crate) mod machine;
 mod pulls;
 pub(crate) mod registry;

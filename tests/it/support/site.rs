@@ -1,12 +1,16 @@
 //! A repository with one module of driver `files`, a host root, and everything that `apply` may ask.
 
-use std::{cell::RefCell, fs, path::PathBuf};
+use std::{cell::RefCell, fs, path::PathBuf, rc::Rc};
 
 use platformctl::{
     flow::{Stage, Stop, approve::request::Request, bind::Waivers},
     io::{clock::SystemClock, git::Git, local::Local, remote::GitRemote},
-    model::{ids::Oid, policy::HostPolicy},
-    port::{Answer, Host, Ports, Step},
+    model::{
+        ids::Oid,
+        policy::{ApprovalPolicy, HostPolicy},
+        refusal::Code,
+    },
+    port::{Answer, Forge, Host, PortError, Ports, Step},
     verb::{
         apply::{Applied, Ask, apply},
         fetch::refresh,
@@ -151,6 +155,11 @@ impl Site {
     }
 }
 
+/// These repositories are on no forge.
+fn no_forge(_: &ApprovalPolicy) -> Answer<Rc<dyn Forge>> {
+    Err(PortError::new(Code::ForgeUnknown, "no forge here", "use one"))
+}
+
 impl Real {
     pub(crate) fn ports<'a>(&'a self, tell: &'a dyn Fn(Step)) -> Ports<'a> {
         Ports {
@@ -161,6 +170,7 @@ impl Real {
             base: "main",
             clock: &self.clock,
             host: &host,
+            forge: &no_forge,
             tell,
             ci: false,
         }

@@ -1,0 +1,202 @@
+//! The credential for the forge: found in a fixed order, shown nowhere.
+
+use std::{fmt, path::Path};
+
+use crate::{
+    io::{env::Env, file, log, process, secrets::Secrets},
+    model::{forge::Account, refusal::Code, text::shown},
+    port::{Answer, PortError},
+};
+
+/// The variable with the token, and the one with the path of a file that has it.
+const VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN";
+const FILE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN_FILE";
+/// What a runner of Forgejo or Gitea sets for every step, by the name that newer ones prefer.
+const AUTOMATIC: [&str; 3] = ["FORGEJO_TOKEN", "GITEA_TOKEN", "GITHUB_TOKEN"];
+/// What tells that this is a runner's step.
+const RUNNERS: [&str; 3] = ["FORGEJO_ACTIONS", "GITEA_ACTIONS", "GITHUB_ACTIONS"];
+/// The account of the automatic token, as Forgejo and Gitea number it.
+const AUTOMATIC_ID: i64 = -2;
+const AUTOMATIC_LOGIN: &str = "forgejo-actions";
+/// Larger files are no token. A JWT of an Authorized Integration has a few thousand characters.
+const TOKEN_BYTES_MAX: u64 = 16 << 10;
+
+/// A token. It cannot be printed, compared or serialised; [`Token::reveal`] is for the one header that carries it.
+#[derive(Clone)]
+pub(super) struct Token {
+    value: String,
+    /// Where it comes from, in words.
+    source: String,
+    /// The server that it is for.
+    origin: String,
+    /// Whether it is the one that a runner has for the time of a run.
+    is_automatic: bool,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token(from {})", self.source)
+    }
+}
+
+impl Token {
+    /// Where it comes from.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The server (scheme, host and port) that it may be sent to, and no other.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Its value, for a header of a request to its server.
+    pub(super) fn reveal(&self) -> &str {
+        &self.value
+    }
+
+    /// Whose it is, where that is known without asking: the automatic account of Actions.
+    pub(super) fn account(&self) -> Option<Account> {
+        self.is_automatic.then(|| Account { id: AUTOMATIC_ID, login: AUTOMATIC_LOGIN.to_owned() })
+    }
+
+    fn new(value: &str, source: impl Into<String>, origin: &str) -> Answer<Self> {
+        let (value, source) = (value.trim(), source.into());
+        let fits =
+            !value.is_empty() && value.len() as u64 <= TOKEN_BYTES_MAX && value.bytes().all(|b| b.is_ascii_graphic());
+        if !fits {
+            return Err(PortError::new(
+                Code::CredentialsMissing,
+                format!("the token from {source} is empty, too long, or has spaces or line breaks in it"),
+                "store the token alone, as the forge showed it",
+            ));
+        }
+        log::never(&Secrets::values(&[value.to_owned()]));
+        Ok(Self { value: value.to_owned(), source, origin: origin.to_owned(), is_automatic: false })
+    }
+}
+
+/// Whether this is a step of a runner of Forgejo, Gitea or GitHub.
+pub(super) fn is_runner(env: &Env) -> bool {
+    RUNNERS.iter().any(|name| env.get(name) == Some("true"))
+}
+
+/// The credential for the server at `origin` (`https://git.example.org`): `PLATFORMCTL_FORGEJO_TOKEN` or `…_FILE`, else
+/// git's credential helper for that server, else the automatic token of Actions, which is sent to the runner's own
+/// server alone.
+///
+/// # Errors
+/// A source that is named, and gives nothing usable.
+pub(super) fn find(env: &Env, git_dir: &Path, origin: &str) -> Answer<Option<Token>> {
+    if let Some(value) = env.get(VARIABLE) {
+        return Token::new(value, VARIABLE, origin).map(Some);
+    }
+    if let Some(path) = env.get(FILE_VARIABLE) {
+        let bytes = file::read(&env.cwd().join(path), TOKEN_BYTES_MAX).map_err(|error| {
+            let what = format!("{FILE_VARIABLE} names the file {}, which cannot be used", shown(path));
+            PortError::new(Code::CredentialsMissing, what, "name a readable file that has the token and nothing else")
+                .because(error)
+        })?;
+        return Token::new(&String::from_utf8_lossy(&bytes), FILE_VARIABLE, origin).map(Some);
+    }
+    if let Some(token) = helper(env, git_dir, origin)? {
+        return Ok(Some(token));
+    }
+    let server = ["FORGEJO_SERVER_URL", "GITHUB_SERVER_URL"].iter().find_map(|name| env.get(name));
+    let own = server
+        .is_some_and(|server| server.trim_end_matches('/') == origin || server.starts_with(&format!("{origin}/")));
+    if is_runner(env) && own {
+        for name in AUTOMATIC {
+            if let Some(value) = env.get(name) {
+                let token = Token::new(value, format!("the automatic token of the run ({name})"), origin)?;
+                return Ok(Some(Token { is_automatic: true, ..token }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What git's own helpers have for a server; nobody is asked at a terminal.
+fn helper(env: &Env, git_dir: &Path, origin: &str) -> Answer<Option<Token>> {
+    let Some((protocol, host)) = origin.split_once("://") else { return Ok(None) };
+    let mut command = env.transfer("git");
+    command.env("GIT_ASKPASS", "").env("SSH_ASKPASS", "");
+    command.arg(format!("--git-dir={}", git_dir.display())).args(["-c", "core.askPass=", "credential", "fill"]);
+    let question = format!("protocol={protocol}\nhost={host}\n\n");
+    let limits = process::Limits { deadline_s: 20, output_bytes: 64 << 10 };
+    let Ok(done) = process::run_with(command, question.into_bytes(), &limits) else { return Ok(None) };
+    if done.rc != Some(0) {
+        return Ok(None);
+    }
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let Some(password) = said.lines().find_map(|line| line.strip_prefix("password=")).filter(|value| !value.is_empty())
+    else {
+        return Ok(None);
+    };
+    Token::new(password, "git's credential helper", origin).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(vars: &[(&str, &str)]) -> Env {
+        let here = Env::read();
+        let base = [("PATH", here.get("PATH").unwrap()), ("GIT_CONFIG_NOSYSTEM", "1"), ("HOME", "/nonexistent")];
+        let vars = base.iter().chain(vars).map(|(name, value)| (name.into(), value.into()));
+        Env::of(vars.collect::<Vec<_>>(), std::env::temp_dir())
+    }
+
+    fn found(vars: &[(&str, &str)]) -> Option<(String, String)> {
+        let dir = tempfile::tempdir().unwrap();
+        let token = find(&env(vars), dir.path(), "https://git.example.org").unwrap()?;
+        Some((token.reveal().to_owned(), token.source().to_owned()))
+    }
+
+    #[test]
+    fn sources_are_tried_in_order() {
+        const RUN: (&str, &str) = ("FORGEJO_ACTIONS", "true");
+        const SERVER: (&str, &str) = ("FORGEJO_SERVER_URL", "https://git.example.org");
+        const AUTO: (&str, &str) = ("FORGEJO_TOKEN", "automatic-token");
+        const HELPER: [(&str, &str); 3] = [
+            ("GIT_CONFIG_COUNT", "1"),
+            ("GIT_CONFIG_KEY_0", "credential.https://git.example.org.helper"),
+            ("GIT_CONFIG_VALUE_0", "!f() { echo username=x; echo password=from-helper; }; f"),
+        ];
+        let of = |more: &[(&str, &str)]| found(&[&[RUN, SERVER, AUTO], more].concat()).map(|(value, _)| value).unwrap();
+        assert_eq!(of(&[]), "automatic-token");
+        assert_eq!(of(&HELPER), "from-helper");
+        assert_eq!(of(&[&HELPER[..], &[("PLATFORMCTL_FORGEJO_TOKEN", "own-token")]].concat()), "own-token");
+        // Outside of a run the automatic token means nothing.
+        assert_eq!(found(&[SERVER, AUTO]), None);
+    }
+
+    /// Attack: the policy or the remote names another server, and a run's automatic token is sent there.
+    /// Defence: the automatic token is used for the runner's own server only.
+    #[test]
+    fn automatic_token_is_for_the_runners_server_only() {
+        for server in ["https://git.example.org.evil.test", "https://evil.test", "http://git.example.org"] {
+            let run =
+                [("FORGEJO_ACTIONS", "true"), ("FORGEJO_SERVER_URL", server), ("FORGEJO_TOKEN", "automatic-token")];
+            assert_eq!(found(&run), None, "{server}");
+        }
+    }
+
+    #[test]
+    fn tokens_that_would_break_a_header_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        for value in ["a b", "a\nb: c", "ä", " "] {
+            let error = find(&env(&[(VARIABLE, value)]), dir.path(), "https://x").unwrap_err();
+            assert_eq!(error.code, Code::CredentialsMissing);
+            assert!(!error.what.contains(value.trim()) || value.trim().is_empty(), "{}", error.what);
+        }
+        let error = find(&env(&[(FILE_VARIABLE, "/nonexistent/token")]), dir.path(), "https://x").unwrap_err();
+        assert_eq!(error.code, Code::CredentialsMissing);
+    }
+
+    #[test]
+    fn token_cannot_be_printed() {
+        let token = Token::new("very-secret-token", VARIABLE, "https://x").unwrap();
+        assert_eq!(format!("{token:?}"), "Token(from PLATFORMCTL_FORGEJO_TOKEN)");
+    }
+}
