@@ -68,6 +68,9 @@ const REDIRECTING: &[&str] = &[
     "GIT_CURL_VERBOSE",
 ];
 
+/// The variable with the private key for hosts: it is for ssh alone, and no child sees it.
+pub(super) const SSH_KEY: &str = "PLATFORMCTL_SSH_KEY";
+
 /// What was there when the program began.
 #[derive(Clone, Default)]
 pub struct Env {
@@ -130,7 +133,7 @@ impl Env {
         command.envs(self.vars.iter().filter(|(name, value)| {
             let name = name.to_str().unwrap_or_default();
             let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
-            !REDIRECTING.contains(&name) && !printed
+            !REDIRECTING.contains(&name) && name != SSH_KEY && !printed
         }));
         command.envs(FIXED);
         command
@@ -152,7 +155,7 @@ impl Env {
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let secret = |name: &str| {
             let name = name.to_ascii_uppercase();
-            ["TOKEN", "PASSW", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "_PAT"]
+            ["TOKEN", "PASSW", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "SSH_KEY", "_PAT"]
                 .iter()
                 .any(|part| name.contains(part))
         };

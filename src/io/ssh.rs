@@ -6,6 +6,7 @@
 //! ever sent twice.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "processes start in src/io/")]
 
+mod key;
 mod link;
 mod messages;
 mod shell;
@@ -22,6 +23,7 @@ use std::{
 use openssh::{OwningCommand, Session};
 
 use self::{
+    key::Key,
     link::{Link, Starting},
     shell::{Ahead, Heard, Shell},
 };
@@ -85,7 +87,7 @@ impl Ssh {
     }
 
     fn start(&self) -> Answer<Starting> {
-        Starting::new(&self.destination, &self.host_keys, &self.env)
+        Starting::new(&self.destination, &self.host_keys, Key::of(&self.env)?, &self.env)
     }
 
     fn connect(&self, starting: Starting) -> Answer<Master> {

@@ -71,3 +71,10 @@ pub struct Approval {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forge: Option<ForgeWord>,
 }
+
+impl Approval {
+    /// Whose approvals of the pull request itself counted.
+    pub fn reviewers(&self) -> impl Iterator<Item = &str> {
+        self.reviews.iter().filter(|review| review.pr.is_none()).map(|review| review.user.as_str())
+    }
+}

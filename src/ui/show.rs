@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Last, Render, list, meanings, plan::changes, plural, short, table, wrapped};
 use crate::{
-    model::{evidence::ContainerEvidence, text::shown},
+    model::{evidence::ContainerEvidence, forge::CountedReview, text::shown},
     verb::show::{Entry, InFull},
 };
 
@@ -53,6 +53,18 @@ fn lines(Entry { commit, event }: &Entry) -> Vec<String> {
         let weak = if approved.weak { ", weak" } else { "" };
         let covers = list(&approved.covers);
         row("approved", Some(format!("PR #{}, {}{weak}, covers {covers}", approved.pr, approved.style.as_str())));
+        let by = |review: &CountedReview| {
+            let pr = review.pr.map_or_else(String::new, |pr| format!(" of #{pr}"));
+            format!("{}{pr} at {} (review {})", shown(&review.user), review.at, review.id)
+        };
+        for review in &approved.reviews {
+            row("reviewed by", Some(by(review)));
+        }
+        if let Some(forge) = &approved.forge {
+            let who = forge.merged_by.as_deref().map_or_else(|| "an account that is gone".to_owned(), shown);
+            row("merged by", Some(format!("{who} at {}", forge.merged_at)));
+            row("said by", Some(forge.url.to_string()));
+        }
         row("head", Some(approved.head.to_string()));
         row("merged as", Some(approved.merge.to_string()));
     }

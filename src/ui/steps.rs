@@ -57,7 +57,9 @@ impl<'a> Steps<'a> {
                 } else {
                     format!(", covers {}", list(&approval.covers))
                 };
-                let text = format!("PR #{}, {}{weak}{covers}", approval.pr, approval.style.as_str());
+                let by: Vec<String> = approval.reviewers().map(shown).collect();
+                let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
+                let text = format!("PR #{}, {}{weak}{by}{covers}", approval.pr, approval.style.as_str());
                 if self.approved.replace(Some(text.clone())).as_ref() == Some(&text) {
                     self.last_ms.set(self.clock.ticks_ms());
                     return;

@@ -45,4 +45,5 @@ mod support;
 mod sweep;
 mod timings;
 mod trust;
+mod witness;
 mod words;

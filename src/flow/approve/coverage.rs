@@ -4,7 +4,7 @@
 use crate::{
     flow::{
         Stage, Stop,
-        approve::{Approved, Candidates},
+        approve::{Approved, Candidates, relation::Relation},
     },
     model::{
         approval::Style,
@@ -102,7 +102,8 @@ fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprin
     let relation = approved.relation();
     let before = footprints.at(relation.base)?;
     if before.effective != footprints.at(relation.merge)?.effective {
-        return Ok(Coverage { covers: vec![approved.pr()], baseline: before.effective, ..Coverage::default() });
+        let (covers, adopted) = (vec![approved.pr()], adopted(candidates, relation).into_iter().collect());
+        return Ok(Coverage { covers, adopted, baseline: before.effective, reviews: Vec::new() });
     }
     // An adopted change has no pull request of its own: the next pull request covers it.
     if let Some((at, parent)) = newest_change(candidates, footprints, relation.merge)?
@@ -130,6 +131,14 @@ fn newest_change(candidates: &Candidates<'_>, footprints: &Footprints<'_>, from:
         at = parent;
     }
     Ok(None)
+}
+
+/// The merge result, if it counts only because a reviewed policy adopts it: the way it was merged is not listed, or the
+/// forge's word on it was not asked.
+fn adopted(candidates: &Candidates<'_>, relation: &Relation) -> Option<Oid> {
+    let listed = relation.confirmed || candidates.styles.contains(&relation.style);
+    let unasked = candidates.witness.is_some() && candidates.adopt.contains(&relation.merge);
+    (!listed || unasked).then_some(relation.merge)
 }
 
 fn replayed(source: &dyn Source, approved: &Approved, bound: Oid) -> Answer<Option<Refusal>> {
@@ -220,10 +229,7 @@ impl Walk<'_> {
                 Err(failed) => return Err(failed),
             }
         }
-        let listed = relation.confirmed || self.candidates.styles.contains(&relation.style);
-        if !listed || self.candidates.witness.is_some() && self.candidates.adopt.contains(&relation.merge) {
-            self.coverage.adopted.push(relation.merge);
-        }
+        self.coverage.adopted.extend(adopted(self.candidates, relation));
         // L may lie among the commits of a rebase: never walk past it.
         let range = self.candidates.source.first_parents(relation.merge, Some(relation.base))?;
         Ok(if range.contains(&self.last) { self.last } else { relation.base })
