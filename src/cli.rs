@@ -134,6 +134,9 @@ pub struct Doctor {
     /// One host [default: every host of platform.yaml]
     #[arg(long, value_name = "HOST")]
     pub host: Option<HostName>,
+    /// Check the forge instead: its version, the token, the base branch's protection, what the token may write
+    #[arg(long, conflicts_with = "host")]
+    pub forge: bool,
 }
 
 /// `validate`.

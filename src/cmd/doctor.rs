@@ -6,9 +6,14 @@ use crate::{
     cli::Doctor,
     error::Failure,
     ui::{Render as _, Report},
-    verb::doctor::diagnosis::doctor,
+    verb::doctor::diagnosis::{Which, doctor},
 };
 
 pub(super) fn run(session: &Session, args: &Doctor) -> Result<Report, Failure> {
-    Ok(session.with(|ports| doctor(ports, args.host.as_ref()))?.report())
+    let which = match (args.forge, args.host.as_ref()) {
+        (true, _) => Which::Forge,
+        (false, Some(host)) => Which::Host(host),
+        (false, None) => Which::Hosts,
+    };
+    Ok(session.with(|ports| doctor(ports, which))?.report())
 }

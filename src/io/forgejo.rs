@@ -252,7 +252,8 @@ impl Forge for Forgejo {
     }
 
     fn look_up(&self, path: &str) -> Answer<Option<Value>> {
-        let reply = self.ask("GET", &self.path(&format!("/{path}")), None)?;
+        let more = if path.is_empty() { String::new() } else { format!("/{path}") };
+        let reply = self.ask("GET", &self.path(&more), None)?;
         if matches!(reply.status, 403 | 404) {
             return Ok(None);
         }

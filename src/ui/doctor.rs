@@ -8,7 +8,7 @@ use crate::{
     model::{ending::Outcome, refusal::Refusal, text::escaped_line},
     verb::doctor::{
         Check, Place, Standing,
-        diagnosis::{Diagnosis, Examined},
+        diagnosis::{Diagnosis, FORGE},
     },
 };
 
@@ -45,7 +45,15 @@ impl Render for Diagnosis {
     }
 
     fn lines(&self) -> Vec<String> {
-        self.hosts.iter().flat_map(host).collect()
+        let hosts = self.hosts.iter().flat_map(|one| {
+            let place = one.destination.as_deref().unwrap_or("this machine");
+            block(one.host.as_str(), place, &one.checks)
+        });
+        let forge = self
+            .forge
+            .iter()
+            .flat_map(|one| block(FORGE, one.url.as_deref().unwrap_or("its address is not known"), &one.checks));
+        hosts.chain(forge).collect()
     }
 
     fn last(&self) -> Last {
@@ -58,7 +66,7 @@ impl Render for Diagnosis {
 }
 
 /// The only cure, on the line that a person reads last.
-fn only(one: &Examined, check: &Check) -> String {
+fn only(one: &str, check: &Check) -> String {
     match (check.fix.as_deref(), check.place) {
         (Some(fix), Some(place)) if !fix.contains('\n') => match place {
             Place::Words => fix.to_owned(),
@@ -71,29 +79,29 @@ fn only(one: &Examined, check: &Check) -> String {
 }
 
 /// Where a cure is done, for a person.
-fn header(one: &Examined, place: Place) -> String {
+fn header(one: &str, place: Place) -> String {
     match place {
-        Place::Host => format!("on {}:", one.host),
-        Place::HostRoot => format!("on {} as root:", one.host),
+        Place::Host => format!("on {one}:"),
+        Place::HostRoot => format!("on {one} as root:"),
         Place::Here => "here:".to_owned(),
-        Place::Policy => format!("merge into platform.yaml, hosts.{}:", one.host),
+        Place::Policy => format!("merge into platform.yaml, hosts.{one}:"),
         Place::Words => String::new(),
     }
 }
 
-/// A host's lines: one for each check, and below it the cure, which is never broken because it is pasted.
-fn host(one: &Examined) -> Vec<String> {
-    let count = |standing| one.checks.iter().filter(|check| check.result == standing).count();
+/// The lines of a host, or of the forge: one for each check, and below it the cure, which is never broken because it is pasted.
+fn block(name: &str, place: &str, checks: &[Check]) -> Vec<String> {
+    let count = |standing| checks.iter().filter(|check| check.result == standing).count();
     let (warn, fail) = (count(Standing::Warn), count(Standing::Fail));
     let words = match (warn, fail) {
         (0, 0) => "all good".to_owned(),
         (warn, 0) => format!("good, {}", plural(warn, "remark")),
         (_, fail) => format!("{} to cure", plural(fail, "thing")),
     };
-    let mut lines = vec![format!("{} · {} · {words}", one.host, one.destination.as_deref().unwrap_or("this machine"))];
-    let wide = one.checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
+    let mut lines = vec![format!("{name} · {place} · {words}")];
+    let wide = checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
     let indent = " ".repeat(wide + 4);
-    for check in &one.checks {
+    for check in checks {
         let mark = match check.result {
             Standing::Pass => "✓",
             Standing::Warn => "!",
@@ -105,13 +113,13 @@ fn host(one: &Examined) -> Vec<String> {
             lines.push(format!("{head}{}", line.trim_start()));
         }
         if let (Some(fix), Some(place)) = (&check.fix, check.place) {
-            lines.extend(cure(one, fix, place));
+            lines.extend(cure(name, fix, place));
         }
     }
     lines
 }
 
-fn cure(one: &Examined, fix: &str, place: Place) -> Vec<String> {
+fn cure(one: &str, fix: &str, place: Place) -> Vec<String> {
     match place {
         Place::Words => {
             // Words come first; what follows them is copied: known_hosts lines.

@@ -413,3 +413,203 @@ fn real_answers_of_a_server_are_counted_as_it_meant_them() {
         hosted.forge.heal();
     }
 }
+
+#[test]
+fn approval_asks_little_of_a_large_forge() {
+    let hosted = Hosted::new("  required_approvals: 20\n");
+    let first = hosted.site.repo.id("main");
+    let refs: String = (100..10_100).map(|n| format!("create refs/pull/{n}/head {first}\n")).collect();
+    hosted.site.repo.write("refs", &refs);
+    let file = std::fs::File::open(hosted.site.repo.work().join("refs")).unwrap();
+    let git = std::process::Command::new("git")
+        .args(["-c", "safe.bareRepository=all", "update-ref", "--stdin"])
+        .current_dir(hosted.site.repo.path("remote.git"))
+        .stdin(file)
+        .status()
+        .unwrap();
+    assert!(git.success());
+    std::fs::remove_file(hosted.site.repo.work().join("refs")).unwrap();
+    hosted.open(1, "one\n");
+    for n in 0..20 {
+        let reviewer = hosted.forge.user(&format!("reviewer{n}")).login;
+        hosted.forge.approve(1, &reviewer);
+    }
+    // A rebase of several commits leaves no trace but author and message: found by the forge's index.
+    hosted.merge(1, &Style::Rebase);
+    hosted.forge.requests();
+    let (exit, json) = hosted.apply(1);
+    assert_eq!(exit, 0, "{json:#}");
+    assert_eq!(json["approved"]["reviews"].as_array().unwrap().len(), 20);
+    let calls = hosted.forge.calls();
+    assert!(calls.len() <= 5, "{calls:#?}");
+}
+
+fn looked(hosted: &Hosted, token: &str) -> String {
+    let mut command = hosted.site.binary(&hosted.site.repo.work(), 0, &["doctor", "--forge"]);
+    let output = command.env("PLATFORMCTL_FORGEJO_TOKEN", token).output().unwrap();
+    let said = hosted.site.told(&output);
+    said.replace(hosted.forge.base().trim_start_matches("http://"), "forge.test:9999999")
+}
+
+#[test]
+fn doctor_names_the_settings_of_the_forge() {
+    let hosted = Hosted::new(ONE);
+    hosted.forge.protect(serde_json::json!({"apply_to_admins": false, "enable_push": true}));
+    let before = hosted.forge.statuses().len();
+    snapbox::assert_data_eq!(
+        looked(&hosted, &hosted.token),
+        snapbox::str![[r#"
+exit 0
+forge · http://forge.test:9999999/ops/platform · good, 3 remarks
+✓ token        from PLATFORMCTL_FORGEJO_TOKEN
+✓ version      Forgejo 15.0.0+gitea-1.22.0; refs/pull cannot
+               be pushed
+✓ repository   ops/platform, number 6
+✓ account      robot
+✓ comments     can be written
+✓ statuses     can be written
+✓ base branch  main is protected; required approvals: 1
+! direct push  this token's account can push to main without
+               a pull request
+  → Settings → Branches → main → Disable push
+! branch rule  only an administrator's token can read
+               whether it applies to administrators and what
+               it does with stale approvals
+  → run this once with a token of the repository's owner
+! actions      Actions are on: a workflow of any branch can
+               read the repository's secrets and push the
+               record
+  → keep secrets that reach hosts in a repository that only
+  operators can push to
+next: platformctl pending
+
+"#]]
+    );
+    let reader = hosted.forge.token("robot", &[crate::support::forge::Scope::ReadRepository]);
+    snapbox::assert_data_eq!(
+        looked(&hosted, &reader),
+        snapbox::str![[r#"
+exit 0
+forge · http://forge.test:9999999/ops/platform · good, 6 remarks
+✓ token        from PLATFORMCTL_FORGEJO_TOKEN
+✓ version      Forgejo 15.0.0+gitea-1.22.0; refs/pull cannot
+               be pushed
+✓ repository   ops/platform, number 6
+! account      the token does not tell whose it is, so a
+               comment of ours cannot be found again and
+               edited
+  → give the token the scope read:user if plans are to be
+  kept in one comment
+! comments     cannot be written with this token: the forge
+               forge.test:9999999 accepts the token, but it may
+               not do this: token does not have at least one
+               of required scope(s): [write:issue]
+  → give the token the scope write:issue where plans or
+  results are to be shown on the forge
+! statuses     cannot be written with this token: the forge
+               forge.test:9999999 accepts the token, but it may
+               not do this: token does not have at least one
+               of required scope(s): [write:repository]
+  → give the token the scope write:repository where plans or
+  results are to be shown on the forge
+✓ base branch  main is protected; required approvals: 1
+! direct push  this token's account can push to main without
+               a pull request
+  → Settings → Branches → main → Disable push
+! branch rule  only an administrator's token can read
+               whether it applies to administrators and what
+               it does with stale approvals
+  → run this once with a token of the repository's owner
+! actions      Actions are on: a workflow of any branch can
+               read the repository's secrets and push the
+               record
+  → keep secrets that reach hosts in a repository that only
+  operators can push to
+next: platformctl pending
+
+"#]]
+    );
+    let owner = hosted.forge.owner().token;
+    snapbox::assert_data_eq!(
+        looked(&hosted, &owner),
+        snapbox::str![[r#"
+exit 0
+forge · http://forge.test:9999999/ops/platform · good, 5 remarks
+✓ token        from PLATFORMCTL_FORGEJO_TOKEN
+✓ version      Forgejo 15.0.0+gitea-1.22.0; refs/pull cannot
+               be pushed
+✓ repository   ops/platform, number 6
+✓ account      ops
+✓ comments     can be written
+✓ statuses     can be written
+✓ base branch  main is protected; required approvals: 1
+! direct push  this token's account can push to main without
+               a pull request
+  → Settings → Branches → main → Disable push
+! branch rule  administrators can merge and push past the
+               rule
+  → Settings → Branches → main → Enforce this rule for
+  repository admins
+! branch rule  the rule allows some accounts or keys to push
+               directly
+  → Settings → Branches → main → Disable push
+! branch rule  the forge merges with stale approvals; such a
+               merge is refused here afterwards
+  → Settings → Branches → main → Ignore stale approvals
+! actions      Actions are on: a workflow of any branch can
+               read the repository's secrets and push the
+               record
+  → keep secrets that reach hosts in a repository that only
+  operators can push to
+next: platformctl pending
+
+"#]]
+    );
+    hosted.forge.protect(serde_json::json!({"ignore_stale_approvals": true}));
+    snapbox::assert_data_eq!(
+        looked(&hosted, &owner),
+        snapbox::str![[r#"
+exit 0
+forge · http://forge.test:9999999/ops/platform · good, 1 remark
+✓ token        from PLATFORMCTL_FORGEJO_TOKEN
+✓ version      Forgejo 15.0.0+gitea-1.22.0; refs/pull cannot
+               be pushed
+✓ repository   ops/platform, number 6
+✓ account      ops
+✓ comments     can be written
+✓ statuses     can be written
+✓ base branch  main is protected; required approvals: 1
+✓ branch rule  applies to administrators, allows no direct
+               push and no stale approvals
+! actions      Actions are on: a workflow of any branch can
+               read the repository's secrets and push the
+               record
+  → keep secrets that reach hosts in a repository that only
+  operators can push to
+next: platformctl pending
+
+"#]]
+    );
+    assert_eq!(hosted.forge.statuses().len(), before, "nothing is written");
+    hosted.forge.fault("", Fault::Reset);
+    snapbox::assert_data_eq!(
+        looked(&hosted, &owner),
+        snapbox::str![[r#"
+exit 9
+forge · http://forge.test:9999999/ops/platform · 2 things to cure
+✓ token       from PLATFORMCTL_FORGEJO_TOKEN
+✗ version     the forge forge.test:9999999 did not answer: io:
+              Connection reset by peer (os error 104)
+  → see that the server is up and reachable from here (a
+  proxy is taken from https_proxy and no_proxy), then try
+  again
+✗ repository  the forge forge.test:9999999 did not answer: io:
+              Connection reset by peer (os error 104)
+  → see that the server is up and reachable from here (a
+  proxy is taken from https_proxy and no_proxy), then try
+  again
+fix: fix each ✗, then run platformctl doctor
+
+"#]]
+    );
+}

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Base, Check, Standing, base, examine};
+use super::{
+    Base, Check, Standing, base, examine,
+    forge::{self, ForgeExamined},
+};
 use crate::{
     flow::{Stage, refuse},
     model::{
@@ -20,6 +23,9 @@ use crate::{
 pub struct Diagnosis {
     /// The hosts.
     pub hosts: Vec<Examined>,
+    /// The forge, if it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forge: Option<ForgeExamined>,
     /// The base that they were judged by.
     pub base: BaseSeen,
     /// The name of the base branch.
@@ -53,22 +59,43 @@ pub struct Examined {
 }
 
 impl Diagnosis {
-    /// The checks that an apply cannot do without and that failed, each with its host.
-    pub fn fails(&self) -> Vec<(&Examined, &Check)> {
-        let all = self.hosts.iter().flat_map(|one| one.checks.iter().map(move |check| (one, check)));
-        all.filter(|(_, check)| check.result == Standing::Fail).collect()
+    /// The checks that an apply cannot do without and that failed, each with the host's name, or `forge`.
+    pub fn fails(&self) -> Vec<(&str, &Check)> {
+        let hosts = self.hosts.iter().flat_map(|one| one.checks.iter().map(move |check| (one.host.as_str(), check)));
+        let hosts = hosts.filter(|(_, check)| check.result == Standing::Fail);
+        let forge = self.forge.iter().flat_map(ForgeExamined::fails).map(|check| (FORGE, check));
+        hosts.chain(forge).collect()
     }
 }
 
-/// Examines a host, or every host of the policy.
+/// What stands for a host's name where the forge is meant.
+pub const FORGE: &str = "forge";
+
+/// What is examined.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// Every host of the policy.
+    Hosts,
+    /// One host.
+    Host(&'a HostName),
+    /// The forge.
+    Forge,
+}
+
+/// Examines a host, every host of the policy, or the forge.
 ///
 /// # Errors
 /// There is nothing to judge by, no such host, or no host at all.
-pub fn doctor(ports: &Ports<'_>, host: Option<&HostName>) -> Stage<Diagnosis> {
+pub fn doctor(ports: &Ports<'_>, which: Which<'_>) -> Stage<Diagnosis> {
     let base = base(ports)?;
     let hosts = &base.policy.policy.hosts;
-    let names: Vec<HostName> = host.map_or_else(|| hosts.keys().cloned().collect(), |name| vec![name.clone()]);
-    if names.is_empty() {
+    let names: Vec<HostName> = match which {
+        Which::Hosts => hosts.keys().cloned().collect(),
+        Which::Host(name) => vec![name.clone()],
+        Which::Forge => Vec::new(),
+    };
+    let forge = matches!(which, Which::Forge).then(|| forge::examine(ports, &base));
+    if names.is_empty() && forge.is_none() {
         let fact = "platform.yaml on the base names no host";
         return refuse(Code::UnknownHost, fact, "merge a pull request that adds one under hosts:");
     }
@@ -82,6 +109,7 @@ pub fn doctor(ports: &Ports<'_>, host: Option<&HostName>) -> Stage<Diagnosis> {
     let Base { p, seen, unasked, notes, broken, .. } = base;
     Ok(Diagnosis {
         hosts: found,
+        forge,
         base: BaseSeen { commit: p, seen },
         branch: ports.base.to_owned(),
         unasked: unasked.map(|error| error.to_string()),

@@ -4,6 +4,7 @@
 mod check;
 pub mod diagnosis;
 mod engine;
+pub mod forge;
 mod machine;
 mod runs;
 mod secrets;
