@@ -89,7 +89,7 @@ pub enum Command {
     /// Fetch, push or repair the record
     #[command(subcommand)]
     State(State),
-    /// Create a branch with a policy, an example module and the pre-push hook
+    /// Create a branch with a policy, an example module, the pre-push hook and, if you want, workflows
     Init(Init),
     /// Install or run the git hook
     #[command(subcommand)]
@@ -251,6 +251,9 @@ pub struct Apply {
 pub struct Resume {
     /// The run [default: every open run]
     pub run: Option<RunId>,
+    /// If a run still runs, or may still be watched by who began it, wait up to this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait: u64,
     /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
     #[arg(long)]
     pub logs: bool,
@@ -324,9 +327,12 @@ pub struct Init {
     /// The name of the new branch
     #[arg(long, value_name = "NAME", default_value = "platformctl-init")]
     pub branch: String,
-    /// The name of the first host
-    #[arg(long, value_name = "NAME", default_value = "box")]
-    pub host: String,
+    /// The name of the first host; one that your ssh configuration knows is reached by ssh [default: box, this machine]
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Also add the workflows of Forgejo Actions
+    #[arg(long)]
+    pub forgejo: bool,
 }
 
 /// `hook`.

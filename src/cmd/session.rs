@@ -73,7 +73,7 @@ impl Session {
             host: &host,
             forge: &|rules| self.forges.reach(rules),
             tell,
-            ci: self.env.get("CI").is_some(),
+            ci: self.env.is_thrown_away(),
         })
     }
 

@@ -71,6 +71,9 @@ const REDIRECTING: &[&str] = &[
 /// The variable with the private key for hosts: it is for ssh alone, and no child sees it.
 pub(super) const SSH_KEY: &str = "PLATFORMCTL_SSH_KEY";
 
+/// What tells that this is a runner's step.
+const RUNNERS: [&str; 3] = ["FORGEJO_ACTIONS", "GITEA_ACTIONS", "GITHUB_ACTIONS"];
+
 /// What was there when the program began.
 #[derive(Clone, Default)]
 pub struct Env {
@@ -110,6 +113,16 @@ impl Env {
     /// A variable, if it is set, not empty and UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.vars.get(&OsString::from(name))?.to_str().filter(|value| !value.is_empty())
+    }
+
+    /// Whether this is a step of a runner of Forgejo, Gitea or GitHub, which all say so.
+    pub fn is_runner(&self) -> bool {
+        RUNNERS.iter().any(|name| self.get(name) == Some("true"))
+    }
+
+    /// Whether this is a machine or folder that is thrown away: a runner's, or that of another CI.
+    pub fn is_thrown_away(&self) -> bool {
+        self.get("CI").is_some() || self.is_runner()
     }
 
     /// A child that gets the allowed variables and nothing else.

@@ -13,8 +13,6 @@ const VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN";
 const FILE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN_FILE";
 /// What a runner of Forgejo or Gitea sets for every step, by the name that newer ones prefer.
 const AUTOMATIC: [&str; 3] = ["FORGEJO_TOKEN", "GITEA_TOKEN", "GITHUB_TOKEN"];
-/// What tells that this is a runner's step.
-const RUNNERS: [&str; 3] = ["FORGEJO_ACTIONS", "GITEA_ACTIONS", "GITHUB_ACTIONS"];
 /// The account of the automatic token, as Forgejo and Gitea number it.
 const AUTOMATIC_ID: i64 = -2;
 const AUTOMATIC_LOGIN: &str = "forgejo-actions";
@@ -76,11 +74,6 @@ impl Token {
     }
 }
 
-/// Whether this is a step of a runner of Forgejo, Gitea or GitHub.
-pub(super) fn is_runner(env: &Env) -> bool {
-    RUNNERS.iter().any(|name| env.get(name) == Some("true"))
-}
-
 /// The credential for the server at `origin` (`https://git.example.org`): `PLATFORMCTL_FORGEJO_TOKEN` or `…_FILE`, else
 /// git's credential helper for that server, else the automatic token of Actions, which is sent to the runner's own
 /// server alone.
@@ -105,7 +98,7 @@ pub(super) fn find(env: &Env, git_dir: &Path, origin: &str) -> Answer<Option<Tok
     let server = ["FORGEJO_SERVER_URL", "GITHUB_SERVER_URL"].iter().find_map(|name| env.get(name));
     let own = server
         .is_some_and(|server| server.trim_end_matches('/') == origin || server.starts_with(&format!("{origin}/")));
-    if is_runner(env) && own {
+    if env.is_runner() && own {
         for name in AUTOMATIC {
             if let Some(value) = env.get(name) {
                 let token = Token::new(value, format!("the automatic token of the run ({name})"), origin)?;

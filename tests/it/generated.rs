@@ -73,6 +73,14 @@ fn documented_lint_rules_match_the_code() {
     page("docs/lint.md", &platformctl::model::workflow::rules::page());
 }
 
+/// This project's own workflows are those that `init --forgejo` writes.
+#[test]
+fn own_workflows_are_the_templates() {
+    for (path, text) in platformctl::verb::init::workflows::of("main").unwrap() {
+        page(path, &text);
+    }
+}
+
 #[test]
 fn documented_commands_match_the_help() {
     page("docs/cli.md", &platformctl::cli::reference());

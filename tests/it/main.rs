@@ -47,3 +47,4 @@ mod timings;
 mod trust;
 mod witness;
 mod words;
+mod workflows;
