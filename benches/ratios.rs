@@ -92,6 +92,7 @@ fn noop(record: &Record<'_>, n: u32) -> Event {
         baseline: None,
         reviews: Vec::new(),
         forge: None,
+        server_signed: false,
     });
     event
 }

@@ -171,6 +171,10 @@ pub struct Approving {
     /// The number of a pull request
     #[arg(long, value_name = "N", visible_alias = "approved-pr")]
     pub pr: Option<u64>,
+    /// Do not ask the forge's API for reviews: a signature of the server on the merge counts instead, where the policy
+    /// has approval.server_signature: strict
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// Checks that can be waived.

@@ -164,6 +164,8 @@ pub enum Merger {
 pub trait Source {
     /// Reads a commit; a tag or a tree under that id is an error.
     fn commit(&self, id: Oid) -> Answer<Commit>;
+    /// Whether an ssh key (`type base64`) signed a commit.
+    fn signed_by(&self, commit: Oid, key: &str) -> Answer<bool>;
     /// Whether the object database has a commit of that id.
     fn has(&self, id: Oid) -> Answer<bool>;
     /// What `tree` holds at `path`.

@@ -17,6 +17,7 @@ use crate::{
 
 pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
     interrupt::watch();
+    session.without_forge(args.approving.offline);
     let asked = Asked { again: args.again, ..asked(args.host.as_ref(), &args.approving, &args.waive) };
     let read = |path: &str| file::read(&session.env.cwd().join(path), claim::FILE_BYTES_MAX);
     let asks = asked.of_all(&args.targets, session.clock.now(), read);

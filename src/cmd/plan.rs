@@ -10,6 +10,7 @@ use crate::{
 };
 
 pub(super) fn run(session: &Session, args: &Plan) -> Result<Report, Failure> {
+    session.without_forge(args.approving.offline);
     let ask = asked(args.host.as_ref(), &args.approving, &args.waive).of(args.module.clone());
     let at = args.at.as_ref().map(|rev| session.git.resolve(rev)).transpose();
     if args.at.is_none() {

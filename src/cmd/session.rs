@@ -1,6 +1,6 @@
 //! A session: the repository that a command was started in, and the ports to everything it may ask.
 
-use std::path::PathBuf;
+use std::{cell::Cell, path::PathBuf};
 
 use crate::{
     cli::Globals,
@@ -31,6 +31,7 @@ pub(super) struct Session {
     pub printer: Printer,
     hosts: Hosts,
     forges: Forges,
+    offline: Cell<bool>,
 }
 
 impl Session {
@@ -47,7 +48,22 @@ impl Session {
         let remote = Logged(remote.configured(configured));
         let clock = Logged(SystemClock::new(env));
         let git = Logged(git.with_remote(&config.remote).with_base(&config.base));
-        Ok(Self { env: env.clone(), git, remote, config, clock, printer, hosts: Hosts::new(env), forges })
+        Ok(Self {
+            env: env.clone(),
+            git,
+            remote,
+            config,
+            clock,
+            printer,
+            hosts: Hosts::new(env),
+            forges,
+            offline: Cell::new(false),
+        })
+    }
+
+    /// From now on the forge's API is not asked, if a person said so.
+    pub(super) fn without_forge(&self, offline: bool) {
+        self.offline.set(offline);
     }
 
     /// Lends the ports to a verb. A person who waits is told who is asked.
@@ -72,6 +88,7 @@ impl Session {
             clock: &self.clock,
             host: &host,
             forge: &|rules| self.forges.reach(rules),
+            offline: self.offline.get(),
             tell,
             ci: self.env.is_thrown_away(),
         })

@@ -64,6 +64,10 @@ impl<T: Source> Source for Logged<T> {
         log::call("source.commit", |words| words.with("id", &id), || self.0.commit(id), nothing)
     }
 
+    fn signed_by(&self, commit: Oid, key: &str) -> Answer<bool> {
+        log::call("source.signed_by", |words| words.with("commit", &commit), || self.0.signed_by(commit, key), answer)
+    }
+
     fn has(&self, id: Oid) -> Answer<bool> {
         log::call("source.has", |words| words.with("id", &id), || self.0.has(id), answer)
     }

@@ -388,6 +388,7 @@ mod tests {
             baseline: None,
             reviews: Vec::new(),
             forge: None,
+            server_signed: false,
         });
         (event.closure, event.effective) = (Some(Digest::of(&[pr])), Some(Digest::of(&[pr, pr])));
         (event.policy, event.findings, event.retry) = (Some(id), Some(Vec::new()), retry);

@@ -70,6 +70,9 @@ pub struct Approval {
     /// What the forge was asked and answered of `pr`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forge: Option<ForgeWord>,
+    /// Whether the merge result has a signature of the policy's `server_key`: a witness that an official approval existed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub server_signed: bool,
 }
 
 impl Approval {

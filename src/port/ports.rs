@@ -32,6 +32,8 @@ pub struct Ports<'a> {
     pub host: &'a dyn Fn(&HostPolicy) -> Answer<Box<dyn Host>>,
     /// Reaches the forge's API, by the rules in force.
     pub forge: ReachForge<'a>,
+    /// Whether the forge's API is not asked, because a person said so.
+    pub offline: bool,
     /// Told of each step.
     pub tell: Tell<'a>,
     /// Whether this runs in CI, on a machine that is thrown away.

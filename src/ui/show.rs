@@ -65,6 +65,7 @@ fn lines(Entry { commit, event }: &Entry) -> Vec<String> {
             row("merged by", Some(format!("{who} at {}", forge.merged_at)));
             row("said by", Some(forge.url.to_string()));
         }
+        row("signed by", approved.server_signed.then(|| "the server (approval.server_key)".to_owned()));
         row("head", Some(approved.head.to_string()));
         row("merged as", Some(approved.merge.to_string()));
     }

@@ -169,7 +169,8 @@ pub fn bound(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Present> 
 /// What approve works on.
 pub fn candidates<'a>(ports: &Ports<'a>, fetched: &'a Fetched) -> Candidates<'a> {
     let rules = &fetched.policy.policy.approval;
-    let witness = Witness { forge: ports.forge, rules, base: ports.base, heard: &fetched.heard };
+    let heard = &fetched.heard;
+    let witness = Witness { forge: ports.forge, rules, base: ports.base, heard, offline: ports.offline };
     Candidates {
         source: ports.source,
         remote: Some(ports.remote),

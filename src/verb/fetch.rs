@@ -171,7 +171,7 @@ pub(crate) fn decided(
     let before = recorded(ports, checked.map(|checked| checked.id))?;
     // The rules in force before each change decide whether the forge is asked.
     let rules = ApprovalPolicy::default();
-    let witness = Witness { forge: ports.forge, rules: &rules, base: ports.base, heard };
+    let witness = Witness { forge: ports.forge, rules: &rules, base: ports.base, heard, offline: ports.offline };
     let candidates = Candidates {
         source: ports.source,
         remote: Some(ports.remote),

@@ -95,6 +95,7 @@ impl Bench {
             baseline: None,
             reviews: Vec::new(),
             forge: None,
+            server_signed: false,
         });
         event.policy = Some(self.policy);
         if kind != Kind::Move {

@@ -122,6 +122,7 @@ fn approval() -> Approval {
         baseline: None,
         reviews: Vec::new(),
         forge: None,
+        server_signed: false,
     }
 }
 

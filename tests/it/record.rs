@@ -59,6 +59,7 @@ fn approval() -> Approval {
         baseline: None,
         reviews: Vec::new(),
         forge: None,
+        server_signed: false,
     }
 }
 

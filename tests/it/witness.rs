@@ -613,3 +613,77 @@ fix: fix each ✗, then run platformctl doctor
 "#]]
     );
 }
+
+/// A key of the server, and its public half as the policy has it.
+fn key(hosted: &Repo, name: &str) -> (std::path::PathBuf, String) {
+    let file = hosted.path(name);
+    let made =
+        std::process::Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&file).status();
+    assert!(made.unwrap().success());
+    let public = std::fs::read_to_string(file.with_extension("pub")).unwrap();
+    (file, public.split(' ').take(2).collect::<Vec<_>>().join(" "))
+}
+
+/// Attack: the forge is not asked, and a merge without review, or signed by somebody else, is to be applied.
+/// Defence: only a signature of the pinned server key on a merge counts as the review, and only where the policy says
+/// that the branch's rule refuses stale approvals.
+#[test]
+fn signature_of_the_server_counts_offline_only_where_the_policy_says_so() {
+    let hosted = Hosted::new(ONE);
+    let (file, public) = key(&hosted.site.repo, "server");
+    let (other, _) = key(&hosted.site.repo, "other");
+    let strict = format!("{ONE}  server_key: {public}\n  server_signature: strict\n");
+    let policy = |approval: &str| {
+        hosted.site.repo.git(&["checkout", "-q", "-B", "main", "origin/main"]);
+        hosted.site.repo.write("platform.yaml", &hosted.policy(approval));
+        hosted.site.repo.commit("policy");
+        hosted.site.repo.publish();
+    };
+    policy(&strict);
+    hosted.forge.protect(serde_json::json!({"ignore_stale_approvals": true}));
+    hosted.forge.sign_merges(&file);
+    let offline = |n: u64| {
+        hosted.forge.requests();
+        let (exit, said, json) = hosted.with(&["plan", "site", "--pr", &n.to_string(), "--offline", "--json"], &[]);
+        assert_eq!(hosted.forge.calls(), Vec::<String>::new());
+        let codes = json["refusals"].as_array().unwrap_or_else(|| panic!("{said}"));
+        format!("{exit} {}", codes.iter().filter_map(|one| one["code"].as_str()).collect::<Vec<_>>().join(" "))
+    };
+    for (n, style) in (1..).zip([Style::Merge, Style::Squash, Style::RebaseMerge]) {
+        hosted.merged(n, &format!("{n}\n"), &style);
+        assert_eq!(offline(n), "0 ", "{style:?}");
+    }
+    // With the forge's word it is recorded beside the reviews.
+    let (exit, json) = hosted.apply(3);
+    assert_eq!((exit, &json["approved"]["server_signed"]), (0, &true.into()), "{json:#}");
+    for (n, style) in (4..).zip([Style::Rebase, Style::FastForwardOnly]) {
+        hosted.merged(n, &format!("{n}\n"), &style);
+        assert!(offline(n).starts_with("6 "), "{style:?}: {}", offline(n));
+    }
+    assert_eq!(hosted.codes(5), "0 ");
+    // Nobody approved: the server does not sign.
+    hosted.open(6, "six\n");
+    hosted.merge(6, &Style::Merge);
+    assert_eq!(offline(6), "6 not_reviewed");
+    // Somebody else signs.
+    hosted.forge.sign_merges(&other);
+    hosted.merged(7, "seven\n", &Style::Merge);
+    assert_eq!(offline(7), "6 not_reviewed");
+}
+
+#[test]
+fn signature_is_a_record_unless_the_policy_is_strict() {
+    let hosted = Hosted::new(ONE);
+    let (file, public) = key(&hosted.site.repo, "server");
+    hosted.site.repo.write("platform.yaml", &hosted.policy(&format!("{ONE}  server_key: {public}\n")));
+    hosted.site.repo.commit("policy");
+    hosted.site.repo.publish();
+    hosted.forge.protect(serde_json::json!({}));
+    hosted.forge.sign_merges(&file);
+    hosted.merged(1, "one\n", &Style::Merge);
+    let (exit, said, _) = hosted.with(&["apply", "site", "--pr", "1", "--offline"], &[]);
+    assert_eq!(exit, 6, "{said}");
+    assert!(said.contains("server_signature is not `strict`"), "{said}");
+    let (exit, json) = hosted.apply(1);
+    assert_eq!((exit, &json["approved"]["server_signed"]), (0, &true.into()), "{json:#}");
+}

@@ -39,7 +39,12 @@ impl Approved {
     pub(crate) fn recorded(&self, covers: Vec<u64>, adopted: Vec<Oid>) -> Approval {
         let approval = self.relation.recorded(self.pr, covers, adopted);
         match &self.word {
-            Some(word) => Approval { reviews: word.reviews().to_vec(), forge: Some(word.forge().clone()), ..approval },
+            Some(word) => Approval {
+                reviews: word.reviews().to_vec(),
+                forge: word.forge().cloned(),
+                server_signed: word.is_signed(),
+                ..approval
+            },
             None => approval,
         }
     }

@@ -93,7 +93,7 @@ impl Candidates<'_> {
     pub(crate) fn reviewed(&self, found: Approved, statuses: bool) -> Stage<Approved> {
         match self.witness {
             Some(witness) if !self.adopt.contains(&found.relation.merge) => {
-                match witness.word(found.pr, &found.relation, statuses)? {
+                match witness.word(self.source, found.pr, &found.relation, statuses)? {
                     Ok(word) => Ok(Approved { word: Some(word), ..found }),
                     Err(refusals) => Err(Stop::Refused(refusals)),
                 }

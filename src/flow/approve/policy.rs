@@ -254,7 +254,7 @@ impl Walk<'_> {
             }
         }
         if refusals.is_empty() && self.silent.is_none() {
-            match witness.word(pull.pr(), &relation, true) {
+            match witness.word(self.source, pull.pr(), &relation, true) {
                 Ok(Ok(word)) => return Ok(Some(pull.with(relation, word))),
                 Ok(Err(found)) => refusals.extend(found),
                 Err(error) => self.silent = Some(error.into_refusal()),

@@ -41,7 +41,21 @@ impl Relation {
     pub(crate) fn recorded(&self, pr: u64, covers: Vec<u64>, adopted: Vec<Oid>) -> Approval {
         let Self { head, merge, tree, base, style, .. } = *self;
         let (weak, reviews) = (self.weak(), Vec::new());
-        Approval { pr, head, merge, tree, style, base, covers, weak, adopted, baseline: None, reviews, forge: None }
+        Approval {
+            pr,
+            head,
+            merge,
+            tree,
+            style,
+            base,
+            covers,
+            weak,
+            adopted,
+            baseline: None,
+            reviews,
+            forge: None,
+            server_signed: false,
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 use crate::{
     flow::approve::{relation::Relation, reviews::count},
     model::{
+        approval::Style,
         forge::{CountedReview, ForgeUrl, ForgeWord, MergedAs, Pull, Review, StatusState},
         ids::Oid,
-        policy::ApprovalPolicy,
+        policy::{ApprovalPolicy, ServerSignature},
         refusal::{Code, Refusal},
         text::shown,
     },
@@ -26,6 +27,8 @@ pub struct Witness<'a> {
     pub base: &'a str,
     /// What was heard in this run.
     pub heard: &'a Heard,
+    /// Whether the API is not asked: then a signature of the server has to do.
+    pub offline: bool,
 }
 
 /// What the forge answered in this run: nothing is asked twice.
@@ -45,14 +48,20 @@ struct Answers {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Word {
-    forge: ForgeWord,
+    forge: Option<ForgeWord>,
     reviews: Vec<CountedReview>,
+    signed: bool,
 }
 
 impl Word {
-    /// What was asked and answered.
-    pub(crate) fn forge(&self) -> &ForgeWord {
-        &self.forge
+    /// What was asked and answered; `None` where only the server's signature speaks.
+    pub(crate) fn forge(&self) -> Option<&ForgeWord> {
+        self.forge.as_ref()
+    }
+
+    /// Whether the server signed the merge result.
+    pub(crate) fn is_signed(&self) -> bool {
+        self.signed
     }
 
     /// The reviews that count.
@@ -104,6 +113,9 @@ impl Witness<'_> {
 
     /// The pull request that has this commit as its merge result, by the forge's index: a candidate, no proof.
     pub(crate) fn merged_as(&self, commit: Oid) -> Answer<Option<u64>> {
+        if self.offline {
+            return Ok(None);
+        }
         let found = self.forge()?.merged_as(commit)?;
         Ok(found.map(|pull| {
             let number = pull.number;
@@ -152,6 +164,13 @@ impl Witness<'_> {
         pr: u64,
         relation: &Relation,
     ) -> Answer<Result<Relation, Refusal>> {
+        if self.offline {
+            return Ok(Err(Refusal::new(
+                Code::StyleNotAllowed,
+                format!("PR #{pr} was merged by a fast-forward, which no server signs and git alone cannot prove"),
+                "ask the forge: leave out --offline",
+            )));
+        }
         let (pull, _) = match self.merged(pr, relation)? {
             Ok(merged) => merged,
             Err(refusal) => return Ok(Err(refusal)),
@@ -178,7 +197,17 @@ impl Witness<'_> {
 
     /// The forge's word on a pull request that git proves: merged as that, and reviewed. With `statuses`, its head has
     /// the required ones too.
-    pub(crate) fn word(&self, pr: u64, relation: &Relation, statuses: bool) -> Answer<Result<Word, Vec<Refusal>>> {
+    pub(crate) fn word(
+        &self,
+        source: &dyn Source,
+        pr: u64,
+        relation: &Relation,
+        statuses: bool,
+    ) -> Answer<Result<Word, Vec<Refusal>>> {
+        let signed = self.is_signed(source, relation)?;
+        if self.offline {
+            return Ok(self.unasked(pr, relation, signed));
+        }
         let (pull, merged) = match self.merged(pr, relation)? {
             Ok(merged) => merged,
             Err(refusal) => return Ok(Err(vec![refusal])),
@@ -202,7 +231,41 @@ impl Witness<'_> {
             required_approvals: self.rules.required_approvals,
             statuses: required.iter().map(|status| status.context.clone()).collect(),
         };
-        Ok(Ok(Word { forge, reviews }))
+        Ok(Ok(Word { forge: Some(forge), reviews, signed }))
+    }
+
+    /// Whether the server signed the merge result. It never signs a rebase or a fast-forward: whoever signed such a
+    /// commit, it was no merge that the server made.
+    fn is_signed(&self, source: &dyn Source, relation: &Relation) -> Answer<bool> {
+        let made = matches!(relation.style, Style::Merge | Style::Squash | Style::RebaseMerge);
+        if !made || self.rules.server_key.is_empty() {
+            return Ok(false);
+        }
+        source.signed_by(relation.merge, &self.rules.server_key)
+    }
+
+    /// What counts where the API is not asked: the server's signature, if the rules say that it proves a review.
+    fn unasked(&self, pr: u64, relation: &Relation, signed: bool) -> Result<Word, Vec<Refusal>> {
+        let rules = self.rules;
+        // It proves that somebody official approved, and neither who nor how many.
+        let anybody = rules.required_approvals <= 1 && rules.approvers.is_empty() && rules.not_counted.is_empty();
+        let fact = match (rules.server_signature, signed) {
+            (ServerSignature::Strict, true) if anybody && rules.required_statuses.is_empty() => {
+                return Ok(Word { forge: None, reviews: Vec::new(), signed });
+            }
+            (ServerSignature::Strict, true) => {
+                "the server's signature proves that somebody approved, and the policy asks for more than that"
+            }
+            (ServerSignature::Strict, false) => "its merge result has no signature of approval.server_key",
+            (ServerSignature::Record, _) => {
+                "approval.server_signature is not `strict`, so no signature counts as a review"
+            }
+        };
+        Err(vec![Refusal::new(
+            Code::NotReviewed,
+            format!("with --offline the reviews of PR #{pr} ({}) cannot be counted: {fact}", relation.merge),
+            "ask the forge: leave out --offline",
+        )])
     }
 
     /// Required statuses that the head does not have from an account that the policy names.

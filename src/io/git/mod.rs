@@ -18,6 +18,7 @@ mod merge;
 mod object_cache;
 mod person;
 mod refs;
+mod signature;
 mod source;
 pub(super) mod trust;
 mod write;

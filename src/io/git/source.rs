@@ -50,6 +50,10 @@ impl Source for Git {
             .ok_or_else(|| PortError::new(Code::Io, format!("the commit {id} cannot be read"), "run `git fsck`"))
     }
 
+    fn signed_by(&self, commit: Oid, key: &str) -> Answer<bool> {
+        self.is_signed_by(&self.commit(commit)?, key)
+    }
+
     fn has(&self, id: Oid) -> Answer<bool> {
         let header = self.repo.try_find_header(theirs(id)).map_err(failing(|| format!("could not look for {id}")))?;
         Ok(header.is_some_and(|header| header.kind() == Kind::Commit))

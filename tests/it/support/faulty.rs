@@ -169,6 +169,9 @@ impl Source for Faulty<'_, Git> {
     fn commit(&self, id: Oid) -> Answer<Commit> {
         self.fuse.pass("source.commit", Code::Io, || self.port.commit(id))
     }
+    fn signed_by(&self, commit: Oid, key: &str) -> Answer<bool> {
+        self.fuse.pass("source.signed_by", Code::Io, || self.port.signed_by(commit, key))
+    }
     fn has(&self, id: Oid) -> Answer<bool> {
         self.fuse.pass("source.has", Code::Io, || self.port.has(id))
     }

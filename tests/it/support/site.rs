@@ -171,6 +171,7 @@ impl Real {
             clock: &self.clock,
             host: &host,
             forge: &no_forge,
+            offline: false,
             tell,
             ci: false,
         }
