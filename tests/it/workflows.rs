@@ -21,10 +21,12 @@ use platformctl::{
     },
     verb::init::workflows::{CHECKOUT, of},
 };
+use snapbox::{assert_data_eq, str};
 
 use crate::support::{
     cli::CLOCK,
     forge::Forge,
+    repo::Repo,
     site::Site,
     sshd::Sshd,
     stack::{everything_below, lab, until},
@@ -572,4 +574,113 @@ fn outcome_that_cannot_be_pushed_stays_on_the_host() {
     let steps = runner.run("resume", &start);
     assert_eq!(exits(&steps), [Some(0)], "{steps:#?}");
     assert_eq!(runner.site.log().first().map(String::as_str), Some("apply ok: site on box, PR #2 (1 change)"));
+}
+
+/// A clone of a repository without a commit, as a forge makes them.
+fn empty() -> Site {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("home")).unwrap();
+    let repo = Repo::of(dir);
+    repo.git_in(".", &["init", "-q", "--bare", "-b", "main", "remote.git"]);
+    repo.git_in(".", &["clone", "-q", "remote.git", "work"]);
+    Site::of(repo)
+}
+
+#[test]
+fn init_says_what_an_empty_repository_needs_first() {
+    let site = empty();
+    assert_data_eq!(
+        site.run(0, "init --forgejo"),
+        str![[r#"
+exit 2
+USAGE usage (2). Nothing was changed.
+origin has no branch main yet and this repository no commit:
+a pull request needs a base branch
+fix: git commit --allow-empty -m begin && git push origin HEAD:refs/heads/main
+
+"#]]
+    );
+    assert_eq!(site.repo.git(&["branch", "--list"]), "");
+    // The fix works as it is printed; then a pull request can be opened.
+    site.repo.git(&["commit", "-q", "--allow-empty", "-m", "begin"]);
+    let said = site.run(0, "init --branch early");
+    assert!(
+        said.contains("origin has no branch main yet: push that first, because a\npull request needs it"),
+        "{said}"
+    );
+    assert!(said.ends_with("next: git push origin HEAD:refs/heads/main\n"), "{said}");
+    site.repo.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]);
+    assert_data_eq!(site.run(0, "init --forgejo"), str![[r#"
+exit 0
+✓ branch platformctl-init; your files are as they were
+  adds  platform.yaml
+  adds  allowed_signers
+  adds  hooks/pre-push
+  adds  modules/hello/module.yaml
+  adds  modules/hello/public/index.html
+  adds  .forgejo/workflows/validate.yaml
+  adds  .forgejo/workflows/plan.yaml
+  adds  .forgejo/workflows/apply.yaml
+  adds  .forgejo/workflows/apply-merged.yaml
+  adds  .forgejo/workflows/resume.yaml
+  adds  .forgejo/workflows/abandon.yaml
+  adds  .forgejo/workflows/status.yaml
+look at it: git show platformctl-init
+check it:   platformctl validate --at platformctl-init
+then push it, open a pull request, and merge it
+next: git push origin platformctl-init
+
+"#]]);
+    let validated = site.run(0, "validate --at platformctl-init");
+    assert!(validated.starts_with("exit 0\n"), "{validated}");
+    // What follows a preview is a pull request.
+    site.repo.git(&["checkout", "-q", "-b", "next", "platformctl-init"]);
+    site.repo.git(&["push", "-q", "origin", "platformctl-init:main"]);
+    site.repo.git(&["commit", "-q", "--allow-empty", "-m", "x"]);
+    let preview = site.run(0, "plan hello --at next");
+    assert!(
+        preview
+            .ends_with("next: open a pull request with this commit; `platformctl plan hello --pr N` plans it as N\n"),
+        "{preview}"
+    );
+    // Everything is there already.
+    site.repo.git(&["checkout", "-q", "platformctl-init"]);
+    assert!(site.run(0, "init --forgejo --branch again").contains("everything is there already"));
+    let (exit, said) = (site.run(0, "lint"), site.run(0, "lint --json"));
+    assert!(exit.starts_with("exit 0\n") && said.contains("\"findings\":[]"), "{said}");
+}
+
+#[test]
+fn workflows_have_the_base_branch_of_the_repository() {
+    for (path, text) in of("release/2.x").unwrap() {
+        assert!(
+            !text.contains('@') || text.matches('@').count() == text.matches("checkout@").count(),
+            "{path}: {text}"
+        );
+        let findings = platformctl::model::workflow::rules::lint(path, text.as_bytes(), "release/2.x");
+        assert_eq!(findings, [], "{path}");
+    }
+    let numeric = of("2024").unwrap();
+    assert!(numeric.iter().any(|(_, text)| text.contains("ref: \"2024\"")), "a number is quoted");
+    assert!(of("it's").is_err());
+}
+
+/// A host that ssh knows is another machine, whatever its name.
+#[test]
+fn init_asks_ssh_whether_a_host_is_another_machine() {
+    lab();
+    let site = Site::of(Repo::new());
+    let policy = |branch: &str| site.repo.git(&["show", &format!("{branch}:platform.yaml")]);
+    let said = site.run(0, "init --host lab --branch known");
+    assert!(said.starts_with("exit 0\n") && !said.contains("ssh does not know"), "{said}");
+    assert!(policy("known").contains("  lab:\n    transport: ssh\n    destination: lab "), "{}", policy("known"));
+    assert!(site.run(0, "validate --at known").starts_with("exit 0\n"));
+    for name in ["nobody-knows-me", "a"] {
+        let said = site.run(0, &format!("init --host {name} --branch unknown-{name}"));
+        assert!(said.contains(&format!("ssh does not know {name}, so it is taken for")), "{said}");
+        assert!(policy(&format!("unknown-{name}")).contains("transport: local"));
+    }
+    // Nobody named one: the example is this machine, and ssh is not asked.
+    let said = site.run(0, "init --branch example");
+    assert!(!said.contains("ssh") && policy("example").contains("  box:\n    transport: local"), "{said}");
 }
