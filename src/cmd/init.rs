@@ -28,7 +28,8 @@ pub(super) fn run(session: &Session, args: &Init) -> Result<Report, Failure> {
     let tracked = session.git.tracks(&session.config.remote, &session.config.base)?;
     let based = session.with(|ports| init::based(ports, head, tracked))?;
     let files = session.with(|ports| init::files(ports, head, (&host, reached), args.forgejo))?;
+    let hidden = if args.forgejo { session.with(|ports| init::hidden(ports, head))? } else { None };
     let made = session.git.new_branch(&args.branch, &files, init::MESSAGE, session.clock.now())?;
     let to = init::To { remote: session.config.remote.clone(), base: session.config.base.clone(), based };
-    Ok(init::Init::of(made, &args.branch, to, (&host, reached)).report())
+    Ok(init::Init::of(made, &args.branch, to, (&host, reached), hidden).report())
 }

@@ -22,6 +22,14 @@ impl Render for Init {
         }
     }
 
+    fn warnings(&self) -> Vec<String> {
+        let Self::Made(made) = self else { return Vec::new() };
+        let hides = |folder: &&str| {
+            format!("the server looks at .forgejo/workflows alone now: move the workflows of {folder} there")
+        };
+        made.hidden.iter().map(hides).collect()
+    }
+
     fn lines(&self) -> Vec<String> {
         let Self::Made(made) = self else {
             return vec!["✓ everything is there already; nothing was changed".to_owned()];

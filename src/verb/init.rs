@@ -10,6 +10,7 @@ use crate::{
         ids::{HostName, Oid},
         refusal::Code,
         text::shown,
+        workflow::rules::FOLDERS,
     },
     port::{Answer, NewBranch, NewFile, Ports},
     tree::{manifests, snapshot::Snapshot},
@@ -50,6 +51,9 @@ pub struct Made {
     /// The host that a person named and that is taken for this machine, because ssh does not know it.
     #[serde(skip)]
     pub taken_for_here: Option<HostName>,
+    /// The folder with workflows that the server no longer looks at, because there is one that it prefers now.
+    #[serde(skip)]
+    pub hidden: Option<&'static str>,
 }
 
 /// Where a branch is to be pushed.
@@ -76,10 +80,17 @@ pub enum Reached {
 
 impl Init {
     /// The result of making `branch`, to be pushed; `None`: every file was there already.
-    pub fn of(made: Option<NewBranch>, branch: &str, to: To, (host, reached): (&HostName, Reached)) -> Self {
+    /// `hidden`: see [`Made::hidden`].
+    pub fn of(
+        made: Option<NewBranch>,
+        branch: &str,
+        to: To,
+        (host, reached): (&HostName, Reached),
+        hidden: Option<&'static str>,
+    ) -> Self {
         let taken_for_here = (reached == Reached::Here).then(|| host.clone());
         made.map_or(Self::Nothing {}, |NewBranch { commit, added, kept }| {
-            Self::Made(Box::new(Made { branch: branch.to_owned(), commit, added, kept, to, taken_for_here }))
+            Self::Made(Box::new(Made { branch: branch.to_owned(), commit, added, kept, to, taken_for_here, hidden }))
         })
     }
 }
@@ -137,6 +148,22 @@ pub fn files(
         files.extend(workflows::of(ports.base)?.into_iter().map(|(path, text)| file(path, text)));
     }
     Ok(files)
+}
+
+/// The folder with the workflows of `head` that new ones in the folder that a server prefers would hide.
+///
+/// # Errors
+/// `head` cannot be read.
+pub fn hidden(ports: &Ports<'_>, head: Option<Oid>) -> Answer<Option<&'static str>> {
+    let Some(head) = head else { return Ok(None) };
+    let tree = ports.source.commit(head)?.tree;
+    for folder in FOLDERS {
+        let found = folder.parse().ok().map(|path| ports.source.entry(tree, &path)).transpose()?.flatten();
+        if found.is_some() {
+            return Ok((*folder != FOLDERS[0]).then_some(*folder));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether `head` has modules, valid or not.

@@ -610,7 +610,9 @@ fix: git commit --allow-empty -m begin && git push origin HEAD:refs/heads/main
     );
     assert!(said.ends_with("next: git push origin HEAD:refs/heads/main\n"), "{said}");
     site.repo.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]);
-    assert_data_eq!(site.run(0, "init --forgejo"), str![[r#"
+    assert_data_eq!(
+        site.run(0, "init --forgejo"),
+        str![[r#"
 exit 0
 ✓ branch platformctl-init; your files are as they were
   adds  platform.yaml
@@ -630,7 +632,8 @@ check it:   platformctl validate --at platformctl-init
 then push it, open a pull request, and merge it
 next: git push origin platformctl-init
 
-"#]]);
+"#]]
+    );
     let validated = site.run(0, "validate --at platformctl-init");
     assert!(validated.starts_with("exit 0\n"), "{validated}");
     // What follows a preview is a pull request.
@@ -648,6 +651,21 @@ next: git push origin platformctl-init
     assert!(site.run(0, "init --forgejo --branch again").contains("everything is there already"));
     let (exit, said) = (site.run(0, "lint"), site.run(0, "lint --json"));
     assert!(exit.starts_with("exit 0\n") && said.contains("\"findings\":[]"), "{said}");
+}
+
+/// Attack: adding workflows for Forgejo silently turns off the checks in `.github/workflows`
+/// Defence: `init --forgejo` warns about a folder of workflows that the server does not look at any more
+#[test]
+fn init_warns_about_workflows_that_it_hides() {
+    let site = Site::of(Repo::new());
+    site.repo.write(".github/workflows/ci.yml", "on: push\n");
+    site.repo.commit("ci");
+    let said = site.run(0, "init --forgejo");
+    assert!(said.contains("warning: the server looks at .forgejo/workflows alone now"), "{said}");
+    assert!(!site.run(0, "init --branch without").contains("warning"));
+    site.repo.write(".forgejo/workflows/ci.yml", "on: push\n");
+    site.repo.commit("ci of its own");
+    assert!(!site.run(0, "init --forgejo --branch both").contains("warning"));
 }
 
 #[test]
