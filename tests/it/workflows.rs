@@ -344,8 +344,13 @@ fn exits(steps: &[Step]) -> Vec<Option<i32>> {
 
 /// A site on a host behind an sshd that only the policy knows: its address, its port and its key.
 fn remote(more: &str) -> (Site, Sshd) {
+    behind("", more)
+}
+
+/// The same, with lines of sshd_config.
+fn behind(lines: &str, more: &str) -> (Site, Sshd) {
     lab();
-    let sshd = Sshd::start("", false);
+    let sshd = Sshd::start(lines, false);
     let site = Site::empty(more);
     site.repo.git(&["checkout", "-q", "main"]);
     let policy = fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
@@ -533,6 +538,49 @@ fn cancelled_run_leaves_no_key_and_is_ended_by_the_next() {
     assert_eq!(exits(&steps), [Some(0), Some(0)], "{steps:#?}");
     assert!(steps[0].said.contains("1 run checked") && steps[1].said.contains("nothing to change"), "{steps:#?}");
     assert_eq!(runner.site.log().first().map(String::as_str), Some("apply ok: site on box, PR #2 (1 change)"));
+}
+
+/// Cancelled between the intent and the change: nobody has to say that the run is over.
+#[test]
+fn run_that_never_began_is_ended_by_the_next() {
+    let (_rc, slow) = Sshd::rc("sleep 1\n");
+    let (site, _sshd) = behind(&slow, "");
+    let mut runner = Runner::new(site);
+    let secrets = [("PLATFORMCTL_SSH_KEY", key())];
+    let start = Start { event: "workflow_dispatch", inputs: &[("pr", "1"), ("module", "")], secrets: &secrets, pr: 0 };
+    let space = Workspace::new();
+    let workflow = Workflow::parse("apply", files()["apply"].as_bytes(), "main").unwrap();
+    let steps = job(&workflow).steps();
+    runner.checkout(&space, &start, steps[0].get("with").unwrap());
+    let mut child = runner.begin(&space, &start, steps.last().unwrap());
+    until("the intent is recorded", || {
+        runner.site.log().first().is_some_and(|subject| subject.starts_with("apply intent"))
+    });
+    let group = format!("-{}", child.id());
+    assert!(Command::new("kill").args(["-s", "KILL", "--", &group]).status().unwrap().success());
+    child.wait().unwrap();
+    drop(space);
+    // Its files may be on their way: a person sees for how long.
+    runner.minutes = 1;
+    let resume = Start { inputs: &[("run", "")], ..start.clone() };
+    let space = Workspace::new();
+    runner.checkout(&space, &resume, steps[0].get("with").unwrap());
+    let asked = runner.begin(&space, &resume, &step_of("platformctl resume")).wait_with_output().unwrap();
+    let said = String::from_utf8([asked.stdout, asked.stderr].concat()).unwrap();
+    assert!(asked.status.code() == Some(8) && said.contains("has not begun on box"), "{said}");
+    assert!(said.contains("fix: wait up to") && !said.contains("abandon"), "{said}");
+    // After that the next run ends it, and applies.
+    runner.minutes = 6;
+    let steps = runner.run("apply", &start);
+    assert_eq!(exits(&steps), [Some(0), Some(0)], "{steps:#?}");
+    assert_eq!(runner.site.live(), "hello\n");
+    assert!(runner.site.log().iter().any(|subject| subject.contains("aborted")), "{:?}", runner.site.log());
+}
+
+/// A step with this script.
+fn step_of(script: &str) -> Node {
+    let text = format!("run: {script}\nenv: {{PLATFORMCTL_SSH_KEY: '${{{{ secrets.PLATFORMCTL_SSH_KEY }}}}'}}\n");
+    platformctl::model::yaml::read_compose(text.as_bytes()).unwrap()
 }
 
 /// Attack: the server is gone when an apply ends, and the workspace with the outcome is wiped
