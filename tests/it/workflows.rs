@@ -624,6 +624,28 @@ fn outcome_that_cannot_be_pushed_stays_on_the_host() {
     assert_eq!(runner.site.log().first().map(String::as_str), Some("apply ok: site on box, PR #2 (1 change)"));
 }
 
+/// The page tells of each workflow, names no other, and its example of a host is one.
+#[test]
+fn page_about_forgejo_describes_these_workflows() {
+    let page = include_str!("../../docs/forgejo.md");
+    let rows: Vec<&str> =
+        page.lines().filter(|line| line.starts_with("| `") && line.matches('|').count() == 5).collect();
+    let named: Vec<&str> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
+    let files = files();
+    let mut sorted = named;
+    sorted.sort_unstable();
+    assert_eq!(sorted, files.keys().collect::<Vec<_>>());
+    for row in rows {
+        let name = row.split('`').nth(1).unwrap();
+        let key = files[name].contains("secrets.PLATFORMCTL_SSH_KEY");
+        assert_eq!(row.ends_with("| key, token |"), key, "{row}");
+    }
+    let yaml = page.split("```yaml\n").find(|block| block.starts_with("hosts:")).unwrap().split("```").next().unwrap();
+    let policy = format!("schema: platform/1\n{}", yaml.replace("AAAA…", "AAAAC3NzaC1lZDI1NTE5"));
+    let policy = platformctl::model::policy::Policy::parse(policy.as_bytes()).unwrap();
+    assert_eq!(policy.hosts.len(), 1);
+}
+
 /// A clone of a repository without a commit, as a forge makes them.
 fn empty() -> Site {
     let dir = tempfile::tempdir().unwrap();
