@@ -70,6 +70,8 @@ pub enum Command {
     Lint(Lint),
     /// Show what an apply would change, and every reason to refuse it
     Plan(Plan),
+    /// Check whether a pull request could be applied once it is merged; asks no host
+    Check(Check),
     /// Apply merged pull requests to hosts, and record the outcome
     Apply(Apply),
     /// Ask the host how an open run ended, and record it; never changes a host
@@ -112,6 +114,7 @@ impl Command {
             Self::Apply(_) => "apply",
             Self::Resume(_) => "resume",
             Self::Abandon(_) => "abandon",
+            Self::Check(_) => "check",
             Self::Doctor(_) => "doctor",
             Self::Status(_) => "status",
             Self::Pending(_) => "pending",
@@ -194,8 +197,9 @@ pub struct Waive {
 /// `plan`.
 #[derive(Debug, Args)]
 pub struct Plan {
-    /// The module
-    pub module: ModuleId,
+    /// The module [default, with --pr: every module that the pull request concerns, and the policy]
+    #[arg(required_unless_present = "pr")]
+    pub module: Option<ModuleId>,
     /// One of its hosts [default: each of them, in the order of its manifest]
     #[arg(long, value_name = "HOST")]
     pub host: Option<HostName>,
@@ -211,12 +215,29 @@ pub struct Plan {
     /// Exit with 4 if something would change
     #[arg(long)]
     pub exit_code: bool,
+    /// Print the plan of the whole pull request as Markdown
+    #[arg(long, requires = "pr", conflicts_with_all = ["module", "output"])]
+    pub markdown: bool,
+    /// Keep the plan in one comment under the pull request, and set the status platformctl/plan on its head
+    #[arg(long, requires = "pr", conflicts_with_all = ["module", "output"])]
+    pub comment: bool,
     /// Print where the time of this command went; --json always has it, as durations_ms
     #[arg(long)]
     pub timings: bool,
     /// Checks that can be waived.
     #[command(flatten)]
     pub waive: Waive,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The number of the pull request
+    #[arg(long, value_name = "N")]
+    pub pr: u64,
+    /// Set the status platformctl/plan on its head
+    #[arg(long)]
+    pub status: bool,
 }
 
 /// `apply`.
@@ -242,6 +263,10 @@ pub struct Apply {
     /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
     #[arg(long)]
     pub logs: bool,
+    /// Afterwards, show the outcome on the forge: in the comment under the pull request, and as the status
+    /// platformctl/apply/MODULE on its merge result
+    #[arg(long)]
+    pub comment: bool,
     /// Print where the time of this command went; --json always has it, as durations_ms
     #[arg(long)]
     pub timings: bool,

@@ -1,17 +1,25 @@
 //! `apply`: carries out what merged pull requests say. One module is one run; several are one command.
 
+use std::collections::BTreeMap;
+
 use super::session::Session;
 use crate::{
     cli::{Apply, Approving, Waive},
-    error::Failure,
+    error::{Class, Failure},
     flow::{approve::request::Request, bind::Waivers},
     io::{file, git::interrupt},
-    model::{claim, ids::HostName},
-    port::Clock as _,
-    ui::{Render as _, Report},
+    model::{
+        claim,
+        forge::StatusState,
+        ids::{HostName, Oid},
+    },
+    port::{Clock as _, Ports},
+    ui::{Render as _, Report, markdown},
     verb::{
         asked::Asked,
-        batch::{How, apply_all},
+        batch::{Batch, How, apply_all},
+        comment::{self, Comment, Notes},
+        fetch::known_policy,
     },
 };
 
@@ -25,7 +33,40 @@ pub(super) fn run(session: &Session, args: &Apply) -> Result<Report, Failure> {
         session.warm(&only.module, only.host.as_ref());
     }
     let how = How { wait_s: args.wait, logs: session.printer.logs(args.logs), timings: args.timings };
-    Ok(session.with_steps(|ports| apply_all(ports, &asked, asks, how)).report())
+    let mut batch = session.with_steps(|ports| apply_all(ports, &asked, asks, how));
+    if args.comment {
+        // After everything else: what is shown decides nothing and delays nothing.
+        batch.unseen = session.with(|ports| show_applied(ports, &batch));
+    }
+    Ok(batch.report())
+}
+
+/// Shows what became of each pull request on the forge; what cannot be shown is a warning.
+fn show_applied(ports: &Ports<'_>, batch: &Batch) -> Vec<String> {
+    let rules = match known_policy(ports) {
+        Ok(known) => known.map(|known| known.policy.approval).unwrap_or_default(),
+        Err(error) => return vec![format!("nothing is shown on the forge: {error}")],
+    };
+    let forge = (ports.forge)(&rules).ok();
+    let link = |id: Oid| forge.as_ref().map_or_else(String::new, |forge| forge.url().commit(id));
+    let text = markdown::timeline(batch, link);
+    outcomes(batch, &text).iter().flat_map(|notes| comment::show(ports, &rules, notes)).collect()
+}
+
+/// What is shown of each pull request: the timeline, and a status for each module.
+fn outcomes(batch: &Batch, text: &str) -> Vec<Notes> {
+    let mut found: BTreeMap<u64, Notes> = BTreeMap::new();
+    for target in &batch.targets {
+        let Some(approval) = target.approval() else { continue };
+        let good = target.class() == Class::Done;
+        let state = if good { StatusState::Success } else { StatusState::Failure };
+        let words = if good { "applied and healthy" } else { "not applied: see the comment" };
+        let status = comment::status(&format!("platformctl/apply/{}", target.name), state, words);
+        let comment = Some(Comment { text: text.to_owned(), begins: true });
+        let notes = Notes { pr: approval.pr, comment, statuses: Vec::new() };
+        found.entry(approval.pr).or_insert(notes).statuses.push((approval.merge, status));
+    }
+    found.into_values().collect()
 }
 
 /// What is asked for, whichever modules it is about.

@@ -4,6 +4,7 @@
 mod abandon;
 mod apply;
 mod bug;
+mod check;
 mod demo;
 mod doctor;
 mod help;
@@ -89,6 +90,7 @@ fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
         Command::Validate(args) => validate::run(&session()?, args),
         Command::Lint(args) => lint::run(&cli.globals, env, args),
         Command::Plan(args) => plan::run(&session()?, args),
+        Command::Check(args) => check::run(&session()?, args),
         Command::Apply(args) => apply::run(&session()?, args),
         Command::Resume(args) => resume::run(&session()?, args),
         Command::Abandon(args) => abandon::run(&session()?, args),

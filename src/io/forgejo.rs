@@ -241,14 +241,15 @@ impl Forge for Forgejo {
         self.read("comment", answers::comment(&json))
     }
 
-    fn set_status(&self, commit: Oid, status: &NewStatus) -> Answer<()> {
+    fn set_status(&self, commit: Oid, status: &NewStatus) -> Answer<Option<Account>> {
         let json = json!({
             "context": status.context,
             "state": status.state.as_str(),
             "description": status.description,
             "target_url": status.target_url.as_deref().unwrap_or_default(),
         });
-        self.send("POST", &self.path(&format!("/statuses/{commit}")), &json).map(drop)
+        let json = self.send("POST", &self.path(&format!("/statuses/{commit}")), &json)?;
+        Ok(json.get("creator").and_then(answers::account))
     }
 
     fn look_up(&self, path: &str) -> Answer<Option<Value>> {

@@ -25,6 +25,7 @@ pub mod near;
 pub mod path;
 pub mod plan;
 pub mod policy;
+pub mod policy_change;
 pub mod problem;
 pub mod projection;
 pub mod reason;

@@ -38,8 +38,8 @@ pub trait Forge {
     fn comment(&self, pr: u64, body: &str) -> Answer<Comment>;
     /// Replaces the text of a comment.
     fn edit_comment(&self, id: u64, body: &str) -> Answer<Comment>;
-    /// Sets a status on a commit.
-    fn set_status(&self, commit: Oid, status: &NewStatus) -> Answer<()>;
+    /// Sets a status on a commit; the forge answers who set it.
+    fn set_status(&self, commit: Oid, status: &NewStatus) -> Answer<Option<Account>>;
     /// Any answer below the repository, for a diagnosis: `branches/main` (its words as JSON); `None` for what is not
     /// there or may not be seen.
     fn look_up(&self, path: &str) -> Answer<Option<serde_json::Value>>;

@@ -60,7 +60,14 @@ impl<'a> Footprints<'a> {
     /// # Errors
     /// Objects that cannot be read.
     pub fn at(&self, commit: Oid) -> Answer<Footprint> {
-        let tree = self.source.commit(commit)?.tree;
+        self.of_tree(self.source.commit(commit)?.tree)
+    }
+
+    /// The footprint of a tree.
+    ///
+    /// # Errors
+    /// Objects that cannot be read.
+    pub fn of_tree(&self, tree: Oid) -> Answer<Footprint> {
         if let Some(known) = self.known.borrow().get(&tree) {
             return Ok(known.clone());
         }

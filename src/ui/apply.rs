@@ -365,10 +365,11 @@ impl Render for Batch {
     }
 
     fn warnings(&self) -> Vec<String> {
-        match self.whole() {
+        let own = match self.whole() {
             Whole::One(target) | Whole::Failed(target) => target.warnings(),
             Whole::Stopped(_) | Whole::Nothing | Whole::Done | Whole::Partial(..) => Vec::new(),
-        }
+        };
+        own.into_iter().chain(self.unseen.iter().cloned()).collect()
     }
 
     fn beside(&self) -> Vec<String> {

@@ -10,9 +10,11 @@ mod init;
 mod lint;
 mod log;
 mod manual;
+pub mod markdown;
 mod notice;
 mod pending;
 mod plan;
+mod proposed;
 mod report;
 mod resume;
 mod schema;
@@ -39,6 +41,7 @@ use crate::{
 };
 
 pub use plan::plan_file;
+pub use proposed::{Asked as WholeAsked, Checked, WholePlan};
 pub use report::{Last, Render, Report};
 pub use steps::Steps;
 pub use table::table;

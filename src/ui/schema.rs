@@ -6,7 +6,7 @@ mod tests {
     use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
     use serde_json::{Value, json};
 
-    use super::super::{apply, pending, plan, resume};
+    use super::super::{apply, pending, plan, proposed, resume};
     use crate::{
         cli,
         model::result::{Envelope, Failed},
@@ -36,6 +36,7 @@ mod tests {
         vec![
             ("abandon", vec![of::<Abandoned>(schemas)]),
             ("apply", vec![of::<apply::One>(schemas), of::<apply::Several>(schemas)]),
+            ("check", vec![of::<proposed::Whole>(schemas)]),
             ("demo", vec![of::<Demo>(schemas)]),
             ("doctor", vec![of::<Diagnosis>(schemas)]),
             ("help", vec![of::<Page>(schemas)]),
@@ -44,7 +45,7 @@ mod tests {
             ("lint", vec![of::<Linted>(schemas)]),
             ("log", vec![of::<Log>(schemas)]),
             ("pending", vec![of::<pending::Listing>(schemas)]),
-            ("plan", vec![of::<plan::Shown>(schemas), of::<plan::Several>(schemas)]),
+            ("plan", vec![of::<plan::Shown>(schemas), of::<plan::Several>(schemas), of::<proposed::Whole>(schemas)]),
             ("resume", vec![of::<resume::Runs>(schemas)]),
             ("schema", vec![of::<Schemas>(schemas)]),
             ("show", vec![of::<InFull>(schemas)]),

@@ -3,7 +3,7 @@
 
 use crate::{
     flow::{Stage, Stop},
-    model::ids::ModuleId,
+    model::{approval::Approval, ids::ModuleId},
     port::{Phase, Ports, Step},
     verb::{
         apply::{Applied, Ask, candidates},
@@ -28,6 +28,8 @@ pub struct Batch {
     pub stopped: Option<Stop>,
     /// Where the time went, beside that of the targets: milliseconds by phase.
     pub durations_ms: Vec<(Phase, u64)>,
+    /// What could not be shown on the forge.
+    pub unseen: Vec<String>,
 }
 
 /// One module on one host, and what became of it.
@@ -51,6 +53,17 @@ pub struct Target {
     pub durations_ms: Vec<(Phase, u64)>,
 }
 
+impl Target {
+    /// What approved it, where that came so far.
+    pub fn approval(&self) -> Option<&Approval> {
+        match &self.applied {
+            Ok(Applied::Run(run)) => Some(&run.summary.approval),
+            Ok(Applied::Noop(noop)) => Some(&noop.summary.approval),
+            Err(_) => None,
+        }
+    }
+}
+
 /// How a batch is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct How {
@@ -66,7 +79,8 @@ pub struct How {
 /// request changed. That something is not applied is data.
 pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Stage<Vec<Ask>>, how: How) -> Batch {
     let timings = Timings::new(ports.clock);
-    let mut batch = Batch { asked: Vec::new(), targets: Vec::new(), stopped: None, durations_ms: Vec::new() };
+    let mut batch =
+        Batch { asked: Vec::new(), targets: Vec::new(), stopped: None, durations_ms: Vec::new(), unseen: Vec::new() };
     let ended = timings.measured(ports, |ports| each(ports, asked, asks?, (how, &timings), &mut batch));
     batch.stopped = ended.err();
     if batch.targets.is_empty() {

@@ -17,6 +17,7 @@ use crate::{
         ids::{Deployment, Oid},
         json,
         plan::Intention,
+        policy::ApprovalSource,
         problem::Problem,
         refusal::{Code, Refusal},
         status::HostStatus,
@@ -153,7 +154,10 @@ fn previewed(
 ) -> Stage<Proposal> {
     (ports.tell)(Step::Began(Phase::Plan));
     let which = (&ask.module, ask.host.as_ref());
-    let (intention, refusals, leaks) = preview(ports.source, state, &fetched.policy, version, which)?;
+    // What is merged brings its policy along: a host or a door that it adds is there then.
+    let proposed = manifests::policy(&Snapshot::lazy(ports.source, version.tree))?.ok();
+    let policy = proposed.as_ref().unwrap_or(&fetched.policy);
+    let (intention, refusals, leaks) = preview(ports.source, state, policy, version, which)?;
     let mut warnings = vec![warning];
     let deployment = Deployment::new(&intention.module, &intention.host);
     let last = state.map(|state| state.deployment(&deployment)).transpose()?.flatten();
@@ -212,7 +216,9 @@ fn newest(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Request> {
 /// A merge style that looks harmless and will not be accepted: what cannot be fixed after a merge is reported before
 /// it.
 fn trap(ports: &Ports<'_>, fetched: &Fetched, version: &Version) -> Answer<Option<String>> {
-    let moved = fetched.policy.policy.approval.styles.contains(&Style::FastForward);
+    let rules = &fetched.policy.policy.approval;
+    // With the forge's word a fast-forward is as strong as any other style.
+    let moved = rules.styles.contains(&Style::FastForward) || rules.source == ApprovalSource::Forgejo;
     let Some(head) = version.head.filter(|_| !moved) else { return Ok(None) };
     let up_to_date = ports.source.is_ancestor(fetched.p, head)?;
     Ok(up_to_date.then(|| {

@@ -7,6 +7,7 @@ use crate::{
     model::{
         ids::{Deployment, HostName, ModuleId, Oid},
         plan::Intention,
+        policy::Mutations,
         problem::Problem,
         refusal::{Code, Refusal},
     },
@@ -66,7 +67,8 @@ pub fn preview(
     let changes = driver.preview(&module, applied.as_ref()).map_err(|error| {
         PortError::new(Code::Bug, "a service has no canonical form", "please report this").because(error)
     })?;
-    let refusals = doors::reaches(&module, policy, host).into_iter().map(Problem::into_refusal).collect();
+    let mut refusals: Vec<Refusal> = closed(policy, host).into_iter().collect();
+    refusals.extend(doors::reaches(&module, policy, host).into_iter().map(Problem::into_refusal));
     let intention = Intention {
         module: id.clone(),
         host: host.clone(),
@@ -85,4 +87,20 @@ pub fn preview(
     let root = policy.policy.hosts.get(host).map_or("ROOT", |host| host.root.as_str());
     let warnings = leaks::warnings(&snapshot, &module, root)?;
     Ok((intention, refusals, warnings))
+}
+
+/// Why the policy lets nothing change on a host.
+fn closed(policy: &PolicyAt, host: &HostName) -> Option<Refusal> {
+    match policy.policy.hosts.get(host) {
+        None => {
+            let fact = format!("platform.yaml has no host `{host}`");
+            Some(Refusal::new(Code::UnknownHost, fact, "add it under hosts: in this pull request, or name another"))
+        }
+        Some(entry) if entry.mutations == Mutations::Disabled => Some(Refusal::new(
+            Code::MutationsDisabled,
+            format!("host {host} has `mutations: disabled` in platform.yaml"),
+            format!("merge a pull request that sets `mutations: enabled` for {host}"),
+        )),
+        Some(_) => None,
+    }
 }

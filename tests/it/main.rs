@@ -31,6 +31,7 @@ mod ledger;
 mod lint;
 mod log;
 mod modules;
+mod on_the_pr;
 mod output;
 mod policy;
 mod protocol;

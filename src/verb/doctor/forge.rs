@@ -129,7 +129,7 @@ impl Look<'_> {
             target_url: None,
         };
         let comment = self.forge.edit_comment(0, "").map(drop);
-        let status = self.forge.set_status(nowhere, &status);
+        let status = self.forge.set_status(nowhere, &status).map(drop);
         vec![may("comments", "write:issue", comment), may("statuses", "write:repository", status)]
     }
 
