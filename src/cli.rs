@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::model::ids::{HostName, ModuleId, RunId};
+use crate::model::{
+    ids::{HostName, ModuleId, RunId},
+    time,
+};
 
 pub use pages::{Read, commands, help, read, reference};
 
@@ -257,8 +260,8 @@ pub struct Apply {
     /// Apply the same release again, for instance after a host was lost or a secret changed
     #[arg(long, conflicts_with_all = ["approved", "pr"], requires = "targets")]
     pub again: bool,
-    /// If another run is open, wait up to this many seconds for it
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    /// If another run is open, wait for it, at most so long: seconds, or 10m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = seconds)]
     pub wait: u64,
     /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
     #[arg(long)]
@@ -275,13 +278,19 @@ pub struct Apply {
     pub waive: Waive,
 }
 
+/// A time in seconds: `600`, or with units as `10m` and `1h30m`.
+fn seconds(text: &str) -> Result<u64, String> {
+    let with_units = || time::duration_ms(text).map(|ms| ms.div_ceil(1_000));
+    text.parse().ok().or_else(with_units).ok_or_else(|| "write seconds, as 600, or units, as 10m".to_owned())
+}
+
 /// `resume`.
 #[derive(Debug, Args)]
 pub struct Resume {
     /// The run [default: every open run]
     pub run: Option<RunId>,
-    /// If a run still runs, or may still be watched by who began it, wait up to this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    /// If a run still runs, or may still be watched by who began it, wait at most so long: seconds, or 10m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = seconds)]
     pub wait: u64,
     /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
     #[arg(long)]

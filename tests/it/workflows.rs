@@ -25,7 +25,7 @@ use snapbox::{assert_data_eq, str};
 
 use crate::support::{
     cli::CLOCK,
-    forge::Forge,
+    forge::{Fault, Forge},
     repo::Repo,
     site::Site,
     sshd::Sshd,
@@ -33,10 +33,10 @@ use crate::support::{
 };
 
 /// What a command of a workflow needs that another part of this program does not have yet. Empty at the end.
-const WAITS_FOR: &[&str] = &["plan --comment", "check", "apply --comment", "apply --pending"];
+const WAITS_FOR: &[&str] = &["apply --pending"];
 
 /// What stands in for it until then: words of a script, and what they are replaced with. Empty at the end.
-const INSTEAD: &[(&str, &str)] = &[(" --wait 10m --comment", " --wait 600")];
+const INSTEAD: &[(&str, &str)] = &[("--pending --auto", "--pending")];
 
 /// Whether git is handed the token of the run, and whether the starter of the run is the author of its records.
 const TOKEN_FOR_GIT: bool = false;
@@ -135,7 +135,7 @@ struct Step {
 impl Workspace {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["work", "home", "temp"] {
+        for name in ["work", "home", "temp", "tmp"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
         Self { dir }
@@ -158,6 +158,7 @@ impl Runner {
         assert!(WAITS_FOR.is_empty() == INSTEAD.is_empty());
         let forge = Forge::start(&site.repo.path("remote.git"), "ops", "platform");
         forge.private();
+        forge.user("alice");
         let automatic = forge.actions();
         Self { site, forge, automatic, minutes: 0 }
     }
@@ -250,11 +251,10 @@ impl Runner {
             ("HOME", space.path("home").display().to_string()),
             ("PATH", format!("{program}:{}", std::env::var("PATH").unwrap())),
             ("RUNNER_TEMP", space.path("temp").display().to_string()),
+            ("TMPDIR", space.path("tmp").display().to_string()),
             ("PLATFORMCTL_TEST_CLOCK", (CLOCK + self.minutes * 60).to_string()),
         ];
-        // A lab's temporary folder, so that what a kill leaves stays there.
-        let temporary = [("TMPDIR".to_owned(), std::env::temp_dir().display().to_string())];
-        both.chain(rest.map(|(name, value)| (name.to_owned(), value))).chain(temporary).collect()
+        both.chain(rest.map(|(name, value)| (name.to_owned(), value))).collect()
     }
 
     /// A step's script, as the runner begins it.
@@ -473,15 +473,54 @@ fn workflows_name_only_what_a_server_has() {
     }
 }
 
+/// From the checkout that a run of a pull request has: detached at its head, without a local base.
+#[test]
+fn pull_request_gets_its_plan_and_its_check() {
+    let site = Site::new();
+    for (path, text) in of("main").unwrap() {
+        site.repo.write(path, &text);
+    }
+    site.repo.commit("workflows");
+    site.repo.publish();
+    site.repo.pull(2, "modules/site/public/index.html", "two\n");
+    let runner = Runner::new(site);
+    runner.forge.open(2, "alice", "Another page");
+    let start = Start { event: "pull_request", pr: 2, ..Start::default() };
+    let steps = runner.run("validate", &start);
+    assert_eq!(exits(&steps), [Some(0), Some(0)], "{steps:#?}");
+    for _ in 0..2 {
+        let steps = runner.run("plan", &start);
+        assert_eq!(exits(&steps), [Some(0), Some(0)], "{steps:#?}");
+    }
+    let comments = runner.forge.comments(2);
+    assert_eq!((comments.len(), comments[0].poster.as_str()), (1, "forgejo-actions"), "edited in place");
+    assert!(comments[0].body.contains("site"), "{}", comments[0].body);
+    let statuses = runner.forge.statuses();
+    let last = statuses.last().unwrap();
+    assert_eq!((last.context.as_str(), last.state.as_str()), ("platformctl/plan", "success"));
+    // What could not be applied once merged is red before the merge.
+    let manifest = fs::read_to_string(runner.site.repo.work().join("modules/site/module.yaml")).unwrap();
+    runner.site.repo.pull(3, "modules/site/module.yaml", &manifest.replace("host: box", "host: nowhere"));
+    runner.forge.open(3, "alice", "To nowhere");
+    let start = Start { pr: 3, ..start };
+    assert_eq!(runner.run("validate", &start)[0].exit, Some(3));
+    let steps = runner.run("plan", &start);
+    assert!(exits(&steps).iter().all(|exit| *exit != Some(0)), "{steps:#?}");
+    assert_eq!(runner.forge.statuses().last().map(|last| last.state.clone()).as_deref(), Some("failure"));
+}
+
 /// Everything that is needed from a phone, on a real sshd: apply, apply again, look, resume.
 #[test]
 fn merged_pull_request_is_applied_from_actions() {
     let (site, sshd) = remote("");
     let runner = Runner::new(site);
     let secrets = [("PLATFORMCTL_SSH_KEY", key()), ("PLATFORMCTL_TOKEN", String::new())];
+    runner.forge.open(1, "alice", "The first page");
+    runner.forge.merged_as(1, &runner.site.repo.id("main").to_string(), "bob");
     let start = Start { event: "workflow_dispatch", inputs: &[("pr", "1"), ("module", "")], secrets: &secrets, pr: 0 };
     let steps = runner.run("apply", &start);
     assert_eq!(exits(&steps), [Some(0), Some(0)], "{steps:#?}");
+    assert_eq!(runner.forge.comments(1).len(), 1);
     assert!(steps[0].said.contains("✓ no run is open") && steps[1].said.contains("✓ recorded"), "{steps:#?}");
     assert_eq!((runner.site.live().as_str(), runner.site.log().len()), ("hello\n", 4));
     assert!(sshd.logins() > 0);
@@ -525,10 +564,8 @@ fn cancelled_run_leaves_no_key_and_is_ended_by_the_next() {
     child.wait().unwrap();
     let secret = key();
     let line = secret.lines().rev().nth(1).unwrap();
-    for dir in [space.dir.path().to_owned(), std::env::temp_dir()] {
-        for (path, bytes) in everything_below(&dir, &["remote.git"]) {
-            assert!(!String::from_utf8_lossy(&bytes).contains(line), "the key is in {}", path.display());
-        }
+    for (path, bytes) in everything_below(space.dir.path(), &[]) {
+        assert!(!String::from_utf8_lossy(&bytes).contains(line), "the key is in {}", path.display());
     }
     drop(space);
     // Whatever that folder held is gone. The next run begins with nothing, and ends what was left.
@@ -587,28 +624,21 @@ fn step_of(script: &str) -> Node {
 /// Defence: the outcome stays on the host, the words say so, and the next run's `resume` records it
 #[test]
 fn outcome_that_cannot_be_pushed_stays_on_the_host() {
-    lab();
-    let dir = tempfile::tempdir().unwrap();
-    let (away, flag) = (dir.path().join("away"), dir.path().join("flag"));
-    // The change on the host takes the repository away from the server.
-    let script = dir.path().join("off");
-    fs::write(&script, "#!/bin/sh\nmv \"$1\" \"$2\" && touch \"$3\"\n").unwrap();
-    Command::new("chmod").args(["755", &script.display().to_string()]).status().unwrap();
-    let (site, _sshd) = remote("");
-    let bare = site.repo.path("remote.git");
-    let argv = format!("[[{}, {}, {}, {}]]", script.display(), bare.display(), away.display(), flag.display());
-    site.repo.git(&["checkout", "-q", "main"]);
-    let policy = fs::read_to_string(site.repo.work().join("platform.yaml")).unwrap();
-    site.repo
-        .write("platform.yaml", &policy.replace("    mutations:", &format!("    activate: {argv}\n    mutations:")));
-    site.repo.commit("activate");
-    site.repo.publish();
-    site.activates(&argv);
+    let (site, _sshd) = remote("    activate: [[sleep, \"3\"]]\n");
+    site.activates("[[sleep, \"3\"]]");
     site.change(2, "two\n");
     let mut runner = Runner::new(site);
     let secrets = [("PLATFORMCTL_SSH_KEY", key())];
     let start = Start { event: "workflow_dispatch", inputs: &[("pr", "2"), ("module", "")], secrets: &secrets, pr: 0 };
-    let steps = runner.run("apply", &start);
+    // While the host changes, the server goes.
+    let (forge, page) = (&runner.forge, runner.site.live_path());
+    let steps = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            until("the host changes", || fs::read_to_string(&page).is_ok_and(|text| text == "two\n"));
+            forge.fault("", Fault::Reset);
+        });
+        runner.run("apply", &start)
+    });
     assert_eq!(exits(&steps), [Some(0), Some(15)], "{steps:#?}");
     let words = steps[1].said.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("UNRECORDED") && words.contains("! the outcome stays on box, in"), "{words}");
@@ -616,8 +646,7 @@ fn outcome_that_cannot_be_pushed_stays_on_the_host() {
     let named = words.split(' ').find(|word| word.contains("/runs/") && word.contains("result.json")).unwrap();
     assert!(Path::new(named.trim_end_matches(';')).exists(), "{named}");
     // The server is back. The folder in which the outcome waited is gone.
-    assert!(flag.exists());
-    fs::rename(&away, &bare).unwrap();
+    runner.forge.heal();
     runner.minutes = 600;
     let steps = runner.run("resume", &start);
     assert_eq!(exits(&steps), [Some(0)], "{steps:#?}");
@@ -706,21 +735,25 @@ next: git push origin platformctl-init
     );
     let validated = site.run(0, "validate --at platformctl-init");
     assert!(validated.starts_with("exit 0\n"), "{validated}");
-    // What follows a preview is a pull request.
-    site.repo.git(&["checkout", "-q", "-b", "next", "platformctl-init"]);
     site.repo.git(&["push", "-q", "origin", "platformctl-init:main"]);
-    site.repo.git(&["commit", "-q", "--allow-empty", "-m", "x"]);
-    let preview = site.run(0, "plan hello --at next");
-    assert!(
-        preview
-            .ends_with("next: open a pull request with this commit; `platformctl plan hello --pr N` plans it as N\n"),
-        "{preview}"
-    );
     // Everything is there already.
     site.repo.git(&["checkout", "-q", "platformctl-init"]);
     assert!(site.run(0, "init --forgejo --branch again").contains("everything is there already"));
     let (exit, said) = (site.run(0, "lint"), site.run(0, "lint --json"));
     assert!(exit.starts_with("exit 0\n") && said.contains("\"findings\":[]"), "{said}");
+}
+
+#[test]
+fn preview_is_followed_by_a_pull_request() {
+    let site = Site::new();
+    site.repo.branch("next", "main");
+    site.repo.write("modules/site/public/index.html", "next\n");
+    site.repo.commit("next");
+    let preview = site.run(0, "plan site --at next");
+    assert!(
+        preview.ends_with("next: open a pull request with this commit; `platformctl plan site --pr N` plans it as N\n"),
+        "{preview}"
+    );
 }
 
 /// Attack: adding workflows for Forgejo silently turns off the checks in `.github/workflows`
