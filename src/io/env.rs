@@ -73,6 +73,8 @@ pub(super) const SSH_KEY: &str = "PLATFORMCTL_SSH_KEY";
 
 /// What tells that this is a runner's step.
 const RUNNERS: [&str; 3] = ["FORGEJO_ACTIONS", "GITEA_ACTIONS", "GITHUB_ACTIONS"];
+/// Our own credential. A git that transfers is handed it where it needs one, under another name.
+const OWN: &str = "PLATFORMCTL_FORGEJO_TOKEN";
 
 /// What was there when the program began.
 #[derive(Clone, Default)]
@@ -146,7 +148,7 @@ impl Env {
         command.envs(self.vars.iter().filter(|(name, value)| {
             let name = name.to_str().unwrap_or_default();
             let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
-            !REDIRECTING.contains(&name) && name != SSH_KEY && !printed
+            !REDIRECTING.contains(&name) && name != SSH_KEY && name != OWN && !printed
         }));
         command.envs(FIXED);
         command

@@ -38,5 +38,6 @@ pub mod status;
 pub mod text;
 pub mod time;
 pub mod variable;
+pub mod via;
 pub mod workflow;
 pub mod yaml;

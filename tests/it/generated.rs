@@ -8,6 +8,8 @@ use std::{
 
 use platformctl::{
     error::Class,
+    flow::approve::reviews::Unfit,
+    io::forgejo::{FAILURES, Failure},
     model::{doors::DOORS, refusal::Code, sacred::SACRED},
 };
 
@@ -79,6 +81,20 @@ fn own_workflows_are_the_templates() {
     for (path, text) in platformctl::verb::init::workflows::of("main").unwrap() {
         page(path, &text);
     }
+}
+
+#[test]
+fn documented_reviews_and_failures_of_the_forge_match_the_code() {
+    let mut text = String::new();
+    for unfit in Unfit::ALL {
+        writeln!(text, "- {};", unfit.words()).unwrap();
+    }
+    section("docs/reviews.md", "unfit", &(text.trim_end_matches(";\n").to_owned() + ".\n"));
+    let mut text = "| the server's answer | code | the forge … | what helps |\n| --- | --- | --- | --- |\n".to_owned();
+    for Failure { shows, code, means, fix } in FAILURES {
+        writeln!(text, "| {shows} | `{}` | {means} | {fix} |", code.slug()).unwrap();
+    }
+    section("docs/reviews.md", "failures", &text);
 }
 
 #[test]

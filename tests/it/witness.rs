@@ -687,3 +687,12 @@ fn signature_is_a_record_unless_the_policy_is_strict() {
     let (exit, json) = hosted.apply(1);
     assert_eq!((exit, &json["approved"]["server_signed"]), (0, &true.into()), "{json:#}");
 }
+
+#[test]
+fn gitea_answers_the_same_questions() {
+    let hosted = Hosted::new(ONE);
+    hosted.forge.version("1.24.2");
+    hosted.merged(1, "one\n", &Style::RebaseMerge);
+    assert_eq!(hosted.codes(1), "0 ");
+    assert!(looked(&hosted, &hosted.token).contains("Gitea 1.24.2"), "{}", looked(&hosted, &hosted.token));
+}

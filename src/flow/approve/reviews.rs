@@ -40,7 +40,12 @@ pub fn count(
             Verdict::Approved => match unfit(rules, pull, (head, merged), user, review) {
                 None => counted
                     .push((*user, CountedReview { user: user.login.clone(), id: review.id, at: review.at, pr: None })),
-                Some(why) => others.push(format!("{name}'s approval does not count: {why}")),
+                Some(Unfit::OtherCommit) => {
+                    let of = review.commit.map_or_else(|| "an unknown commit".to_owned(), |commit| commit.to_string());
+                    others
+                        .push(format!("{name}'s approval does not count: it is of {of}, which is not the merged head"));
+                }
+                Some(why) => others.push(format!("{name}'s approval does not count: {}", why.words())),
             },
         }
     }
@@ -50,7 +55,7 @@ pub fn count(
         && !rules.merger_may_approve
     {
         let name = shown(&only.login);
-        others.push(format!("{name}'s approval does not count: {name} alone approved and merged"));
+        others.push(format!("{name}'s approval does not count: {}", Unfit::MergerAlone.words()));
         counted.clear();
     }
     let mut refusals = Vec::new();
@@ -69,37 +74,80 @@ pub fn count(
 }
 
 /// Why an approval does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// The author of the pull request approved.
+    ByAuthor,
+    /// An account that the policy excludes approved.
+    Excluded,
+    /// The policy lists whose approvals count, and the account is not among them.
+    NotListed,
+    /// Somebody dismissed it.
+    Dismissed,
+    /// The forge calls it stale.
+    Stale,
+    /// It is of another commit, or the forge does not say of which.
+    OtherCommit,
+    /// The branch's rule does not count its author, or a newer review of theirs took it back.
+    Unofficial,
+    /// It came after the merge.
+    AfterMerge,
+    /// Nobody but the person who merged approved.
+    MergerAlone,
+}
+
+impl Unfit {
+    /// Every reason, in the order in which they are asked.
+    pub const ALL: [Self; 9] = [
+        Self::ByAuthor,
+        Self::Excluded,
+        Self::NotListed,
+        Self::Dismissed,
+        Self::Stale,
+        Self::OtherCommit,
+        Self::Unofficial,
+        Self::AfterMerge,
+        Self::MergerAlone,
+    ];
+
+    /// The reason in words, after "does not count:".
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::ByAuthor => "it is by the author of the pull request",
+            Self::Excluded => "approval.not_counted lists the account",
+            Self::NotListed => "approval.approvers does not list the account",
+            Self::Dismissed => "it was dismissed",
+            Self::Stale => "the content changed after it",
+            Self::OtherCommit => "it is not of the merged head",
+            Self::Unofficial => {
+                "the forge does not count its author as an official reviewer of the branch, or there is a newer review"
+            }
+            Self::AfterMerge => "it was submitted after the merge",
+            Self::MergerAlone => "the person who merged is the only one who approved (approval.merger_may_approve)",
+        }
+    }
+}
+
+/// Why an approval does not count by itself.
 fn unfit(
     rules: &ApprovalPolicy,
     pull: &Pull,
     (head, merged): (Oid, &MergedAs),
     user: &Account,
     review: &Review,
-) -> Option<String> {
+) -> Option<Unfit> {
     let listed = |logins: &[String]| logins.iter().any(|login| login.eq_ignore_ascii_case(&user.login));
-    let why = if pull.author.as_ref().is_some_and(|author| author.id == user.id) {
-        "it is by the author of the pull request"
-    } else if listed(&rules.not_counted) {
-        "approval.not_counted lists the account"
-    } else if !rules.approvers.is_empty() && !listed(&rules.approvers) {
-        "approval.approvers does not list the account"
-    } else if review.dismissed {
-        "it was dismissed"
-    } else if review.stale {
-        "the content changed after it"
-    } else if review.commit != Some(head) {
-        return Some(review.commit.map_or_else(
-            || "the forge does not say of which commit it is".to_owned(),
-            |commit| format!("it is of {commit}, and {head} was merged"),
-        ));
-    } else if !review.official {
-        "the forge does not count its author as an official reviewer of the branch, or there is a newer review"
-    } else if review.at > merged.at {
-        "it was submitted after the merge"
-    } else {
-        return None;
-    };
-    Some(why.to_owned())
+    let found = [
+        (Unfit::ByAuthor, pull.author.as_ref().is_some_and(|author| author.id == user.id)),
+        (Unfit::Excluded, listed(&rules.not_counted)),
+        (Unfit::NotListed, !rules.approvers.is_empty() && !listed(&rules.approvers)),
+        (Unfit::Dismissed, review.dismissed),
+        (Unfit::Stale, review.stale),
+        (Unfit::OtherCommit, review.commit != Some(head)),
+        (Unfit::Unofficial, !review.official),
+        (Unfit::AfterMerge, review.at > merged.at),
+    ];
+    found.into_iter().find(|(_, is_so)| *is_so).map(|(why, _)| why)
 }
 
 fn too_few(pr: u64, (counted, required): (usize, usize), (head, merge): (Oid, Oid), others: &[String]) -> Refusal {
