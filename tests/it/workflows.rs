@@ -29,7 +29,7 @@ use crate::support::{
     repo::Repo,
     site::Site,
     sshd::Sshd,
-    stack::{everything_below, lab, until},
+    stack::{Stack, everything_below, lab, until},
 };
 
 /// What a command of a workflow needs that another part of this program does not have yet. Empty at the end.
@@ -108,8 +108,8 @@ impl Start<'_> {
 }
 
 /// A runner with a Forgejo.
-struct Runner {
-    site: Site,
+struct Runner<'s> {
+    site: &'s Site,
     forge: Forge,
     automatic: String,
     minutes: i64,
@@ -149,8 +149,8 @@ fn job(workflow: &Workflow) -> Job<'_> {
     jobs[0]
 }
 
-impl Runner {
-    fn new(site: Site) -> Self {
+impl<'s> Runner<'s> {
+    fn new(site: &'s Site) -> Self {
         assert!(WAITS_FOR.is_empty() == INSTEAD.is_empty());
         let forge = Forge::start(&site.repo.path("remote.git"), "ops", "platform");
         forge.private();
@@ -471,7 +471,7 @@ fn pull_request_gets_its_plan_and_its_check() {
     site.repo.commit("workflows");
     site.repo.publish();
     site.repo.pull(2, "modules/site/public/index.html", "two\n");
-    let runner = Runner::new(site);
+    let runner = Runner::new(&site);
     runner.forge.open(2, "alice", "Another page");
     let start = Start { event: "pull_request", pr: 2, ..Start::default() };
     let steps = runner.run("validate", &start);
@@ -501,7 +501,7 @@ fn pull_request_gets_its_plan_and_its_check() {
 #[test]
 fn merged_pull_request_is_applied_from_actions() {
     let (site, sshd) = remote("");
-    let runner = Runner::new(site);
+    let runner = Runner::new(&site);
     let secrets = [("PLATFORMCTL_SSH_KEY", key()), ("PLATFORMCTL_TOKEN", String::new())];
     runner.forge.open(1, "alice", "The first page");
     runner.forge.merged_as(1, &runner.site.repo.id("main").to_string(), "bob");
@@ -533,6 +533,29 @@ fn merged_pull_request_is_applied_from_actions() {
     assert_eq!(runner.site.live(), "hello\n");
 }
 
+/// A module of driver compose, on a real engine.
+#[test]
+fn compose_module_is_applied_from_actions() {
+    lab();
+    let sshd = Sshd::start("", false);
+    let transport = format!(
+        "    transport: ssh\n    destination: ssh://root@127.0.0.1:{}\n    host_keys: [\"{}\"]\n",
+        sshd.port,
+        sshd.key()
+    );
+    let stack = Stack::on(&transport, "");
+    stack.compose(&[("web", "command: [sleep, infinity]\nstop_grace_period: 0s\n")]);
+    stack.change(1, |_| {});
+    let runner = Runner::new(&stack.site);
+    let secrets = [("PLATFORMCTL_SSH_KEY", key())];
+    let start = Start { event: "workflow_dispatch", inputs: &[("pr", "1"), ("module", "")], secrets: &secrets, pr: 0 };
+    let steps = runner.run("apply", &start);
+    assert_eq!(exits(&steps), [Some(0), Some(0)], "{steps:#?}");
+    assert_eq!(stack.inspect("web", "{{.State.Status}}"), "running");
+    let steps = runner.run("status", &start);
+    assert_eq!(exits(&steps), [Some(0), Some(0), Some(0)], "{steps:#?}");
+}
+
 /// Attack: somebody reads the ssh key of a host from a runner on which a run was cancelled
 /// Defence: the key is in the memory of the process alone; after a kill without a signal it is in no file
 #[test]
@@ -540,7 +563,7 @@ fn cancelled_run_leaves_no_key_and_is_ended_by_the_next() {
     let (site, _sshd) = remote("    activate: [[sleep, \"4\"]]\n");
     site.activates("[[sleep, \"4\"]]");
     site.change(2, "two\n");
-    let mut runner = Runner::new(site);
+    let mut runner = Runner::new(&site);
     let secrets = [("PLATFORMCTL_SSH_KEY", key())];
     let start = Start { event: "workflow_dispatch", inputs: &[("pr", "2"), ("module", "")], secrets: &secrets, pr: 0 };
     let space = Workspace::new();
@@ -574,7 +597,7 @@ fn cancelled_run_leaves_no_key_and_is_ended_by_the_next() {
 fn run_that_never_began_is_ended_by_the_next() {
     let (_rc, slow) = Sshd::rc("sleep 1\n");
     let (site, _sshd) = behind(&slow, "");
-    let mut runner = Runner::new(site);
+    let mut runner = Runner::new(&site);
     let secrets = [("PLATFORMCTL_SSH_KEY", key())];
     let start = Start { event: "workflow_dispatch", inputs: &[("pr", "1"), ("module", "")], secrets: &secrets, pr: 0 };
     let space = Workspace::new();
@@ -619,7 +642,7 @@ fn outcome_that_cannot_be_pushed_stays_on_the_host() {
     let (site, _sshd) = remote("    activate: [[sleep, \"3\"]]\n");
     site.activates("[[sleep, \"3\"]]");
     site.change(2, "two\n");
-    let mut runner = Runner::new(site);
+    let mut runner = Runner::new(&site);
     let secrets = [("PLATFORMCTL_SSH_KEY", key())];
     let start = Start { event: "workflow_dispatch", inputs: &[("pr", "2"), ("module", "")], secrets: &secrets, pr: 0 };
     // While the host changes, the server goes.
@@ -739,7 +762,8 @@ next: git push origin platformctl-init
 /// Defence: in a run, platformctl tells the runner to mask the value before it uses it; outside of one it never prints it
 #[test]
 fn runner_is_told_to_mask_a_token_from_a_file() {
-    let runner = Runner::new(Site::new());
+    let site = Site::new();
+    let runner = Runner::new(&site);
     let token = runner.forge.user("carol").token;
     let space = Workspace::new();
     let start = Start { event: "push", ..Start::default() };
