@@ -7,6 +7,7 @@ mod doctor;
 mod held;
 mod hook;
 mod init;
+mod kept;
 mod lint;
 mod log;
 mod manual;
@@ -102,6 +103,7 @@ impl Printer {
                 let images = plural(usize::try_from(*images).unwrap_or(0), "image");
                 self.waiting(&format!("the host pulls {images}"));
             }
+            Step::Warned(words) => self.beside(&format!("warning: {words}")),
             Step::Began(_)
             | Step::Spent(_)
             | Step::Target { .. }

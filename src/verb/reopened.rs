@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::{
     flow::{Stage, approve::request::Request},
-    model::{ids::RunId, status::OpenRun},
-    port::{Ports, Step},
+    model::{ending::Ending, ids::RunId, status::OpenRun},
+    port::{Ports, Step, ending},
     verb::{
+        alarms::{self, Done, Ran, Unrecorded},
         fetch::{Fetched, refresh},
         left::{Logs, Told},
         notices::{self, Notice},
@@ -44,7 +45,7 @@ const AGAIN_AFTER_MS: u64 = 2_000;
 /// The remote gave no answer, or there is no such run. That a run stays open is data.
 pub fn resume(ports: &Ports<'_>, run: Option<&RunId>, logs: Logs, wait_s: u64) -> Stage<Reopened> {
     let until = ports.clock.ticks_ms() + wait_s.saturating_mul(1_000);
-    let mut fetched = refresh(ports, &Request::default())?;
+    let mut fetched = alarms::or_tell(ports, refresh(ports, &Request::default()))?;
     let mut open = match run {
         Some(run) => vec![resume::find(ports, &fetched, run)?],
         None => resume::open_runs(ports, &fetched)?,
@@ -57,13 +58,17 @@ pub fn resume(ports: &Ports<'_>, run: Option<&RunId>, logs: Logs, wait_s: u64) -
         let (waiting, ended): (Vec<_>, Vec<_>) = looked.into_iter().partition(may_end);
         runs.extend(ended);
         if waiting.is_empty() {
-            return Ok(Reopened { runs, notices: notices::all(ports, &fetched) });
+            let mut notices = notices::all(ports, &fetched);
+            notices.extend(alarms::tell_of_runs(ports, &fetched, runs.iter().filter_map(ran)));
+            let stops = runs.iter().filter_map(|looked: &LookedAt| looked.found.as_ref().err());
+            notices.extend(stops.flat_map(|stop| alarms::tampered(ports, stop)));
+            return Ok(Reopened { runs, notices });
         }
         for looked in waiting.iter().filter(|looked| told.insert(looked.open.run.clone())) {
             (ports.tell)(Step::Waiting { run: Box::new(looked.open.clone()), now: ports.clock.now() });
         }
         ports.clock.sleep_ms(AGAIN_AFTER_MS);
-        fetched = refresh(ports, &Request::default())?;
+        fetched = alarms::or_tell(ports, refresh(ports, &Request::default()))?;
         // Who began it may have recorded its outcome meanwhile.
         let still = resume::open_runs(ports, &fetched)?;
         open = waiting.into_iter().map(|looked| looked.open).filter(|open| still.contains(open)).collect();
@@ -75,4 +80,16 @@ fn look(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun, logs: Logs) -> Look
     let left = found.as_ref().ok().and_then(|resumed| resumed.left.as_ref());
     let told = left.and_then(|left| left.told(logs));
     LookedAt { open, found, told }
+}
+
+/// How a run ended that was looked at, if people may be told of that.
+fn ran(looked: &LookedAt) -> Option<Ran> {
+    let resumed = looked.found.as_ref().ok()?;
+    let (record, pr) = (resumed.record.as_ref()?, resumed.pr?);
+    let (deployment, run, ending) = (looked.open.deployment(), looked.open.run.clone(), ending(&resumed.ended));
+    if !record.on_remote {
+        return Some(Ran::Unrecorded(Unrecorded { deployment, pr, run, ending, waits_here: true }));
+    }
+    let (changes, seq) = (resumed.changes, record.seq);
+    (ending == Ending::Ok).then_some(Ran::Done(Done { deployment, pr, run, changes, seq }))
 }
