@@ -275,6 +275,10 @@ pub trait Remote {
     fn push_state(&self, id: Oid) -> Answer<Pushed>;
     /// The same without pushing: whether the remote lets us in, and the record could be pushed as it is there.
     fn try_push(&self, id: Oid) -> Answer<Pushed>;
+    /// Where the credential comes from that git was handed, in words; `None` where it used its own or none.
+    fn credential(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A change of the state tree.

@@ -44,6 +44,10 @@ impl<T: Remote> Remote for Logged<T> {
         let asked = |words: Words| words.with("remote", &Name(self.0.name())).with("id", &id);
         log::call("remote.try_push", asked, || self.0.try_push(id), pushed)
     }
+
+    fn credential(&self) -> Option<&str> {
+        self.0.credential()
+    }
 }
 
 fn pushed(words: Words, found: &Pushed) -> Words {
