@@ -7,6 +7,7 @@ mod branch;
 mod ended;
 mod forge;
 mod host;
+mod notify;
 mod ports;
 mod scratch;
 
@@ -24,6 +25,7 @@ pub use branch::{NewBranch, NewFile};
 pub use ended::{Ended, NotDone, ending};
 pub use forge::{Forge, ReachForge};
 pub use host::{Host, Input, Member, Reply, Script};
+pub use notify::Notify;
 pub use ports::{Phase, Ports, Step, Tell};
 pub use scratch::Scratch;
 
@@ -279,6 +281,9 @@ pub trait Remote {
     fn credential(&self) -> Option<&str> {
         None
     }
+    /// Whether the remote lets a ref outside of branches and tags go back from `newer` to `older`, which both are there:
+    /// tried on `refs/platformctl-probe/<nonce>`, which is removed again. For a diagnosis that a person consented to.
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool>;
 }
 
 /// A change of the state tree.

@@ -75,7 +75,7 @@ impl Given {
 
 /// Whether a credential is named in this environment.
 pub(super) fn is_here(env: &Env) -> bool {
-    [token::VARIABLE, token::FILE_VARIABLE].iter().any(|name| env.get(name).is_some())
+    [token::VARIABLE, token::FILE_VARIABLE, token::AUDIENCE_VARIABLE].iter().any(|name| env.get(name).is_some())
 }
 
 /// Whether a remote is reached over http.

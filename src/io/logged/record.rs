@@ -48,6 +48,11 @@ impl<T: Remote> Remote for Logged<T> {
     fn credential(&self) -> Option<&str> {
         self.0.credential()
     }
+
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
+        let asked = |words: Words| words.with("newer", &newer).with("older", &older);
+        log::call("remote.try_rewrite", asked, || self.0.try_rewrite(newer, older, nonce), super::answer)
+    }
 }
 
 fn pushed(words: Words, found: &Pushed) -> Words {
