@@ -1,5 +1,6 @@
 //! The command line. Only this module uses clap.
 
+mod apply;
 mod pages;
 pub mod topics;
 
@@ -7,8 +8,12 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::model::ids::{HostName, ModuleId, RunId};
+use crate::model::{
+    ids::{HostName, ModuleId, RunId},
+    time,
+};
 
+pub use apply::Apply;
 pub use pages::{Read, commands, help, read, reference};
 
 /// Changes docker compose hosts only when a merged pull request says so, and records it in git.
@@ -66,6 +71,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Check platform.yaml and the modules in the working tree
     Validate(Validate),
+    /// Check the workflows of Forgejo Actions
+    Lint(Lint),
     /// Show what an apply would change, and every reason to refuse it
     Plan(Plan),
     /// Check whether a pull request could be applied once it is merged; asks no host
@@ -89,7 +96,7 @@ pub enum Command {
     /// Fetch, push or repair the record
     #[command(subcommand)]
     State(State),
-    /// Create a branch with a policy, an example module and the pre-push hook
+    /// Create a branch with a policy, an example module, the pre-push hook and, if you want, workflows
     Init(Init),
     /// Install or run the git hook
     #[command(subcommand)]
@@ -107,6 +114,7 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Validate(_) => "validate",
+            Self::Lint(_) => "lint",
             Self::Plan(_) => "plan",
             Self::Apply(_) => "apply",
             Self::Resume(_) => "resume",
@@ -155,6 +163,14 @@ pub struct Validate {
     /// Accepted for older scripts: validate is always strict
     #[arg(long, hide = true)]
     pub strict_v2: bool,
+}
+
+/// `lint`.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Workflow files [default: those of .forgejo/workflows, else .gitea/workflows, else .github/workflows]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }
 
 /// The approval.
@@ -233,39 +249,10 @@ pub struct Check {
     pub status: bool,
 }
 
-/// `apply`.
-#[derive(Debug, Args)]
-pub struct Apply {
-    /// Modules, or plan files (containing `/` or ending in `.json`) [default: the modules that the pull request
-    /// changed]
-    #[arg(value_name = "MODULE|PLAN")]
-    pub targets: Vec<String>,
-    /// One host of the modules [default: each of their hosts, in the order of the manifest; the first that fails ends
-    /// it]
-    #[arg(long, value_name = "HOST")]
-    pub host: Option<HostName>,
-    /// The approval.
-    #[command(flatten)]
-    pub approving: Approving,
-    /// Apply the same release again, for instance after a host was lost or a secret changed
-    #[arg(long, conflicts_with_all = ["approved", "pr"], requires = "targets")]
-    pub again: bool,
-    /// If another run is open, wait up to this many seconds for it
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub wait: u64,
-    /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
-    #[arg(long)]
-    pub logs: bool,
-    /// Afterwards, show the outcome on the forge: in the comment under the pull request, and as the status
-    /// platformctl/apply/MODULE on its merge result
-    #[arg(long)]
-    pub comment: bool,
-    /// Print where the time of this command went; --json always has it, as durations_ms
-    #[arg(long)]
-    pub timings: bool,
-    /// Checks that can be waived.
-    #[command(flatten)]
-    pub waive: Waive,
+/// A time in seconds: `600`, or with units as `10m` and `1h30m`.
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
+    let with_units = || time::duration_ms(text).map(|ms| ms.div_ceil(1_000));
+    text.parse().ok().or_else(with_units).ok_or_else(|| "write seconds, as 600, or units, as 10m".to_owned())
 }
 
 /// `resume`.
@@ -273,6 +260,9 @@ pub struct Apply {
 pub struct Resume {
     /// The run [default: every open run]
     pub run: Option<RunId>,
+    /// If a run still runs, or may still be watched by who began it, wait at most so long: seconds, or 10m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = seconds)]
+    pub wait: u64,
     /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
     #[arg(long)]
     pub logs: bool,
@@ -346,9 +336,12 @@ pub struct Init {
     /// The name of the new branch
     #[arg(long, value_name = "NAME", default_value = "platformctl-init")]
     pub branch: String,
-    /// The name of the first host
-    #[arg(long, value_name = "NAME", default_value = "box")]
-    pub host: String,
+    /// The name of the first host; one that your ssh configuration knows is reached by ssh [default: box, this machine]
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Also add the workflows of Forgejo Actions
+    #[arg(long)]
+    pub forgejo: bool,
 }
 
 /// `hook`.

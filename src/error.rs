@@ -192,8 +192,12 @@ impl Class {
             | Code::SecretMissing
             | Code::DriverNotYet
             | Code::HeldRelease
+            | Code::ApplyManual
+            | Code::PolicyWaits
+            | Code::NewDoor
+            | Code::GlassNotAllowed
             | Code::ContentRefused => Self::Refused,
-            Code::Busy | Code::Frozen | Code::Contention => Self::Busy,
+            Code::Busy | Code::Frozen | Code::Contention | Code::GlassOpen | Code::AfterNotApplied => Self::Busy,
             Code::RemoteUnreachable
             | Code::HostUnreachable
             | Code::DeliveryFailed
@@ -217,7 +221,7 @@ impl Class {
             | Code::SigningKeyMissing
             | Code::NoState => Self::Unreachable,
             Code::StateRewound | Code::StateForked | Code::StateMissing | Code::StateInvalid => Self::Tampered,
-            Code::ManifestInvalid | Code::PolicyInvalid | Code::ComposeInvalid => Self::Invalid,
+            Code::ManifestInvalid | Code::PolicyInvalid | Code::ComposeInvalid | Code::WorkflowInvalid => Self::Invalid,
             Code::UnknownModule
             | Code::UnknownHost
             | Code::UnknownRun

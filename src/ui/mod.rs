@@ -4,9 +4,12 @@ mod abandon;
 mod apply;
 mod demo;
 mod doctor;
+mod due;
+mod glass;
 mod held;
 mod hook;
 mod init;
+mod lint;
 mod log;
 mod manual;
 pub mod markdown;
@@ -109,6 +112,7 @@ impl Printer {
             | Step::Settled(_)
             | Step::Approved(_)
             | Step::Pulled(_)
+            | Step::Glass(..)
             | Step::Intent(_)
             | Step::Shipped(_)
             | Step::Changed(_)

@@ -6,7 +6,7 @@ mod tests {
     use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
     use serde_json::{Value, json};
 
-    use super::super::{apply, pending, plan, proposed, resume};
+    use super::super::{apply, due, pending, plan, proposed, resume};
     use crate::{
         cli,
         model::result::{Envelope, Failed},
@@ -15,6 +15,7 @@ mod tests {
             demo::Demo,
             doctor::diagnosis::Diagnosis,
             init::Init,
+            lint::Linted,
             log::Log,
             manual::{Page, Schemas},
             prepush::{Installed, MayPush},
@@ -34,13 +35,14 @@ mod tests {
         }
         vec![
             ("abandon", vec![of::<Abandoned>(schemas)]),
-            ("apply", vec![of::<apply::One>(schemas), of::<apply::Several>(schemas)]),
+            ("apply", vec![of::<apply::One>(schemas), of::<apply::Several>(schemas), of::<due::Swept>(schemas)]),
             ("check", vec![of::<proposed::Whole>(schemas)]),
             ("demo", vec![of::<Demo>(schemas)]),
             ("doctor", vec![of::<Diagnosis>(schemas)]),
             ("help", vec![of::<Page>(schemas)]),
             ("hook", vec![of::<Installed>(schemas), of::<MayPush>(schemas)]),
             ("init", vec![of::<Init>(schemas)]),
+            ("lint", vec![of::<Linted>(schemas)]),
             ("log", vec![of::<Log>(schemas)]),
             ("pending", vec![of::<pending::Listing>(schemas)]),
             ("plan", vec![of::<plan::Shown>(schemas), of::<plan::Several>(schemas), of::<proposed::Whole>(schemas)]),

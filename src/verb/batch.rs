@@ -52,6 +52,8 @@ pub struct Target {
     pub told: Option<Told>,
     /// What an operator should know.
     pub notices: Vec<Notice>,
+    /// Whether this clone is thrown away when the command has ended, with what waits in it.
+    pub thrown_away: bool,
     /// Milliseconds since the command began.
     pub took_ms: u64,
     /// Where the time of this target went: milliseconds by phase.
@@ -104,7 +106,7 @@ pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Stage<Vec<Ask>>, how: H
 }
 
 /// Where the time went since the last target.
-fn spent(ports: &Ports<'_>, timings: &Timings<'_>, how: How) -> Vec<(Phase, u64)> {
+pub(super) fn spent(ports: &Ports<'_>, timings: &Timings<'_>, how: How) -> Vec<(Phase, u64)> {
     let spent = timings.take();
     if how.timings {
         (ports.tell)(Step::Spent(spent.clone()));
@@ -144,7 +146,8 @@ fn all(
         let took_ms = ports.clock.ticks_ms().saturating_sub(begun);
         let durations_ms = spent(ports, timings, how);
         let (name, module) = (ask.name(), ask.module.clone());
-        batch.targets.push(Target { name, module, applied, told, notices, took_ms, durations_ms });
+        let thrown_away = ports.ci;
+        batch.targets.push(Target { name, module, applied, told, notices, thrown_away, took_ms, durations_ms });
         if !done {
             break;
         }
@@ -166,7 +169,12 @@ fn ran(target: &Target) -> Option<Ran> {
     (ending == Ending::Ok).then_some(Ran::Done(Done { deployment, pr, run: id, changes, seq }))
 }
 
-fn one(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, how: How) -> (Stage<Applied>, Option<Told>, Vec<Notice>) {
+pub(super) fn one(
+    ports: &Ports<'_>,
+    fetched: &mut Fetched,
+    ask: &Ask,
+    how: How,
+) -> (Stage<Applied>, Option<Told>, Vec<Notice>) {
     let first = fetched.checked.is_none();
     let applied = patiently(ports, fetched, ask, how.wait_s);
     if let Ok(checked) = newest_record(ports) {

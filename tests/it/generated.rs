@@ -10,7 +10,7 @@ use platformctl::{
     error::Class,
     flow::approve::reviews::Unfit,
     io::forgejo::{FAILURES, Failure},
-    model::{doors::DOORS, refusal::Code, sacred::SACRED},
+    model::{doors::DOORS, glass::Gate, refusal::Code, sacred::SACRED},
 };
 
 /// Compares a page with what the code says, or rewrites it.
@@ -48,6 +48,16 @@ fn documented_capabilities_and_sacred_paths_match_the_code() {
 }
 
 #[test]
+fn documented_break_glass_gates_match_the_code() {
+    let mut text = "| gate | codes | what is passed |\n| --- | --- | --- |\n".to_owned();
+    for gate in Gate::ALL {
+        let codes: Vec<String> = gate.codes().iter().map(|code| format!("`{}`", code.slug())).collect();
+        writeln!(text, "| `{}` | {} | {} |", gate.as_str(), codes.join(" "), gate.meaning()).unwrap();
+    }
+    section("docs/recovery.md", "gates", &text);
+}
+
+#[test]
 fn documented_record_kinds_match_the_code() {
     section("docs/state-format.md", "kinds", &platformctl::ledger::shape::table());
 }
@@ -68,6 +78,19 @@ fn documented_exit_codes_match_the_code() {
         writeln!(text, "| `{}` | {} | {} |", code.slug(), Class::of(*code).exit(), code.meaning()).unwrap();
     }
     page("docs/exit-codes.md", &text);
+}
+
+#[test]
+fn documented_lint_rules_match_the_code() {
+    page("docs/lint.md", &platformctl::model::workflow::rules::page());
+}
+
+/// This project's own workflows are those that `init --forgejo` writes.
+#[test]
+fn own_workflows_are_the_templates() {
+    for (path, text) in platformctl::verb::init::workflows::of("main").unwrap() {
+        page(path, &text);
+    }
 }
 
 #[test]
