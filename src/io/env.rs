@@ -68,6 +68,9 @@ const REDIRECTING: &[&str] = &[
     "GIT_CURL_VERBOSE",
 ];
 
+/// Our own credential. A git that transfers is handed it where it needs one, under another name.
+const OWN: &str = "PLATFORMCTL_FORGEJO_TOKEN";
+
 /// What was there when the program began.
 #[derive(Clone, Default)]
 pub struct Env {
@@ -131,7 +134,7 @@ impl Env {
             let name = name.to_str().unwrap_or_default();
             let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
             // Tokens for notices are for nobody else.
-            !REDIRECTING.contains(&name) && !printed && !name.starts_with("PLATFORMCTL_NOTIFY_")
+            !REDIRECTING.contains(&name) && !printed && name != OWN && !name.starts_with("PLATFORMCTL_NOTIFY_")
         }));
         command.envs(FIXED);
         command
