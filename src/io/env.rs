@@ -134,7 +134,8 @@ impl Env {
             let name = name.to_str().unwrap_or_default();
             let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
             // Tokens for notices are for nobody else.
-            !REDIRECTING.contains(&name) && !printed && name != OWN && !name.starts_with("PLATFORMCTL_NOTIFY_")
+            let told = name.starts_with("PLATFORMCTL_NOTIFY_");
+            !REDIRECTING.contains(&name) && !printed && !told && name != OWN
         }));
         command.envs(FIXED);
         command

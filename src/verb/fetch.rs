@@ -149,6 +149,18 @@ pub(crate) fn known_policy(ports: &Ports<'_>) -> Answer<Option<PolicyAt>> {
     Ok(recorded(ports, tip)?.and_then(|recorded| recorded.at))
 }
 
+/// Where the policy says that the forge is, as this clone knows it before it asks: the policy in force, else that of the
+/// base that was fetched last, else that of the checkout. What cannot be read says nothing; whoever needs it reports it.
+pub fn known_forge(ports: &Ports<'_>) -> Option<ForgeUrl> {
+    if let Some(known) = known_policy(ports).ok().flatten() {
+        return known.policy.approval.forge;
+    }
+    let base = ports.ledger.base().ok()?.map(|(base, _)| base);
+    let commit = base.or_else(|| ports.checkout.head().ok()?)?;
+    let snapshot = Snapshot::lazy(ports.source, ports.source.commit(commit).ok()?.tree);
+    manifests::policy(&snapshot).ok()?.ok()?.policy.approval.forge
+}
+
 /// The policy in force where the fetched record stops to be valid, if the base as fetched has the same: for a clone that has
 /// verified none before. What counts is on the base and was recorded by valid records.
 ///
@@ -163,18 +175,6 @@ pub(crate) fn last_valid_policy(ports: &Ports<'_>) -> Answer<Option<PolicyAt>> {
     let tree = ports.source.commit(p)?.tree;
     let on_base = path.map(|path| ports.source.entry(tree, &path)).transpose()?.flatten();
     Ok(recorded.filter(|recorded| on_base.is_some_and(|entry| entry.id == recorded.blob)))
-}
-
-/// Where the policy says that the forge is, as this clone knows it before it asks: the policy in force, else that of the
-/// base that was fetched last, else that of the checkout. What cannot be read says nothing; whoever needs it reports it.
-pub fn known_forge(ports: &Ports<'_>) -> Option<ForgeUrl> {
-    if let Some(known) = known_policy(ports).ok().flatten() {
-        return known.policy.approval.forge;
-    }
-    let base = ports.ledger.base().ok()?.map(|(base, _)| base);
-    let commit = base.or_else(|| ports.checkout.head().ok()?)?;
-    let snapshot = Snapshot::lazy(ports.source, ports.source.commit(commit).ok()?.tree);
-    manifests::policy(&snapshot).ok()?.ok()?.policy.approval.forge
 }
 
 fn recorded(ports: &Ports<'_>, tip: Option<Oid>) -> Answer<Option<Recorded>> {
@@ -209,6 +209,7 @@ pub(crate) fn decided(
         styles: &[],
         adopt: &[],
         witness: Some(witness),
+        glass: None,
     };
     let refusals = match newest.and_then(|newest| policy::judge(&candidates, before.as_ref(), newest)) {
         Ok(Verdict::InForce(in_force)) => return Ok((in_force.at().clone(), Ok(*in_force))),
