@@ -214,6 +214,7 @@ impl Class {
             | Code::ForgeMoved
             | Code::ForgeArchived
             | Code::TokenScope
+            | Code::NotTold
             | Code::ShallowHistory
             | Code::ClockSkew
             | Code::ComposeTooOld

@@ -28,6 +28,7 @@ topics! {
     "auto" "Applied after the merge by a runner, and freezes"
     "hosts" "What a host needs: folders, ssh, secrets"
     "forgejo" "With a Forgejo server"
+    "notifications" "Who is told when something fails: ntfy and webhooks"
     "reviews" "Which reviews count, and what happens when the forge fails"
     "recovery" "When something is wrong"
     "exit-codes" "Exit codes and reason codes"

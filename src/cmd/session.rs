@@ -5,14 +5,17 @@ use std::{cell::Cell, path::PathBuf};
 use crate::{
     cli::Globals,
     config::Config,
-    io::{clock::SystemClock, env::Env, forges::Forges, git::Git, hosts::Hosts, logged::Logged, remote::GitRemote},
+    io::{
+        clock::SystemClock, env::Env, forges::Forges, git::Git, hosts::Hosts, logged::Logged, notify::Notifier,
+        remote::GitRemote,
+    },
     model::{
         ids::{HostName, ModuleId},
         policy::HostPolicy,
     },
     port::{Answer, Host, Ports, Step},
     ui::{Printer, Steps},
-    verb::host::last_known,
+    verb::{fetch::known_forge, host::last_known},
 };
 
 /// What a command works with.
@@ -30,6 +33,7 @@ pub(super) struct Session {
     /// Where to print.
     pub printer: Printer,
     hosts: Hosts,
+    notifier: Notifier,
     forges: Forges,
     offline: Cell<bool>,
 }
@@ -48,7 +52,7 @@ impl Session {
         let remote = Logged(remote.configured(configured));
         let clock = Logged(SystemClock::new(env));
         let git = Logged(git.with_remote(&config.remote).with_base(&config.base));
-        Ok(Self {
+        let session = Self {
             env: env.clone(),
             git,
             remote,
@@ -56,9 +60,16 @@ impl Session {
             clock,
             printer,
             hosts: Hosts::new(env),
+            notifier: Notifier::new(env),
             forges,
             offline: Cell::new(false),
-        })
+        };
+        if session.remote.0.takes_credential()
+            && let Some(forge) = session.with(known_forge)
+        {
+            session.remote.0.of_forge(forge);
+        }
+        Ok(session)
     }
 
     /// From now on the forge's API is not asked, if a person said so.
@@ -88,6 +99,7 @@ impl Session {
             clock: &self.clock,
             host: &host,
             forge: &|rules| self.forges.reach(rules),
+            notify: &self.notifier,
             offline: self.offline.get(),
             tell,
             ci: self.env.get("CI").is_some(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    alarm::Telling,
     approval::Approval,
     digest::Digest,
     ending::Ending,
@@ -14,6 +15,7 @@ use crate::model::{
     plan::Change,
     status::Finding,
     time::Timestamp,
+    via::Via,
 };
 
 pub use super::kind::Kind;
@@ -32,17 +34,6 @@ pub struct Actor {
     pub key: Option<String>,
     /// The runner that wrote it, if one did. Nothing proves it.
     pub via: Option<Via>,
-}
-
-/// A runner of CI, as it describes itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Via {
-    /// The server whose runner it is.
-    pub server: String,
-    /// The repository.
-    pub repository: String,
-    /// The run there.
-    pub run: String,
 }
 
 /// One event. Fields that a kind does not use are absent.
@@ -140,6 +131,9 @@ pub struct Event {
     /// Kind `observe`: every difference that was found, sorted; empty if the host is as recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
+    /// Kind `observe`: what people are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Telling>,
     /// Who.
     pub actor: Actor,
     /// What was seen.
@@ -183,6 +177,7 @@ impl Event {
             voided: None,
             pruned: None,
             findings: None,
+            alarm: None,
             actor,
             evidence: None,
         }

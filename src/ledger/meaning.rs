@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::{
+    alarm,
     event::{Event, Kind},
     fault::{Checked, Wrong, back},
     state::State,
@@ -60,6 +61,7 @@ pub(super) fn judge(source: &dyn Source, before: &Checked, event: &Event) -> Jud
         Kind::Adopt => adopts(&state, event),
         Kind::Move => moves(&state, event),
         Kind::BreakGlass => glass(&state, event),
+        Kind::Observe => alarm::judge(&state, event),
         Kind::Genesis
         | Kind::ApplyIntent
         | Kind::ApplyOutcome
@@ -67,7 +69,6 @@ pub(super) fn judge(source: &dyn Source, before: &Checked, event: &Event) -> Jud
         | Kind::RollbackOutcome
         | Kind::RemoveOutcome
         | Kind::Prune
-        | Kind::Observe
         | Kind::Takeover
         | Kind::Annotate
         | Kind::Recover

@@ -1,5 +1,6 @@
 //! Nouns: ids, names, policy, module, plan. Nothing here has an effect, and nothing here knows a verb.
 
+pub mod alarm;
 pub mod approval;
 mod as_text;
 pub mod cause;
@@ -21,9 +22,11 @@ pub mod ids;
 pub mod json;
 pub mod leaks;
 pub mod lock;
+pub mod message;
 pub mod module;
 pub mod names;
 pub mod near;
+pub mod notify;
 pub mod path;
 pub mod plan;
 pub mod policy;
@@ -40,4 +43,5 @@ pub mod status;
 pub mod text;
 pub mod time;
 pub mod variable;
+pub mod via;
 pub mod yaml;

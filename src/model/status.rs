@@ -83,6 +83,9 @@ pub struct Failed {
     pub at: Timestamp,
     /// The event that recorded it.
     pub seq: u64,
+    /// Whether the release before it was activated again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back: bool,
 }
 
 /// A release that was brought with break-glass. It stays here until a run without it, or a no-op, ends well.
@@ -154,6 +157,9 @@ pub struct Observation {
     pub seq: u64,
     /// Every difference; none: the host is as recorded.
     pub findings: Vec<Finding>,
+    /// Since when every look found a difference; absent if this is the first that did, or found none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// A tombstone: the deployment was removed by a merged pull request.

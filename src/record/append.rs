@@ -5,7 +5,7 @@
 
 use crate::{
     ledger::{
-        chain,
+        alarm, chain,
         event::Event,
         fault::Checked,
         fold::{self, Files},
@@ -48,6 +48,17 @@ pub struct Preconditions {
     pub scope: LockKey,
     /// The blob of the policy in force.
     pub policy: Option<Oid>,
+}
+
+/// What helps against a rejection of the record. The server's words choose the advice and nothing else.
+fn cure(why: &str) -> &'static str {
+    if why.contains("hidden ref") {
+        "let the server take refs/platform: remove it from receive.hideRefs and transfer.hideRefs there"
+    } else if why.contains("is not allowed to push") {
+        "use a token or key of an account that may write the repository"
+    } else {
+        "check that you may push refs/platform/state, and what the hooks of the remote refuse"
+    }
 }
 
 impl Record<'_> {
@@ -104,7 +115,7 @@ impl Record<'_> {
                     let error = PortError::new(
                         Code::CredentialsRefused,
                         format!("the remote does not take the record: {why}"),
-                        "check that you may push refs/platform/state, and what the hooks of the remote refuse",
+                        cure(&why),
                     );
                     return Err(if unanswered { error } else { error.certain() });
                 }
@@ -140,6 +151,11 @@ impl Record<'_> {
     }
 
     fn differs(&self, draft: &Event, tip: Option<&Checked>, wanted: Option<&Preconditions>) -> Answer<Option<String>> {
+        if let (Some(step), Some(deployment), Some(tip)) = (&draft.alarm, draft.deployment(), tip)
+            && alarm::followed(&State::at(self.source, tip.id)?, &deployment, step)?.is_err()
+        {
+            return Ok(Some(format!("somebody else told the {} of {deployment}", step.condition.as_str())));
+        }
         let Some(wanted) = wanted else {
             return Ok(None);
         };

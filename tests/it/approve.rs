@@ -358,6 +358,12 @@ impl Remote for Counted<'_> {
     fn push_state(&self, id: Oid) -> Answer<Pushed> {
         self.real.push_state(id)
     }
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        self.real.try_push(id)
+    }
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
+        self.real.try_rewrite(newer, older, nonce)
+    }
 }
 
 #[test]

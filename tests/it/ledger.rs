@@ -58,6 +58,12 @@ impl Remote for Faulty<'_> {
         let answer = self.real.push_state(id);
         if take(&self.lose_pushes) { Ok(Pushed::Unknown("answer lost".into())) } else { answer }
     }
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        self.real.try_push(id)
+    }
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
+        self.real.try_rewrite(newer, older, nonce)
+    }
 }
 
 fn record<'a>(git: &'a Git, remote: &'a dyn Remote, clock: &'a SystemClock) -> Record<'a> {
@@ -333,6 +339,12 @@ impl Remote for Lagging<'_> {
     }
     fn push_state(&self, id: Oid) -> Answer<Pushed> {
         self.real.push_state(id)
+    }
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        self.real.try_push(id)
+    }
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
+        self.real.try_rewrite(newer, older, nonce)
     }
 }
 
