@@ -28,6 +28,7 @@ mod kinds;
 mod lab;
 mod layers;
 mod ledger;
+mod lineage;
 mod log;
 mod modules;
 mod on_the_pr;
