@@ -17,6 +17,7 @@ use crate::model::{
     path::RepoPath,
     refusal::{Code, Refusal},
     time::Timestamp,
+    via::Via,
 };
 
 pub use branch::{NewBranch, NewFile};
@@ -272,6 +273,8 @@ pub trait Remote {
     fn fetch(&self, wants: &[Want]) -> Answer<()>;
     /// `git push <id>:refs/platform/state`: plain, never forced, never with a lease.
     fn push_state(&self, id: Oid) -> Answer<Pushed>;
+    /// The same without pushing: whether the remote lets us in, and the record could be pushed as it is there.
+    fn try_push(&self, id: Oid) -> Answer<Pushed>;
 }
 
 /// A change of the state tree.
@@ -341,8 +344,10 @@ pub trait Ledger {
     /// Takes the lock `name` (as a note's, one level) among the processes of this clone, held until the guard is
     /// dropped or the process ends; waits at most `wait_ms`, then it is `busy`.
     fn lock(&self, name: &str, wait_ms: u64) -> Answer<Box<dyn Guard>>;
-    /// The person git knows: name and e-mail.
+    /// The person git knows, or who started the run of Actions that this is: name and e-mail.
     fn actor(&self) -> Answer<(String, String)>;
+    /// The run of Actions that this is a step of, by the runner's word.
+    fn via(&self) -> Option<Via>;
 }
 
 /// A lock that is held until it is dropped.

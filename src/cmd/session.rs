@@ -12,7 +12,7 @@ use crate::{
     },
     port::{Answer, Host, Ports, Step},
     ui::{Printer, Steps},
-    verb::host::last_known,
+    verb::{fetch::known_forge, host::last_known},
 };
 
 /// What a command works with.
@@ -48,7 +48,7 @@ impl Session {
         let remote = Logged(remote.configured(configured));
         let clock = Logged(SystemClock::new(env));
         let git = Logged(git.with_remote(&config.remote).with_base(&config.base));
-        Ok(Self {
+        let session = Self {
             env: env.clone(),
             git,
             remote,
@@ -58,7 +58,13 @@ impl Session {
             hosts: Hosts::new(env),
             forges,
             offline: Cell::new(false),
-        })
+        };
+        if session.remote.0.takes_credential()
+            && let Some(forge) = session.with(known_forge)
+        {
+            session.remote.0.of_forge(forge);
+        }
+        Ok(session)
     }
 
     /// From now on the forge's API is not asked, if a person said so.

@@ -68,6 +68,9 @@ const REDIRECTING: &[&str] = &[
     "GIT_CURL_VERBOSE",
 ];
 
+/// Our own credential. A git that transfers is handed it where it needs one, under another name.
+const OWN: &str = "PLATFORMCTL_FORGEJO_TOKEN";
+
 /// What was there when the program began.
 #[derive(Clone, Default)]
 pub struct Env {
@@ -130,7 +133,7 @@ impl Env {
         command.envs(self.vars.iter().filter(|(name, value)| {
             let name = name.to_str().unwrap_or_default();
             let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
-            !REDIRECTING.contains(&name) && !printed
+            !REDIRECTING.contains(&name) && !printed && name != OWN
         }));
         command.envs(FIXED);
         command

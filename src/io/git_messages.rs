@@ -53,6 +53,36 @@ impl Ended {
         let (Self::Here(error) | Self::Refused(error) | Self::Unanswered(error)) = self;
         error
     }
+
+    fn map(self, change: impl FnOnce(PortError) -> PortError) -> Self {
+        match self {
+            Self::Here(error) => Self::Here(change(error)),
+            Self::Refused(error) => Self::Refused(change(error)),
+            Self::Unanswered(error) => Self::Unanswered(change(error)),
+        }
+    }
+
+    /// The same, where git was handed the credential from `source`.
+    pub(super) fn used(self, source: &str) -> Self {
+        self.map(|error| {
+            if !matches!(error.code, Code::CredentialsMissing | Code::CredentialsRefused) {
+                return error;
+            }
+            PortError { what: format!("{} (with the token from {source})", error.what), ..error }
+        })
+    }
+
+    /// The same, where there is a credential that git was not handed; why, in words that follow "the token", and the URL
+    /// of a remote that it would be handed for.
+    pub(super) fn withheld(self, remote: &str, why: &str, url: &str) -> Self {
+        self.map(|error| {
+            if error.code != Code::CredentialsMissing {
+                return error;
+            }
+            let fix = format!("git remote set-url {} {url}, or set up a credential helper", text::shown(remote));
+            PortError { what: format!("{} (the token {why})", error.what), fix, ..error }
+        })
+    }
 }
 
 /// Sorts a failure. Only git's own last words count, and what is not known is "no answer", never "no".
@@ -72,14 +102,14 @@ pub(super) fn ended(remote: &str, stderr: &[u8], secrets: &Secrets) -> Ended {
             format!(
                 "the remote `{name}` asks for credentials: there are none, they were revoked, or it has no such repository: {words}"
             ),
-            "set up a credential helper with a valid token, or an ssh key",
+            "set PLATFORMCTL_FORGEJO_TOKEN, or set up a credential helper with a valid token or an ssh key",
         ));
     }
     if fatal("Authentication failed") || fatal("returned error: 401") {
         return Ended::Refused(refused(&name, "the credentials", &words, "set up a token or key that is valid"));
     }
     if fatal("returned error: 403") {
-        return Ended::Refused(forbidden(&name, &words, "token"));
+        return Ended::Refused(forbidden(&name, &words, "token (scope write:repository)"));
     }
     if has("couldn't find remote ref") || has("not our ref") || has("no such remote ref") {
         return Ended::Refused(PortError::new(
@@ -268,21 +298,21 @@ mod tests {
             snapbox::str![[r#"
 http push, no credentials, public repository
     credentials_missing: the remote `origin` asks for credentials: there are none, they were revoked, or it has no such repository: fatal: could not read Username for 'https://forge.example': terminal prompts disabled
-    fix: set up a credential helper with a valid token, or an ssh key
+    fix: set PLATFORMCTL_FORGEJO_TOKEN, or set up a credential helper with a valid token or an ssh key
 http push, revoked token
     credentials_missing: the remote `origin` asks for credentials: there are none, they were revoked, or it has no such repository: fatal: could not read Username for 'https://forge.example': terminal prompts disabled
-    fix: set up a credential helper with a valid token, or an ssh key
+    fix: set PLATFORMCTL_FORGEJO_TOKEN, or set up a credential helper with a valid token or an ssh key
 http push, token of a reader
     rejected: [remote rejected] (pre-receive hook declined); remote: Forgejo: User 'carol' is not allowed to push to branch '' in 'alice/pushfail'.; remote: If you instead wanted to create a pull request to the branch '', please use:; remote: git push origin HEAD:refs/for//choose-a-descriptor; …
 http push, token without write scope
     credentials_refused: the remote `origin` refused this: remote: Forbidden; fatal: unable to access 'https://forge.example/alice/pushfail.git/': The requested URL returned error: 403
-    fix: use a token that may write this repository
+    fix: use a token (scope write:repository) that may write this repository
 http fetch, revoked token, public repository
     credentials_missing: the remote `origin` asks for credentials: there are none, they were revoked, or it has no such repository: fatal: could not read Username for 'https://forge.example': terminal prompts disabled
-    fix: set up a credential helper with a valid token, or an ssh key
+    fix: set PLATFORMCTL_FORGEJO_TOKEN, or set up a credential helper with a valid token or an ssh key
 http fetch, repository that is not there
     credentials_missing: the remote `origin` asks for credentials: there are none, they were revoked, or it has no such repository: fatal: could not read Username for 'https://forge.example': terminal prompts disabled
-    fix: set up a credential helper with a valid token, or an ssh key
+    fix: set PLATFORMCTL_FORGEJO_TOKEN, or set up a credential helper with a valid token or an ssh key
 http fetch, not there, with a token
     remote_unreachable: the remote `origin` has no such repository, or does not show it to you: remote: Repository not found; fatal: repository 'https://forge.example/alice/nosuch.git/' not found
     fix: see that the URL is right and that you may read it: git remote get-url origin
@@ -291,7 +321,7 @@ http fetch, private, another's token
     fix: see that the URL is right and that you may read it: git remote get-url origin
 http fetch, private, no credentials
     credentials_missing: the remote `origin` asks for credentials: there are none, they were revoked, or it has no such repository: fatal: could not read Username for 'https://forge.example': terminal prompts disabled
-    fix: set up a credential helper with a valid token, or an ssh key
+    fix: set PLATFORMCTL_FORGEJO_TOKEN, or set up a credential helper with a valid token or an ssh key
 http push, user in the URL, wrong password
     credentials_refused: the remote `origin` refused the credentials: remote: Credentials are incorrect or have expired. Retry your command or see https://codeberg.org/forgejo/forgejo/issues/2809 for more information; fatal: Authentication failed for 'https://forge.example/alice/pushfail.git/'
     fix: set up a token or key that is valid

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod clock;
+pub mod configured;
 pub mod demo;
 pub mod env;
 mod faults;
@@ -12,6 +13,7 @@ mod framed;
 pub mod git;
 mod git_messages;
 mod git_ssh;
+mod handover;
 pub mod hosts;
 mod http;
 pub mod local;
@@ -19,6 +21,7 @@ pub mod log;
 pub mod logged;
 pub mod process;
 pub mod remote;
+mod runner;
 mod secrets;
 mod socket;
 pub mod ssh;

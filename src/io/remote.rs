@@ -1,18 +1,20 @@
 //! The git remote, by the `git` program: one set of credentials, proxies and ssh settings, and gix cannot push.
 #![expect(clippy::disallowed_methods, reason = "a moment is waited here")]
 
-use std::{path::PathBuf, time::Duration};
+use std::{cell::OnceCell, path::PathBuf, process::Command, time::Duration};
 
 use crate::{
     io::{
+        configured::Configured,
         env::Env,
         git_messages::{self, Ended, Line},
         git_ssh::GitSsh,
+        handover::{self, Hand},
         log,
         process::{self, Done, Limits},
         secrets::{self, Secrets},
     },
-    model::{ids::Oid, refusal::Code, text},
+    model::{forge::ForgeUrl, ids::Oid, refusal::Code, text},
     port::{Answer, PortError, Pushed, Remote, RemoteRefs, Want},
 };
 
@@ -36,33 +38,12 @@ pub struct GitRemote {
     /// Git's configuration, once it was read.
     configured: Option<Configured>,
     secrets: Secrets,
+    /// Where the policy says that the forge is.
+    forge: OnceCell<ForgeUrl>,
+    /// What git is handed, once a transfer needed it.
+    hand: OnceCell<Hand>,
     /// Where a relative URL begins.
     from: PathBuf,
-}
-
-/// Git's configuration of a remote.
-#[derive(Clone, Default)]
-pub struct Configured {
-    /// Where it is fetched from: the first of these.
-    pub urls: Vec<String>,
-    /// Where it is pushed to: all of these, or else all of the others.
-    pub push_urls: Vec<String>,
-    /// Whether there is a `core.sshCommand`, which is then used as it is.
-    pub ssh_command: bool,
-    /// Credentials in the configuration, which are never printed, and URLs with credentials in them.
-    pub secrets: Vec<String>,
-    /// The root of the main work tree, if there is one.
-    pub work_dir: Option<PathBuf>,
-}
-
-/// URLs and values of the configuration may be credentials: this shows none.
-impl std::fmt::Debug for Configured {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Configured")
-            .field("urls", &self.urls.len())
-            .field("push_urls", &self.push_urls.len())
-            .finish_non_exhaustive()
-    }
 }
 
 impl GitRemote {
@@ -94,7 +75,8 @@ impl GitRemote {
         let from = git_dir.parent().filter(|_| git_dir.ends_with(".git")).unwrap_or(&git_dir).to_owned();
         let (name, base) = (name.to_owned(), base.to_owned());
         let secrets = Secrets::of(env, &[], &[]);
-        Ok(Self { git_dir, name, base, env: env.clone(), ssh, configured: None, secrets, from })
+        let (forge, hand) = (OnceCell::new(), OnceCell::new());
+        Ok(Self { git_dir, name, base, env: env.clone(), ssh, configured: None, secrets, forge, hand, from })
     }
 
     /// The same, where git's configuration was read.
@@ -110,14 +92,60 @@ impl GitRemote {
         self
     }
 
-    fn git(&self, args: &[String]) -> Answer<Done> {
+    /// The same, of the forge that the policy names: a token for it goes to its own server only.
+    pub fn of_forge(&self, forge: ForgeUrl) {
+        // The first one stays: a session has one policy.
+        drop(self.forge.set(forge));
+    }
+
+    /// Whether it matters to which server a credential belongs: there is one here, and the remote is reached over http.
+    pub fn takes_credential(&self) -> bool {
+        let url = self.configured.as_ref().and_then(|configured| configured.urls.first());
+        handover::is_here(&self.env) && url.is_some_and(|url| handover::is_http(url))
+    }
+
+    /// What git is handed, beside what it has itself.
+    fn hand(&self) -> Answer<&Hand> {
+        if self.hand.get().is_none() {
+            let url = self.configured.as_ref().and_then(|configured| configured.urls.first());
+            let asks = self.configured.as_ref().is_some_and(|configured| configured.ask_pass);
+            let hand = match url {
+                Some(url) => handover::hand(&self.env, &self.git_dir, url, self.forge.get(), asks)?,
+                None => Hand::Nothing,
+            };
+            // Nobody else sets it: this runs on one thread.
+            drop(self.hand.set(hand));
+        }
+        Ok(self.hand.get().unwrap_or(&Hand::Nothing))
+    }
+
+    /// What is never printed.
+    fn secrets(&self) -> Secrets {
+        let mut secrets = self.secrets.clone();
+        if let Some(Hand::Given(given)) = self.hand.get() {
+            secrets.add(&given.secrets());
+        }
+        secrets
+    }
+
+    fn command(&self) -> Answer<Command> {
         self.is_there()?;
         let mut command = self.env.transfer("git");
         command.current_dir(&self.from).env("GIT_NO_REPLACE_OBJECTS", "1");
         if let Some(ssh) = &self.ssh {
             command.env("GIT_SSH_COMMAND", ssh.command());
         }
-        command.arg(format!("--git-dir={}", self.git_dir.display())).args(args);
+        command.arg(format!("--git-dir={}", self.git_dir.display()));
+        Ok(command)
+    }
+
+    /// A git that transfers.
+    fn transfer(&self, args: &[String]) -> Answer<Done> {
+        let mut command = self.command()?;
+        if let Hand::Given(given) = self.hand()? {
+            given.to(&mut command);
+        }
+        command.args(args);
         process::run(command, &Limits::default()).map_err(|error| {
             if error.code == Code::Deadline {
                 git_messages::unreachable(&self.name, "it did not answer in time").because(error)
@@ -128,7 +156,12 @@ impl GitRemote {
     }
 
     fn failed(&self, done: &Done) -> Ended {
-        git_messages::ended(&self.name, &done.stderr, &self.secrets)
+        let ended = git_messages::ended(&self.name, &done.stderr, &self.secrets());
+        match self.hand.get() {
+            Some(Hand::Given(given)) => ended.used(given.source()),
+            Some(Hand::Withheld { why, url }) => ended.withheld(&self.name, why, url),
+            Some(Hand::Nothing) | None => ended,
+        }
     }
 
     fn is_there(&self) -> Answer<()> {
@@ -175,8 +208,9 @@ impl GitRemote {
         let behind = match seen {
             None => true,
             Some(seen) => {
-                let args = ["merge-base", "--is-ancestor", &seen.to_string(), &id.to_string()].map(str::to_owned);
-                self.git(&args)?.rc == Some(0)
+                let mut command = self.command()?;
+                command.args(["merge-base", "--is-ancestor", &seen.to_string(), &id.to_string()]);
+                process::run(command, &Limits::default())?.rc == Some(0)
             }
         };
         if !behind {
@@ -187,6 +221,37 @@ impl GitRemote {
             format!("the remote `{}` has different repositories as fetch URL and push URL", self.name),
             format!("git config --unset-all remote.{}.pushurl, or choose another remote: --remote NAME", self.name),
         )))
+    }
+
+    fn push(&self, id: Oid, more: &[&str]) -> Answer<Pushed> {
+        if let Err(error) = self.is_there().and_then(|()| self.one_place()) {
+            return Ok(Pushed::Refused(error));
+        }
+        // Of a mirror one ref is pushed all the same, and no configured refspec moves the local record with it.
+        let mirror = format!("remote.{}.mirror=false", self.name);
+        let track = format!("remote.{}.fetch=^refs/platform/state", self.name);
+        let refspec = format!("{id}:refs/platform/state");
+        let settings = ["push.followTags=false", "push.gpgSign=false", "push.pushOption=", &mirror, &track];
+        let mut args: Vec<&str> = settings.iter().flat_map(|setting| ["-c", setting]).collect();
+        args.extend(["push", "--porcelain", "--no-verify", "--recurse-submodules=no"]);
+        args.extend(more);
+        args.extend([self.name.as_str(), &refspec]);
+        let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+        // A child that was killed at its deadline may have pushed: that is no answer, and no error either.
+        let done = match self.transfer(&args) {
+            Ok(done) => done,
+            Err(error) if error.code == Code::RemoteUnreachable => return Ok(Pushed::Unknown(error.what)),
+            Err(error) => return Err(error),
+        };
+        match git_messages::line(&done, &self.secrets()) {
+            Line::Accepted => Ok(Pushed::Accepted),
+            Line::Rejected(why) => Ok(Pushed::Rejected(why)),
+            Line::None => match self.failed(&done) {
+                Ended::Here(error) => Err(error),
+                Ended::Refused(error) => Ok(Pushed::Refused(error)),
+                Ended::Unanswered(_) => Ok(Pushed::Unknown(git_messages::said(&done.stderr, &self.secrets()))),
+            },
+        }
     }
 
     fn private(&self, rest: &str) -> String {
@@ -206,7 +271,7 @@ impl Remote for GitRemote {
         if pulls {
             args.push("refs/pull/*/head".to_owned());
         }
-        let done = self.git(&args)?;
+        let done = self.transfer(&args)?;
         if done.rc != Some(0) {
             return Err(self.failed(&done).error());
         }
@@ -240,59 +305,27 @@ impl Remote for GitRemote {
             Want::Pull(n) => format!("+refs/pull/{n}/head:{}", self.private(&format!("pull/{n}"))),
             Want::Commit(id) => id.to_string(),
         }));
-        let mut done = self.git(&args)?;
+        let mut done = self.transfer(&args)?;
         // Another process of this clone fetches into the same private refs: what it brought is as good, and ours is
         // asked again.
         for _ in 0..FETCH_TRIES {
             if done.rc == Some(0) || !done.stderr.windows(CONTENDED.len()).any(|window| window == CONTENDED) {
                 break;
             }
-            done = self.git(&args)?;
+            done = self.transfer(&args)?;
         }
         if done.rc == Some(0) { Ok(()) } else { Err(self.failed(&done).error()) }
     }
 
     fn push_state(&self, id: Oid) -> Answer<Pushed> {
-        if let Err(error) = self.is_there().and_then(|()| self.one_place()) {
-            return Ok(Pushed::Refused(error));
+        match self.push(id, &[])? {
+            Pushed::Accepted => self.arrived(id),
+            other @ (Pushed::Rejected(_) | Pushed::Refused(_) | Pushed::Unknown(_)) => Ok(other),
         }
-        // Of a mirror one ref is pushed all the same, and no configured refspec moves the local record with it.
-        let mirror = format!("remote.{}.mirror=false", self.name);
-        let track = format!("remote.{}.fetch=^refs/platform/state", self.name);
-        let args = [
-            "-c",
-            "push.followTags=false",
-            "-c",
-            "push.gpgSign=false",
-            "-c",
-            "push.pushOption=",
-            "-c",
-            &mirror,
-            "-c",
-            &track,
-            "push",
-            "--porcelain",
-            "--no-verify",
-            "--recurse-submodules=no",
-            &self.name,
-            &format!("{id}:refs/platform/state"),
-        ]
-        .map(str::to_owned);
-        // A child that was killed at its deadline may have pushed: that is no answer, and no error either.
-        let done = match self.git(&args) {
-            Ok(done) => done,
-            Err(error) if error.code == Code::RemoteUnreachable => return Ok(Pushed::Unknown(error.what)),
-            Err(error) => return Err(error),
-        };
-        match git_messages::line(&done, &self.secrets) {
-            Line::Accepted => self.arrived(id),
-            Line::Rejected(why) => Ok(Pushed::Rejected(why)),
-            Line::None => match self.failed(&done) {
-                Ended::Here(error) => Err(error),
-                Ended::Refused(error) => Ok(Pushed::Refused(error)),
-                Ended::Unanswered(_) => Ok(Pushed::Unknown(git_messages::said(&done.stderr, &self.secrets))),
-            },
-        }
+    }
+
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        self.push(id, &["--dry-run"])
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// The variable with the token, and the one with the path of a file that has it.
-const VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN";
-const FILE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN_FILE";
+pub(super) const VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN";
+pub(super) const FILE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN_FILE";
 /// What a runner of Forgejo or Gitea sets for every step, by the name that newer ones prefer.
 const AUTOMATIC: [&str; 3] = ["FORGEJO_TOKEN", "GITEA_TOKEN", "GITHUB_TOKEN"];
 /// What tells that this is a runner's step.
@@ -81,39 +81,50 @@ pub(super) fn is_runner(env: &Env) -> bool {
     RUNNERS.iter().any(|name| env.get(name) == Some("true"))
 }
 
-/// The credential for the server at `origin` (`https://git.example.org`): `PLATFORMCTL_FORGEJO_TOKEN` or `…_FILE`, else
-/// git's credential helper for that server, else the automatic token of Actions, which is sent to the runner's own
-/// server alone.
+/// The credential for the server at `origin` (`https://git.example.org`): the one that is named, else that of git's
+/// credential helper for that server, else the automatic one.
 ///
 /// # Errors
 /// A source that is named, and gives nothing usable.
 pub(super) fn find(env: &Env, git_dir: &Path, origin: &str) -> Answer<Option<Token>> {
-    if let Some(value) = env.get(VARIABLE) {
-        return Token::new(value, VARIABLE, origin).map(Some);
-    }
-    if let Some(path) = env.get(FILE_VARIABLE) {
-        let bytes = file::read(&env.cwd().join(path), TOKEN_BYTES_MAX).map_err(|error| {
-            let what = format!("{FILE_VARIABLE} names the file {}, which cannot be used", shown(path));
-            PortError::new(Code::CredentialsMissing, what, "name a readable file that has the token and nothing else")
-                .because(error)
-        })?;
-        return Token::new(&String::from_utf8_lossy(&bytes), FILE_VARIABLE, origin).map(Some);
+    if let Some(token) = named(env, origin)? {
+        return Ok(Some(token));
     }
     if let Some(token) = helper(env, git_dir, origin)? {
         return Ok(Some(token));
     }
+    automatic(env, origin)
+}
+
+/// The credential of `PLATFORMCTL_FORGEJO_TOKEN` or `…_FILE`.
+///
+/// # Errors
+/// A source that is named, and gives nothing usable.
+pub(super) fn named(env: &Env, origin: &str) -> Answer<Option<Token>> {
+    if let Some(value) = env.get(VARIABLE) {
+        return Token::new(value, VARIABLE, origin).map(Some);
+    }
+    let Some(path) = env.get(FILE_VARIABLE) else { return Ok(None) };
+    let bytes = file::read(&env.cwd().join(path), TOKEN_BYTES_MAX).map_err(|error| {
+        let what = format!("{FILE_VARIABLE} names the file {}, which cannot be used", shown(path));
+        PortError::new(Code::CredentialsMissing, what, "name a readable file that has the token and nothing else")
+            .because(error)
+    })?;
+    Token::new(&String::from_utf8_lossy(&bytes), FILE_VARIABLE, origin).map(Some)
+}
+
+/// The automatic token of Actions, which is for the runner's own server alone.
+///
+/// # Errors
+/// The runner gave a token that no header can have.
+pub(super) fn automatic(env: &Env, origin: &str) -> Answer<Option<Token>> {
     let server = ["FORGEJO_SERVER_URL", "GITHUB_SERVER_URL"].iter().find_map(|name| env.get(name));
     let own = server
         .is_some_and(|server| server.trim_end_matches('/') == origin || server.starts_with(&format!("{origin}/")));
-    if is_runner(env) && own {
-        for name in AUTOMATIC {
-            if let Some(value) = env.get(name) {
-                let token = Token::new(value, format!("the automatic token of the run ({name})"), origin)?;
-                return Ok(Some(Token { is_automatic: true, ..token }));
-            }
-        }
-    }
-    Ok(None)
+    let found = AUTOMATIC.iter().find_map(|name| env.get(name).map(|value| (name, value)));
+    let Some((name, value)) = found.filter(|_| is_runner(env) && own) else { return Ok(None) };
+    let token = Token::new(value, format!("the automatic token of the run ({name})"), origin)?;
+    Ok(Some(Token { is_automatic: true, ..token }))
 }
 
 /// What git's own helpers have for a server; nobody is asked at a terminal.

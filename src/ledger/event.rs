@@ -14,6 +14,7 @@ use crate::model::{
     plan::Change,
     status::Finding,
     time::Timestamp,
+    via::Via,
 };
 
 pub use super::kind::Kind;
@@ -32,17 +33,6 @@ pub struct Actor {
     pub key: Option<String>,
     /// The runner that wrote it, if one did. Nothing proves it.
     pub via: Option<Via>,
-}
-
-/// A runner of CI, as it describes itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Via {
-    /// The server whose runner it is.
-    pub server: String,
-    /// The repository.
-    pub repository: String,
-    /// The run there.
-    pub run: String,
 }
 
 /// One event. Fields that a kind does not use are absent.

@@ -115,6 +115,7 @@ fn trailers(event: &Event, event_digest: Digest) -> Vec<(&'static str, String)> 
         ("Platform-Policy", event.policy.as_ref().map(id)),
         ("Platform-Event", Some(event_digest.to_string())),
         ("Platform-Actor", Some(format!("{} <{}>", event.actor.name, event.actor.email))),
+        ("Platform-Via", event.actor.via.as_ref().map(ToString::to_string)),
     ];
     all.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
 }

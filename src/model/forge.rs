@@ -75,7 +75,7 @@ impl fmt::Display for ForgeUrl {
 }
 
 /// Whether a host (with or without port) is this machine.
-fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     let name = host
         .strip_prefix('[')
         .map_or_else(|| host.split(':').next().unwrap_or(host), |rest| rest.split(']').next().unwrap_or(rest));

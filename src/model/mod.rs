@@ -38,4 +38,5 @@ pub mod status;
 pub mod text;
 pub mod time;
 pub mod variable;
+pub mod via;
 pub mod yaml;

@@ -50,6 +50,17 @@ pub struct Preconditions {
     pub policy: Option<Oid>,
 }
 
+/// What helps against a rejection of the record. The server's words choose the advice and nothing else.
+fn cure(why: &str) -> &'static str {
+    if why.contains("hidden ref") {
+        "let the server take refs/platform: remove it from receive.hideRefs and transfer.hideRefs there"
+    } else if why.contains("is not allowed to push") {
+        "use a token or key of an account that may write the repository"
+    } else {
+        "check that you may push refs/platform/state, and what the hooks of the remote refuse"
+    }
+}
+
 impl Record<'_> {
     /// Appends an event to the record. With `preconditions` it is an intent, which is never rebuilt on a record in
     /// which they differ. Without them the event is rebuilt on the newest record.
@@ -104,7 +115,7 @@ impl Record<'_> {
                     let error = PortError::new(
                         Code::CredentialsRefused,
                         format!("the remote does not take the record: {why}"),
-                        "check that you may push refs/platform/state, and what the hooks of the remote refuse",
+                        cure(&why),
                     );
                     return Err(if unanswered { error } else { error.certain() });
                 }

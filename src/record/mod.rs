@@ -282,7 +282,7 @@ impl<'a> Record<'a> {
     /// git does not know who you are.
     pub fn draft(&self, kind: Kind) -> Answer<Event> {
         let (name, email) = self.ledger.actor()?;
-        Ok(Event::draft(kind, self.clock.now(), Actor { name, email, key: None, via: None }))
+        Ok(Event::draft(kind, self.clock.now(), Actor { name, email, key: None, via: self.ledger.via() }))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     model::{ending::Outcome, refusal::Refusal, text::escaped_line},
     verb::doctor::{
         Check, Place, Standing,
-        diagnosis::{Diagnosis, FORGE},
+        diagnosis::{CLONE, Diagnosis, FORGE},
     },
 };
 
@@ -45,6 +45,7 @@ impl Render for Diagnosis {
     }
 
     fn lines(&self) -> Vec<String> {
+        let clone = if self.clone.is_empty() { Vec::new() } else { block(CLONE, "this repository", &self.clone) };
         let hosts = self.hosts.iter().flat_map(|one| {
             let place = one.destination.as_deref().unwrap_or("this machine");
             block(one.host.as_str(), place, &one.checks)
@@ -53,7 +54,7 @@ impl Render for Diagnosis {
             .forge
             .iter()
             .flat_map(|one| block(FORGE, one.url.as_deref().unwrap_or("its address is not known"), &one.checks));
-        hosts.chain(forge).collect()
+        clone.into_iter().chain(hosts).chain(forge).collect()
     }
 
     fn last(&self) -> Last {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Last, Render, table};
-use crate::verb::log::Log;
+use crate::verb::log::{Log, Logged};
 
 impl Render for Log {
     const COMMAND: &'static str = "log";
@@ -13,12 +13,12 @@ impl Render for Log {
     }
 
     fn lines(&self) -> Vec<String> {
-        let rows: Vec<[String; 3]> = self
-            .events
-            .iter()
-            .map(|one| [format!("{:>4}", one.event.seq), one.event.time.age(self.now), one.subject.clone()])
-            .collect();
-        table(&rows)
+        let subject = |one: &Logged| match &one.event.actor.via {
+            Some(via) => format!("{} (run {}, by the runner's word)", one.subject, via.run()),
+            None => one.subject.clone(),
+        };
+        let row = |one: &Logged| [format!("{:>4}", one.event.seq), one.event.time.age(self.now), subject(one)];
+        table(&self.events.iter().map(row).collect::<Vec<_>>())
     }
 
     fn last(&self) -> Last {

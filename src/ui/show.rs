@@ -45,6 +45,7 @@ fn lines(Entry { commit, event }: &Entry) -> Vec<String> {
     row("record", Some(commit.to_string()));
     row("time", Some(event.time.to_string()));
     row("by", Some(format!("{} <{}>", event.actor.name, event.actor.email)));
+    row("via", event.actor.via.as_ref().map(|via| format!("{via}, by the runner's word")));
     row("module", event.module.as_ref().map(ToString::to_string));
     row("host", event.host.as_ref().map(ToString::to_string));
     row("run", event.run.as_ref().map(ToString::to_string));

@@ -14,6 +14,7 @@ use crate::{
     },
     ledger::{chain, fault::Checked, state::State},
     model::{
+        forge::ForgeUrl,
         ids::Oid,
         policy::{ApprovalPolicy, Policy, RemoteName, SignPolicy},
         problem::Problem,
@@ -146,6 +147,18 @@ pub(crate) fn known_policy(ports: &Ports<'_>) -> Answer<Option<PolicyAt>> {
         Some(_) | None => None,
     };
     Ok(recorded(ports, tip)?.and_then(|recorded| recorded.at))
+}
+
+/// Where the policy says that the forge is, as this clone knows it before it asks: the policy in force, else that of the
+/// base that was fetched last, else that of the checkout. What cannot be read says nothing; whoever needs it reports it.
+pub fn known_forge(ports: &Ports<'_>) -> Option<ForgeUrl> {
+    if let Some(known) = known_policy(ports).ok().flatten() {
+        return known.policy.approval.forge;
+    }
+    let base = ports.ledger.base().ok()?.map(|(base, _)| base);
+    let commit = base.or_else(|| ports.checkout.head().ok()?)?;
+    let snapshot = Snapshot::lazy(ports.source, ports.source.commit(commit).ok()?.tree);
+    manifests::policy(&snapshot).ok()?.ok()?.policy.approval.forge
 }
 
 fn recorded(ports: &Ports<'_>, tip: Option<Oid>) -> Answer<Option<Recorded>> {

@@ -350,6 +350,9 @@ impl Remote for Counted<'_> {
     fn push_state(&self, id: Oid) -> Answer<Pushed> {
         self.real.push_state(id)
     }
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        self.real.try_push(id)
+    }
 }
 
 #[test]

@@ -97,6 +97,11 @@ fn healthy_host_passes_every_check() {
         format!("exit {code}\n{said}"),
         str![[r#"
 exit 0
+clone · this repository · all good
+✓ identity  Ola <ola@example.org>
+✓ history   complete
+✓ push      the remote lets you push; its hooks run for a
+            real push only
 box · lab · all good
 ✓ ssh      answers after 0.[..] s
 ✓ machine  the one that platform.yaml names

@@ -58,6 +58,9 @@ impl Remote for Faulty<'_> {
         let answer = self.real.push_state(id);
         if take(&self.lose_pushes) { Ok(Pushed::Unknown("answer lost".into())) } else { answer }
     }
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        self.real.try_push(id)
+    }
 }
 
 fn record<'a>(git: &'a Git, remote: &'a dyn Remote, clock: &'a SystemClock) -> Record<'a> {
@@ -333,6 +336,9 @@ impl Remote for Lagging<'_> {
     }
     fn push_state(&self, id: Oid) -> Answer<Pushed> {
         self.real.push_state(id)
+    }
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        self.real.try_push(id)
     }
 }
 

@@ -13,6 +13,7 @@ mod around;
 mod cli;
 mod compose;
 mod contributing;
+mod credentials;
 mod deployments;
 mod digest;
 mod docs;

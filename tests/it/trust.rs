@@ -549,7 +549,7 @@ fn askpass_gets_its_token_and_output_is_masked() {
         said,
         "exit 9 STOPPED credentials_refused (9). Nothing was changed. the remote `origin` refused this: remote: User with *** may \
          not write; fatal: unable to access 'http://127.0.0.1:<port>/ola/infra.git/': The requested URL returned error: 403 fix: use \
-         a token that may write this repository"
+         a token (scope write:repository) that may write this repository"
     );
     assert_eq!(seen.try_iter().filter(|given| given == "Basic b2xhOmdscGF0LTAxMjM0NTY3ODk=").count(), 1, "ola:glpat-…");
     // Of a URL nobody sees it either, known or not.

@@ -1,7 +1,7 @@
 //! Git's configuration of a remote.
 
 use super::Git;
-use crate::io::remote::Configured;
+use crate::io::configured::Configured;
 
 impl Git {
     /// The configuration of the remote `name`.
@@ -35,6 +35,7 @@ impl Git {
             urls: values("url"),
             push_urls: values("pushurl"),
             ssh_command: config.string("core.sshCommand").is_some(),
+            ask_pass: config.string("core.askPass").is_some(),
             secrets,
             work_dir: self.repo.workdir().filter(|_| main).map(ToOwned::to_owned),
         }

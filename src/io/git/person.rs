@@ -1,12 +1,13 @@
-//! The person that git knows, as git would write it into a commit.
+//! The person that git knows, as git would write it into a commit; in a run of Actions, else the person who started it.
 
 use crate::{
-    io::env::Env,
+    io::{env::Env, runner},
     model::{refusal::Code, text},
     port::{Answer, PortError},
 };
 
 /// The author's name and e-mail: of the environment, or else of the configuration, in git's order (git-commit-tree(1)).
+/// Where git has neither, a runner of Actions says who started its run.
 pub(super) fn actor(env: &Env, config: &gix::config::Snapshot<'_>) -> Answer<(String, String)> {
     let of = |variable: &str, keys: [&str; 2]| {
         let set = env.get(variable).map(str::to_owned);
@@ -18,7 +19,7 @@ pub(super) fn actor(env: &Env, config: &gix::config::Snapshot<'_>) -> Answer<(St
     let email = of("GIT_AUTHOR_EMAIL", ["author.email", "user.email"]);
     let email = email.or_else(|| env.get("EMAIL").map(str::to_owned));
     let known = name.zip(email).map(|(name, email)| (clean(&name), clean(&email)));
-    known.filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
+    known.filter(|(name, _)| !name.is_empty()).or_else(|| runner::person(env)).ok_or_else(|| {
         PortError::new(
             Code::Usage,
             "git has no user.name and user.email, and every record names its author",

@@ -14,8 +14,8 @@ use gix::{
 
 use super::{Git, failed, ours, person, refs, theirs};
 use crate::{
-    io::process,
-    model::{ids::Oid, refusal::Code, time::Timestamp},
+    io::{process, runner},
+    model::{ids::Oid, refusal::Code, time::Timestamp, via::Via},
     port::{Answer, Guard, Ledger, NewCommit, PortError, Sign, TreeEdit},
 };
 
@@ -294,5 +294,9 @@ impl Ledger for Git {
 
     fn actor(&self) -> Answer<(String, String)> {
         person::actor(&self.env, &self.repo.config_snapshot())
+    }
+
+    fn via(&self) -> Option<Via> {
+        runner::via(&self.env)
     }
 }

@@ -3,7 +3,7 @@
 use super::{Logged, count, nothing};
 use crate::{
     io::log::{self, Bytes, Name, Words},
-    model::{ids::Oid, time::Timestamp},
+    model::{ids::Oid, time::Timestamp, via::Via},
     port::{Answer, Guard, Ledger, NewCommit, Pushed, Remote, RemoteRefs, TreeEdit, Want},
 };
 
@@ -36,17 +36,22 @@ impl<T: Remote> Remote for Logged<T> {
     }
 
     fn push_state(&self, id: Oid) -> Answer<Pushed> {
-        log::call(
-            "remote.push_state",
-            |words| words.with("remote", &Name(self.0.name())).with("id", &id),
-            || self.0.push_state(id),
-            |words, found| match found {
-                Pushed::Accepted => words.with("push", &"accepted"),
-                Pushed::Rejected(why) => words.with("push", &"rejected").with("why", &Name(why)),
-                Pushed::Refused(error) => words.with("push", &"refused").with("why", &Name(&error.what)),
-                Pushed::Unknown(why) => words.with("push", &"unknown").with("why", &Name(why)),
-            },
-        )
+        let asked = |words: Words| words.with("remote", &Name(self.0.name())).with("id", &id);
+        log::call("remote.push_state", asked, || self.0.push_state(id), pushed)
+    }
+
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        let asked = |words: Words| words.with("remote", &Name(self.0.name())).with("id", &id);
+        log::call("remote.try_push", asked, || self.0.try_push(id), pushed)
+    }
+}
+
+fn pushed(words: Words, found: &Pushed) -> Words {
+    match found {
+        Pushed::Accepted => words.with("push", &"accepted"),
+        Pushed::Rejected(why) => words.with("push", &"rejected").with("why", &Name(why)),
+        Pushed::Refused(error) => words.with("push", &"refused").with("why", &Name(&error.what)),
+        Pushed::Unknown(why) => words.with("push", &"unknown").with("why", &Name(why)),
     }
 }
 
@@ -141,5 +146,9 @@ impl<T: Ledger> Ledger for Logged<T> {
 
     fn actor(&self) -> Answer<(String, String)> {
         log::call("ledger.actor", |words| words, || self.0.actor(), nothing)
+    }
+
+    fn via(&self) -> Option<Via> {
+        self.0.via()
     }
 }

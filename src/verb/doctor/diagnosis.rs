@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    Base, Check, Standing, base, examine,
+    Base, Check, Standing, base, clone, examine,
     forge::{self, ForgeExamined},
 };
 use crate::{
@@ -21,6 +21,8 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Diagnosis {
+    /// This clone: `identity`, `history`, `push`. Empty if only the forge was asked.
+    pub clone: Vec<Check>,
     /// The hosts.
     pub hosts: Vec<Examined>,
     /// The forge, if it was asked.
@@ -59,15 +61,18 @@ pub struct Examined {
 }
 
 impl Diagnosis {
-    /// The checks that an apply cannot do without and that failed, each with the host's name, or `forge`.
+    /// The checks that an apply cannot do without and that failed, each with the host's name, `clone` or `forge`.
     pub fn fails(&self) -> Vec<(&str, &Check)> {
         let hosts = self.hosts.iter().flat_map(|one| one.checks.iter().map(move |check| (one.host.as_str(), check)));
         let hosts = hosts.filter(|(_, check)| check.result == Standing::Fail);
         let forge = self.forge.iter().flat_map(ForgeExamined::fails).map(|check| (FORGE, check));
-        hosts.chain(forge).collect()
+        let clone = self.clone.iter().filter(|check| check.result == Standing::Fail).map(|check| (CLONE, check));
+        clone.chain(hosts).chain(forge).collect()
     }
 }
 
+/// What stands for a host's name where this clone is meant.
+pub const CLONE: &str = "clone";
 /// What stands for a host's name where the forge is meant.
 pub const FORGE: &str = "forge";
 
@@ -99,6 +104,7 @@ pub fn doctor(ports: &Ports<'_>, which: Which<'_>) -> Stage<Diagnosis> {
         let fact = "platform.yaml on the base names no host";
         return refuse(Code::UnknownHost, fact, "merge a pull request that adds one under hosts:");
     }
+    let clone = if names.is_empty() { Vec::new() } else { clone::examine(ports, &base)? };
     let mut found = Vec::new();
     for host in names {
         (ports.tell)(Step::Looking(host.clone()));
@@ -108,6 +114,7 @@ pub fn doctor(ports: &Ports<'_>, which: Which<'_>) -> Stage<Diagnosis> {
     }
     let Base { p, seen, unasked, notes, broken, .. } = base;
     Ok(Diagnosis {
+        clone,
         hosts: found,
         forge,
         base: BaseSeen { commit: p, seen },

@@ -2,6 +2,7 @@
 //! missing and what cures it.
 
 mod check;
+mod clone;
 pub mod diagnosis;
 mod engine;
 pub mod forge;
@@ -59,6 +60,8 @@ pub struct Base {
     pub broken: Vec<ModuleId>,
     /// Runs that are open, as this clone knows.
     pub open: Vec<OpenRun>,
+    /// The record that the remote has.
+    pub state: Option<Oid>,
     /// Whether the record here is the one that the remote has.
     pub current: bool,
     /// The record, verified, as the remote has it; `None` where the remote gave no answer.
@@ -117,7 +120,7 @@ pub fn base(ports: &Ports<'_>) -> Stage<Base> {
         None => Vec::new(),
     };
     let current = unasked.is_none() && tip == state;
-    Ok(Base { p, seen, current, record, unasked, policy, notes, modules, broken, open })
+    Ok(Base { p, seen, state, current, record, unasked, policy, notes, modules, broken, open })
 }
 
 /// The base, and what else the remote has; base and record are fetched.

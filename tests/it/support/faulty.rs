@@ -8,7 +8,7 @@ use std::{
 
 use platformctl::{
     io::git::Git,
-    model::{ids::Oid, path::RepoPath, refusal::Code, time::Timestamp},
+    model::{ids::Oid, path::RepoPath, refusal::Code, time::Timestamp, via::Via},
     port::{
         Answer, Checkout, Clock, Commit, Entry, Guard, Host, Input, Ledger, Merge, Merger, NewCommit, OnDisk,
         PortError, Pushed, Remote, RemoteRefs, Reply, Script, Source, TreeEdit, Want,
@@ -97,6 +97,10 @@ impl Remote for Faulty<'_, dyn Remote> {
         let fail = || Ok(Pushed::Unknown("planned fault".to_owned()));
         self.fuse.pass_or("remote.push_state", || self.port.push_state(id), fail)
     }
+    fn try_push(&self, id: Oid) -> Answer<Pushed> {
+        let fail = || Ok(Pushed::Unknown("planned fault".to_owned()));
+        self.fuse.pass_or("remote.try_push", || self.port.try_push(id), fail)
+    }
 }
 
 impl Ledger for Faulty<'_, Git> {
@@ -138,6 +142,10 @@ impl Ledger for Faulty<'_, Git> {
     }
     fn actor(&self) -> Answer<(String, String)> {
         self.fuse.pass("ledger.actor", Code::Io, || self.port.actor())
+    }
+
+    fn via(&self) -> Option<Via> {
+        self.port.via()
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::http::{self, Auth, Response};
 
-/// Another host, which records what it is sent and answers 200 with `{}`.
+/// Another host, which records what it is sent. It answers 200 with `{}`, and asks git for a login.
 pub(crate) struct Elsewhere {
     listening: Listening,
     seen: Arc<Mutex<Vec<(String, Auth)>>>,
@@ -29,7 +29,10 @@ impl Elsewhere {
                 if http::body(&mut stream, &mut request).is_err() {
                     return;
                 }
-                drop(Response::json(200, &json!({})).send(&mut stream));
+                let login = Response::new(401, "text/plain", "").with("WWW-Authenticate", "Basic realm=\"Elsewhere\"");
+                let git = request.path().ends_with("/info/refs");
+                let answer = if git { login } else { Response::json(200, &json!({})) };
+                drop(answer.send(&mut stream));
             }
         });
         Self { listening, seen }

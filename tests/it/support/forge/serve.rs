@@ -110,7 +110,9 @@ fn instead(world: &Mutex<World>, request: &Request, fault: &Fault) -> Option<Res
     Some(match fault {
         Fault::Repeats(status) => {
             let sent = request.auth();
-            let response = says(*status, format!("access token does not exist [sha: {}]", sent.secret().unwrap_or("")));
+            // A stranger is answered as always, so that it tries again with a token.
+            let secret = sent.secret()?;
+            let response = says(*status, format!("access token does not exist [sha: {secret}]"));
             if *status == 401 && !api { response.with("WWW-Authenticate", "Basic realm=\"Gitea\"") } else { response }
         }
         Fault::Scope(scope) => says(403, format!("token does not have at least one of required scope(s): [{scope}]")),
