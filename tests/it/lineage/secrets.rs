@@ -128,7 +128,7 @@ fn remote_output_kept_in_an_artifact() {
 }
 
 /// Finding: children inherit secrets
-/// Decided: src/io/env.rs: a child gets a list of variables; only git's transfers get the user's own
+/// Decided: src/io/env.rs: a child gets a list of variables; only git's transfers get the user's own, without our token
 #[test]
 fn children_inherit_secrets() {
     let site = Site::empty(
@@ -157,7 +157,8 @@ fn children_inherit_secrets() {
         let program = argv.split(' ').find(|word| word.contains("/shadow-")).unwrap().rsplit('/').next().unwrap();
         let transfers = program == "git" && !argv.contains("ls-files");
         seen.insert(program.to_owned());
-        // A transfer may start a helper of the user's, who says what it needs.
+        assert!(!env.contains("PLATFORMCTL_FORGEJO_TOKEN"), "{argv}: {env}");
+        // A transfer may start a helper of the user's, which needs variables of theirs.
         assert!(transfers || !env.contains("c4n4ry"), "{argv}: {env}");
     }
     for program in ["git", "sh", "ssh"] {
