@@ -137,6 +137,10 @@ pub struct Doctor {
     /// Check the forge instead: its version, the token, the base branch's protection, what the token may write
     #[arg(long, conflicts_with = "host")]
     pub forge: bool,
+    /// Also try whether the server lets a ref like the record be rewritten: creates refs/platformctl-probe/… and removes
+    /// it again
+    #[arg(long, requires = "forge")]
+    pub try_rewrite: bool,
 }
 
 /// `validate`.

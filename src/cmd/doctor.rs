@@ -11,7 +11,7 @@ use crate::{
 
 pub(super) fn run(session: &Session, args: &Doctor) -> Result<Report, Failure> {
     let which = match (args.forge, args.host.as_ref()) {
-        (true, _) => Which::Forge,
+        (true, _) => Which::Forge { try_rewrite: args.try_rewrite },
         (false, Some(host)) => Which::Host(host),
         (false, None) => Which::Hosts,
     };

@@ -32,9 +32,9 @@ pub use failures::{FAILURES, Failure};
 /// How often a question is asked again, and for how long at most a server is waited for that asks for patience.
 const TRIES: u32 = 3;
 const PATIENCE_S: u64 = 20;
-/// How many reviews are asked for at once; a server may send fewer.
+/// How many reviews or statuses are asked for at once; a server may send fewer.
 const PAGE: usize = 50;
-/// More pages are refused: no pull request has so many reviews.
+/// More pages are refused: no pull request has so many.
 const PAGES_MAX: usize = 40;
 
 /// The API of one repository.
@@ -136,6 +136,25 @@ impl Forgejo {
         json.ok_or_else(|| failures::no_json(self, reply))
     }
 
+    /// Every item of a list that comes in pages; `None` if there is no such list.
+    fn pages<T>(&self, what: &str, path: &str, read: fn(&Value) -> Option<Vec<T>>) -> Answer<Option<Vec<T>>> {
+        let mut items = Vec::new();
+        for page in 1..=PAGES_MAX {
+            let path = self.path(&format!("{path}?limit={PAGE}&page={page}"));
+            let Some((json, total)) = self.get(&path)? else { return Ok(None) };
+            let more = self.read(what, read(&json))?;
+            let empty = more.is_empty();
+            items.extend(more);
+            match total {
+                Some(total) if (items.len() as u64) < total && !empty => {}
+                // Fewer than there are: one was deleted meanwhile, or the server hides some.
+                Some(total) if (items.len() as u64) < total => return Err(self.strange(what)),
+                Some(_) | None => return Ok(Some(items)),
+            }
+        }
+        Err(self.strange(what))
+    }
+
     fn send(&self, method: &'static str, path: &str, json: &Value) -> Answer<Value> {
         let reply = self.ask(method, path, Some(json))?;
         if reply.status == 404 {
@@ -189,28 +208,13 @@ impl Forge for Forgejo {
     }
 
     fn reviews(&self, pr: u64) -> Answer<Vec<Review>> {
-        let mut reviews = Vec::new();
-        for page in 1..=PAGES_MAX {
-            let path = self.path(&format!("/pulls/{pr}/reviews?limit={PAGE}&page={page}"));
-            let Some((json, total)) = self.get(&path)? else { return Err(self.strange("reviews")) };
-            let more = self.read("reviews", answers::reviews(&json))?;
-            let empty = more.is_empty();
-            reviews.extend(more);
-            match total {
-                Some(total) if (reviews.len() as u64) < total && !empty => {}
-                // Fewer than there are: one was deleted meanwhile, or the server hides some.
-                Some(total) if (reviews.len() as u64) < total => return Err(self.strange("reviews")),
-                Some(_) | None => return Ok(reviews),
-            }
-        }
-        Err(self.strange("reviews"))
+        let found = self.pages("reviews", &format!("/pulls/{pr}/reviews"), answers::reviews)?;
+        found.ok_or_else(|| self.strange("reviews"))
     }
 
     fn statuses(&self, commit: Oid) -> Answer<Vec<Status>> {
-        let Some((json, _)) = self.get(&self.path(&format!("/commits/{commit}/status")))? else {
-            return Ok(Vec::new());
-        };
-        self.read("statuses", answers::statuses(&json))
+        let found = self.pages("statuses", &format!("/commits/{commit}/status"), answers::statuses)?;
+        Ok(found.unwrap_or_default())
     }
 
     fn account(&self) -> Answer<Option<Account>> {

@@ -174,6 +174,8 @@ fn forbidden(name: &str, words: &str, what: &str) -> PortError {
         "unarchive the repository on the server, or name another remote: --remote NAME".to_owned()
     } else if words.contains("mirror") {
         "a mirror cannot be written: name the repository that it mirrors as the remote: --remote NAME".to_owned()
+    } else if words.contains("authorized to read") {
+        format!("use a {what} that may read this repository")
     } else {
         format!("use a {what} that may write this repository")
     };
@@ -287,7 +289,10 @@ mod tests {
                 Line::Rejected(why) => format!("rejected: {why}"),
                 Line::None => match ended("origin", &done.stderr, &secrets) {
                     Ended::Here(error) => format!("HERE {}: {error}", error.code.slug()),
-                    Ended::Refused(error) => format!("{}: {error}\n    fix: {}", error.code.slug(), error.fix),
+                    Ended::Refused(error) => {
+                        assert_eq!(crate::error::Class::of(error.code).exit(), 9, "{error}");
+                        format!("{}: {error}\n    fix: {}", error.code.slug(), error.fix)
+                    }
                     Ended::Unanswered(error) => format!("UNANSWERED: {error}"),
                 },
             };
@@ -344,7 +349,7 @@ ssh push, read-only deploy key
     fix: use a key that may write this repository
 ssh fetch, deploy key of another repository
     credentials_refused: the remote `origin` refused this: Forgejo: Public (Deploy) Key: 4:deploy is not authorized to read alice/infra.
-    fix: use a key that may write this repository
+    fix: use a key that may read this repository
 http push, protected branch
     rejected: [remote rejected] (pre-receive hook declined); remote: Forgejo: Not allowed to push to protected branch main
 

@@ -327,6 +327,30 @@ impl Remote for GitRemote {
     fn try_push(&self, id: Oid) -> Answer<Pushed> {
         self.push(id, &["--dry-run"])
     }
+
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
+        self.is_there().and_then(|()| self.one_place())?;
+        let name = format!("refs/platformctl-probe/{nonce}");
+        let push = |spec: String| -> Answer<Done> {
+            let mirror = format!("remote.{}.mirror=false", self.name);
+            let args =
+                ["-c", &mirror, "push", "--porcelain", "--no-verify", "--recurse-submodules=no", &self.name, &spec];
+            self.transfer(&args.map(str::to_owned))
+        };
+        let made = push(format!("{newer}:{name}"))?;
+        if made.rc != Some(0) {
+            return Err(self.failed(&made).error());
+        }
+        // The plus is what a rewrite of the record would take.
+        let rewritten = push(format!("+{older}:{name}"))?.rc == Some(0);
+        let removed = push(format!(":{name}"))?.rc == Some(0);
+        if !removed {
+            let what = format!("the remote `{}` let {name} be made and not be removed", self.name);
+            let fix = format!("let its administrator remove it: git update-ref -d {name}");
+            return Err(PortError::new(Code::CredentialsRefused, what, fix));
+        }
+        Ok(rewritten)
+    }
 }
 
 /// A name or URL of a remote for a message, without who logs in.

@@ -3,7 +3,13 @@
 use std::{fmt, path::Path};
 
 use crate::{
-    io::{env::Env, file, log, process, secrets::Secrets},
+    io::{
+        env::Env,
+        file,
+        http::{Http, Question},
+        log, process,
+        secrets::Secrets,
+    },
     model::{forge::Account, refusal::Code, text::shown},
     port::{Answer, PortError},
 };
@@ -11,6 +17,8 @@ use crate::{
 /// The variable with the token, and the one with the path of a file that has it.
 pub(super) const VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN";
 pub(super) const FILE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN_FILE";
+/// The variable with the audience of an Authorized Integration.
+const AUDIENCE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_AUDIENCE";
 /// What a runner of Forgejo or Gitea sets for every step, by the name that newer ones prefer.
 const AUTOMATIC: [&str; 3] = ["FORGEJO_TOKEN", "GITEA_TOKEN", "GITHUB_TOKEN"];
 /// What tells that this is a runner's step.
@@ -96,7 +104,36 @@ pub(super) fn find(env: &Env, git_dir: &Path, origin: &str) -> Answer<Option<Tok
     automatic(env, origin)
 }
 
-/// The credential of `PLATFORMCTL_FORGEJO_TOKEN` or `…_FILE`.
+/// The JWT that the runner's server signs for this run, for the audience that `PLATFORMCTL_FORGEJO_AUDIENCE` names: an
+/// Authorized Integration of Forgejo 16 accepts it for the API and for git. Without the variable nothing is asked.
+///
+/// # Errors
+/// It was asked for, and there is none.
+fn signed(env: &Env, origin: &str) -> Answer<Option<Token>> {
+    let Some(audience) = env.get(AUDIENCE_VARIABLE) else { return Ok(None) };
+    let missing = |why: &str| {
+        let what = format!("{AUDIENCE_VARIABLE} is set, and no token of the run can be had: {why}");
+        PortError::new(Code::CredentialsMissing, what, "set enable-openid-connect: true in the workflow")
+    };
+    let url = env.get("ACTIONS_ID_TOKEN_REQUEST_URL").ok_or_else(|| missing("this run has none to ask for"))?;
+    let bearer = env.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN").ok_or_else(|| missing("this run has none to ask for"))?;
+    log::never(&Secrets::values(&[bearer.to_owned()]));
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/".contains(&b));
+    if !plain(audience) || !(url.starts_with("https://") || url.starts_with("http://127.0.0.1:")) {
+        return Err(missing("the audience or the runner's address is not valid"));
+    }
+    let url = format!("{url}{}audience={audience}", if url.contains('?') { '&' } else { '?' });
+    let authorization = format!("Bearer {bearer}");
+    let question = Question { method: "GET", url: &url, authorization: Some(&authorization), json: None };
+    let reply = Http::new(None).ask(&question).map_err(|error| missing(&error.to_string()))?;
+    let json: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    match json.get("value").and_then(serde_json::Value::as_str).filter(|_| reply.status == 200) {
+        Some(jwt) => Token::new(jwt, "the run's own identity (OpenID Connect)", origin).map(Some),
+        None => Err(missing(&format!("the runner's server answered with status {}", reply.status))),
+    }
+}
+
+/// The credential of `PLATFORMCTL_FORGEJO_TOKEN` or `…_FILE`, or the run's own identity where that is asked for.
 ///
 /// # Errors
 /// A source that is named, and gives nothing usable.
@@ -104,7 +141,7 @@ pub(super) fn named(env: &Env, origin: &str) -> Answer<Option<Token>> {
     if let Some(value) = env.get(VARIABLE) {
         return Token::new(value, VARIABLE, origin).map(Some);
     }
-    let Some(path) = env.get(FILE_VARIABLE) else { return Ok(None) };
+    let Some(path) = env.get(FILE_VARIABLE) else { return signed(env, origin) };
     let bytes = file::read(&env.cwd().join(path), TOKEN_BYTES_MAX).map_err(|error| {
         let what = format!("{FILE_VARIABLE} names the file {}, which cannot be used", shown(path));
         PortError::new(Code::CredentialsMissing, what, "name a readable file that has the token and nothing else")
@@ -203,6 +240,41 @@ mod tests {
         }
         let error = find(&env(&[(FILE_VARIABLE, "/nonexistent/token")]), dir.path(), "https://x").unwrap_err();
         assert_eq!(error.code, Code::CredentialsMissing);
+    }
+
+    /// A server of the runner that gives a JWT for one audience.
+    fn runner() -> (String, std::thread::JoinHandle<String>) {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/idtoken?placeholder=true", listener.local_addr().unwrap());
+        let asked = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).unwrap();
+            let body = r#"{"value":"aaaa.bbbb.cccc"}"#;
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length:";
+            stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+            String::from_utf8_lossy(&bytes[..read]).into_owned()
+        });
+        (url, asked)
+    }
+
+    #[test]
+    fn identity_of_the_run_is_asked_for_where_an_audience_is_named() {
+        let (url, asked) = runner();
+        let vars = [
+            ("PLATFORMCTL_FORGEJO_AUDIENCE", "u:ops"),
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", url.as_str()),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "request-token"),
+        ];
+        let (value, source) = found(&vars).unwrap();
+        assert_eq!((value.as_str(), source.as_str()), ("aaaa.bbbb.cccc", "the run's own identity (OpenID Connect)"));
+        let asked = asked.join().unwrap().to_ascii_lowercase();
+        assert!(asked.starts_with("get /idtoken?placeholder=true&audience=u:ops "), "{asked}");
+        assert!(asked.contains("authorization: bearer request-token"), "{asked}");
+        let dir = tempfile::tempdir().unwrap();
+        let error = find(&env(&vars[..1]), dir.path(), "https://x").unwrap_err();
+        assert!(error.fix.contains("enable-openid-connect"), "{error:?}");
     }
 
     #[test]

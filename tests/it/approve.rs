@@ -353,6 +353,9 @@ impl Remote for Counted<'_> {
     fn try_push(&self, id: Oid) -> Answer<Pushed> {
         self.real.try_push(id)
     }
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
+        self.real.try_rewrite(newer, older, nonce)
+    }
 }
 
 #[test]

@@ -505,7 +505,9 @@ clone · this repository · 2 things to cure
     let from = format!("file://{}", clone.site.repo.path("remote.git").display());
     clone.site.repo.git_in(".", &["clone", "-q", "--depth=1", &from, "shallow"]);
     let said = clone.site.told(&clone.site.binary(&shallow, 0, &["doctor"]).output().unwrap());
-    snapbox::assert_data_eq!(of_clone(&said), snapbox::str![[r#"
+    snapbox::assert_data_eq!(
+        of_clone(&said),
+        snapbox::str![[r#"
 clone · this repository · 1 thing to cure
 ✓ identity  Ola <ola@example.org>
 ✗ history   this clone is shallow, and the full history is
@@ -514,5 +516,6 @@ clone · this repository · 1 thing to cure
 ✓ push      the remote lets you push; its hooks run for a
             real push only
 
-"#]]);
+"#]]
+    );
 }

@@ -61,6 +61,9 @@ impl Remote for Faulty<'_> {
     fn try_push(&self, id: Oid) -> Answer<Pushed> {
         self.real.try_push(id)
     }
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
+        self.real.try_rewrite(newer, older, nonce)
+    }
 }
 
 fn record<'a>(git: &'a Git, remote: &'a dyn Remote, clock: &'a SystemClock) -> Record<'a> {
@@ -339,6 +342,9 @@ impl Remote for Lagging<'_> {
     }
     fn try_push(&self, id: Oid) -> Answer<Pushed> {
         self.real.try_push(id)
+    }
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
+        self.real.try_rewrite(newer, older, nonce)
     }
 }
 

@@ -310,6 +310,21 @@ fn required_statuses_count_only_from_named_accounts() {
     assert_eq!((exit, &json["approved"]["forge"]["statuses"][0]), (0, &"ci".into()), "{json:#}");
 }
 
+/// Attack: a writer sets statuses of so many names that the required one is not among those that the API sends first.
+/// Defence: all pages of statuses are asked for.
+#[test]
+fn a_required_status_on_a_later_page_counts() {
+    let hosted = Hosted::new("  required_statuses: [{context: ci, by: [ci-bot]}]\n");
+    let head = hosted.open(1, "one\n");
+    hosted.merge(1, &Style::Merge);
+    for n in 0..60 {
+        hosted.forge.status(&head, &format!("noise/{n}"), "success", "mallory");
+    }
+    hosted.forge.status(&head, "ci", "success", "ci-bot");
+    let (exit, json) = hosted.apply(1);
+    assert_eq!((exit, &json["approved"]["forge"]["statuses"][0]), (0, &"ci".into()), "{json:#}");
+}
+
 /// Attack: the API repeats the token, redirects to another server, sends a page, or sends without end.
 /// Defence: redirects are not followed, answers are bounded and masked, and nothing is applied without a word.
 #[test]
@@ -429,6 +444,8 @@ fn approval_asks_little_of_a_large_forge() {
         .unwrap();
     assert!(git.success());
     std::fs::remove_file(hosted.site.repo.work().join("refs")).unwrap();
+    // As a server keeps them: a file for each would make every git slow.
+    hosted.site.repo.git_in("remote.git", &["pack-refs", "--all"]);
     hosted.open(1, "one\n");
     for n in 0..20 {
         let reviewer = hosted.forge.user(&format!("reviewer{n}")).login;
@@ -695,4 +712,23 @@ fn gitea_answers_the_same_questions() {
     hosted.merged(1, "one\n", &Style::RebaseMerge);
     assert_eq!(hosted.codes(1), "0 ");
     assert!(looked(&hosted, &hosted.token).contains("Gitea 1.24.2"), "{}", looked(&hosted, &hosted.token));
+}
+
+#[test]
+fn doctor_tries_a_rewrite_only_when_asked_and_leaves_no_ref() {
+    let hosted = Hosted::new(ONE);
+    let refs =
+        || hosted.site.repo.git_in("remote.git", &["for-each-ref", "--format=%(refname)", "refs/platformctl-probe"]);
+    let tried = |args: &[&str]| hosted.with(args, &[]).1;
+    assert!(!tried(&["doctor", "--forge"]).contains("rewrite"));
+    assert!(tried(&["doctor", "--forge", "--try-rewrite"]).contains("every writer can rewrite or remove the record"));
+    assert_eq!(refs(), "");
+    hosted.site.repo.git_in("remote.git", &["config", "receive.denyNonFastForwards", "true"]);
+    // git's own setting protects branches alone: the record can be rewritten all the same.
+    assert!(tried(&["doctor", "--forge", "--try-rewrite"]).contains("every writer can rewrite"));
+    let hook = hosted.site.repo.path("remote.git/hooks/update");
+    std::fs::write(&hook, "#!/bin/sh\ntest \"$2\" = 0000000000000000000000000000000000000000 || test \"$3\" = 0000000000000000000000000000000000000000\n").unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    assert!(tried(&["doctor", "--forge", "--try-rewrite"]).contains("the server refuses to rewrite"));
+    assert_eq!(refs(), "");
 }

@@ -44,6 +44,11 @@ impl<T: Remote> Remote for Logged<T> {
         let asked = |words: Words| words.with("remote", &Name(self.0.name())).with("id", &id);
         log::call("remote.try_push", asked, || self.0.try_push(id), pushed)
     }
+
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
+        let asked = |words: Words| words.with("newer", &newer).with("older", &older);
+        log::call("remote.try_rewrite", asked, || self.0.try_rewrite(newer, older, nonce), super::answer)
+    }
 }
 
 fn pushed(words: Words, found: &Pushed) -> Words {

@@ -84,7 +84,10 @@ pub enum Which<'a> {
     /// One host.
     Host(&'a HostName),
     /// The forge.
-    Forge,
+    Forge {
+        /// Whether a scratch ref may be written there and rewritten.
+        try_rewrite: bool,
+    },
 }
 
 /// Examines a host, every host of the policy, or the forge.
@@ -97,9 +100,12 @@ pub fn doctor(ports: &Ports<'_>, which: Which<'_>) -> Stage<Diagnosis> {
     let names: Vec<HostName> = match which {
         Which::Hosts => hosts.keys().cloned().collect(),
         Which::Host(name) => vec![name.clone()],
-        Which::Forge => Vec::new(),
+        Which::Forge { .. } => Vec::new(),
     };
-    let forge = matches!(which, Which::Forge).then(|| forge::examine(ports, &base));
+    let forge = match which {
+        Which::Forge { try_rewrite } => Some(forge::examine(ports, &base, try_rewrite)),
+        Which::Hosts | Which::Host(_) => None,
+    };
     if names.is_empty() && forge.is_none() {
         let fact = "platform.yaml on the base names no host";
         return refuse(Code::UnknownHost, fact, "merge a pull request that adds one under hosts:");

@@ -11,7 +11,7 @@ use crate::{
         ids::Oid,
         policy::{ApprovalPolicy, ApprovalSource, ServerSignature},
         refusal::Code,
-        text::shown,
+        text::{hex, shown},
     },
     port::{Answer, Forge, PortError, Ports},
 };
@@ -33,15 +33,37 @@ impl ForgeExamined {
     }
 }
 
-/// Examines the forge that the policy in force, or the remote's URL, names.
-pub fn examine(ports: &Ports<'_>, base: &Base) -> ForgeExamined {
+/// Examines the forge that the policy in force, or the remote's URL, names. With `try_rewrite` a scratch ref is written
+/// there and rewritten, and removed again.
+pub fn examine(ports: &Ports<'_>, base: &Base, try_rewrite: bool) -> ForgeExamined {
     let rules = &base.policy.policy.approval;
     match (ports.forge)(rules) {
         Ok(forge) => {
             let look = Look { forge: forge.as_ref(), rules, branch: ports.base };
-            ForgeExamined { url: Some(forge.url().to_string()), checks: look.all() }
+            let mut checks = look.all();
+            checks.extend(try_rewrite.then(|| rewrite(ports, base.p)));
+            ForgeExamined { url: Some(forge.url().to_string()), checks }
         }
         Err(error) => ForgeExamined { url: None, checks: vec![failed("address", &error)] },
+    }
+}
+
+/// Whether the record could be rewritten there.
+fn rewrite(ports: &Ports<'_>, newer: Oid) -> Check {
+    let nonce = hex(&ports.clock.chance()[..6]);
+    let tried = ports.source.commit(newer).and_then(|commit| match commit.parents.first() {
+        Some(older) => ports.remote.try_rewrite(newer, *older, &nonce).map(Some),
+        None => Ok(None),
+    });
+    match tried {
+        Ok(Some(false)) => Check::pass("rewrite", "the server refuses to rewrite refs like the record"),
+        Ok(Some(true)) => Check::warn(
+            "rewrite",
+            "every writer can rewrite or remove the record on the server; each clone and each host that saw it notices",
+            Fix::words("let the server's administrator install the hook: platformctl help forgejo"),
+        ),
+        Ok(None) => Check::pass("rewrite", "not tried: the base has one commit only"),
+        Err(error) => failed("rewrite", &error),
     }
 }
 

@@ -101,6 +101,10 @@ impl Remote for Faulty<'_, dyn Remote> {
         let fail = || Ok(Pushed::Unknown("planned fault".to_owned()));
         self.fuse.pass_or("remote.try_push", || self.port.try_push(id), fail)
     }
+    fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
+        let ask = || self.port.try_rewrite(newer, older, nonce);
+        self.fuse.pass("remote.try_rewrite", Code::RemoteUnreachable, ask)
+    }
 }
 
 impl Ledger for Faulty<'_, Git> {
