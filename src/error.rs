@@ -210,6 +210,7 @@ impl Class {
             | Code::ForgeMoved
             | Code::ForgeArchived
             | Code::TokenScope
+            | Code::NotTold
             | Code::ShallowHistory
             | Code::ClockSkew
             | Code::ComposeTooOld

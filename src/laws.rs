@@ -15,6 +15,7 @@ use crate::{
         message, tree,
     },
     model::{
+        alarm::Alarms,
         claim::Claim,
         compose,
         digest::Digest,
@@ -22,7 +23,10 @@ use crate::{
         ids::{ModuleId, Oid, RunId},
         json, leaks,
         module::Manifest,
-        names::{ComposeName, Destination, GitName, ImageName, KeyName, KnownHost, ProjectName, VarName},
+        names::{
+            ComposeName, Destination, GitName, ImageName, KeyName, KnownHost, NtfyTopic, ProjectName, TokenVar, VarName,
+        },
+        notify::NotifyUrl,
         path::{HostPath, RepoPath},
         policy::Policy,
         problem::Problem,
@@ -105,6 +109,7 @@ pub fn status(bytes: &[u8]) {
     law::<ModuleStatus>(bytes);
     law::<OpenRun>(bytes);
     law::<HostRecord>(bytes);
+    law::<Alarms>(bytes);
 }
 
 /// Canonical JSON is its own canonical form, in whatever order keys come.
@@ -256,12 +261,17 @@ pub fn names(bytes: &[u8]) {
         text.parse::<ModuleId>().map(|name| name.to_string()).ok(),
         text.parse::<RunId>().map(|name| name.to_string()).ok(),
         text.parse::<Oid>().map(|name| name.to_string()).ok(),
+        text.parse::<NtfyTopic>().map(|name| name.to_string()).ok(),
+        text.parse::<TokenVar>().map(|name| name.to_string()).ok(),
     ];
     for name in names.into_iter().flatten() {
         assert!(!name.is_empty() && !name.starts_with('-') && !name.contains(|c| HARMFUL.contains(c)), "{name:?}");
     }
     if let Ok(line) = text.parse::<KnownHost>() {
         assert!(!line.to_string().contains('\n'), "one line of known_hosts");
+    }
+    if let Ok(url) = text.parse::<NotifyUrl>() {
+        assert!(!url.as_str().contains(['@', '?', '#', '\\', ' ', '\n']) && url.as_str().is_ascii(), "{url}");
     }
 }
 

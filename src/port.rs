@@ -7,6 +7,7 @@ mod branch;
 mod ended;
 mod forge;
 mod host;
+mod notify;
 mod ports;
 mod scratch;
 
@@ -24,6 +25,7 @@ pub use branch::{NewBranch, NewFile};
 pub use ended::{Ended, NotDone, ending};
 pub use forge::{Forge, ReachForge};
 pub use host::{Host, Input, Member, Reply, Script};
+pub use notify::Notify;
 pub use ports::{Phase, Ports, Step, Tell};
 pub use scratch::Scratch;
 

@@ -27,6 +27,7 @@ topics! {
     "compose" "What compose files may contain, and how they are applied"
     "hosts" "What a host needs: folders, ssh, secrets"
     "forgejo" "With a Forgejo server"
+    "notifications" "Who is told when something fails: ntfy and webhooks"
     "reviews" "Which reviews count, and what happens when the forge fails"
     "recovery" "When something is wrong"
     "exit-codes" "Exit codes and reason codes"

@@ -5,7 +5,10 @@ use std::{cell::Cell, path::PathBuf};
 use crate::{
     cli::Globals,
     config::Config,
-    io::{clock::SystemClock, env::Env, forges::Forges, git::Git, hosts::Hosts, logged::Logged, remote::GitRemote},
+    io::{
+        clock::SystemClock, env::Env, forges::Forges, git::Git, hosts::Hosts, logged::Logged, notify::Notifier,
+        remote::GitRemote,
+    },
     model::{
         ids::{HostName, ModuleId},
         policy::HostPolicy,
@@ -30,6 +33,7 @@ pub(super) struct Session {
     /// Where to print.
     pub printer: Printer,
     hosts: Hosts,
+    notifier: Notifier,
     forges: Forges,
     offline: Cell<bool>,
 }
@@ -56,6 +60,7 @@ impl Session {
             clock,
             printer,
             hosts: Hosts::new(env),
+            notifier: Notifier::new(env),
             forges,
             offline: Cell::new(false),
         };
@@ -94,6 +99,7 @@ impl Session {
             clock: &self.clock,
             host: &host,
             forge: &|rules| self.forges.reach(rules),
+            notify: &self.notifier,
             offline: self.offline.get(),
             tell,
             ci: self.env.get("CI").is_some(),

@@ -133,7 +133,9 @@ impl Env {
         command.envs(self.vars.iter().filter(|(name, value)| {
             let name = name.to_str().unwrap_or_default();
             let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
-            !REDIRECTING.contains(&name) && !printed && name != OWN
+            // Tokens for notices are for nobody else.
+            let told = name.starts_with("PLATFORMCTL_NOTIFY_");
+            !REDIRECTING.contains(&name) && !printed && !told && name != OWN
         }));
         command.envs(FIXED);
         command
@@ -155,7 +157,7 @@ impl Env {
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let secret = |name: &str| {
             let name = name.to_ascii_uppercase();
-            ["TOKEN", "PASSW", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "_PAT"]
+            ["TOKEN", "PASSW", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "_PAT", "PLATFORMCTL_NOTIFY_"]
                 .iter()
                 .any(|part| name.contains(part))
         };

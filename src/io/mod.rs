@@ -19,6 +19,7 @@ mod http;
 pub mod local;
 pub mod log;
 pub mod logged;
+pub mod notify;
 pub mod process;
 pub mod remote;
 mod runner;

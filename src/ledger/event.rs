@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    alarm::Telling,
     approval::Approval,
     digest::Digest,
     ending::Ending,
@@ -124,6 +125,9 @@ pub struct Event {
     /// Kind `observe`: every difference that was found, sorted; empty if the host is as recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
+    /// Kind `observe`: what people are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Telling>,
     /// Who.
     pub actor: Actor,
     /// What was seen.
@@ -165,6 +169,7 @@ impl Event {
             voided: None,
             pruned: None,
             findings: None,
+            alarm: None,
             actor,
             evidence: None,
         }

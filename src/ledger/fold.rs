@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     model::{
+        alarm::{Alarms, Telling},
         approval::Approval,
         ending::Ending,
         evidence::{ContainerEvidence, Evidence},
@@ -50,6 +51,7 @@ pub fn reads(event: &Event) -> Vec<String> {
     let mut paths: Vec<String> =
         touched(event).iter().map(|deployment| tree::status_path(&deployment.module)).collect();
     paths.extend(whole_host(event).map(tree::host_path));
+    paths.extend(alarmed(event).map(|(deployment, _)| tree::alarms_path(&deployment)));
     paths.sort();
     paths.dedup();
     paths
@@ -57,6 +59,10 @@ pub fn reads(event: &Event) -> Vec<String> {
 
 /// The deployments whose entries an event may change.
 fn touched(event: &Event) -> Vec<Deployment> {
+    // What people are told is kept beside the deployment's entry: no intent is planned again because of it.
+    if event.alarm.is_some() {
+        return Vec::new();
+    }
     event.from.iter().cloned().chain(event.deployment()).collect()
 }
 
@@ -64,6 +70,11 @@ fn touched(event: &Event) -> Vec<Deployment> {
 fn whole_host(event: &Event) -> Option<&HostName> {
     let whole = matches!(event.kind, Kind::Prune | Kind::Heartbeat) && event.module.is_none();
     event.host.as_ref().filter(|_| whole)
+}
+
+/// What an event tells of a deployment.
+fn alarmed(event: &Event) -> Option<(Deployment, &Telling)> {
+    event.deployment().zip(event.alarm.as_ref())
 }
 
 /// What `event` changes in the tree before it, of which `before` has the files that [`reads`] names.
@@ -102,7 +113,15 @@ pub fn fold(event: &Event, before: &Files) -> Folded<Vec<TreeEdit>> {
         | Kind::Heartbeat => {}
     }
     let mut modules = Modules { before, now: BTreeMap::new() };
-    if let Some(deployment) = event.deployment() {
+    if let Some((deployment, step)) = alarmed(event) {
+        let path = tree::alarms_path(&deployment);
+        let mut alarms: Alarms = read(before, &path)?.unwrap_or_else(|| Alarms::new(&deployment));
+        alarms.follow(step, event.time, event.seq);
+        edits.push(match alarms.alarms.is_empty() {
+            true => TreeEdit::Remove(path),
+            false => TreeEdit::Put(path, file(&alarms)?),
+        });
+    } else if let Some(deployment) = event.deployment() {
         match &event.from {
             Some(from) => moved(event, &mut modules, from, &deployment)?,
             None => {
@@ -190,7 +209,8 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
             let running = running(event)?;
             // The release that is left was rolled back here. The bound against replay does not move.
             if let Some(old) = entry.running.take().filter(|old| old.effective != running.effective) {
-                failed(entry, Failed { effective: old.effective, pr: old.pr, at: event.time, seq: event.seq });
+                let (at, seq) = (event.time, event.seq);
+                failed(entry, Failed { effective: old.effective, pr: old.pr, at, seq, rolled_back: true });
             }
             runs(event, entry, running);
             Ok(false)
@@ -207,14 +227,17 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
         (Kind::ApplyOutcome | Kind::RollbackOutcome | Kind::LateOutcome, Some(Ending::Failed | Ending::RolledBack)) => {
             if let Some(effective) = event.effective {
                 let pr = approved(event)?.pr;
-                failed(entry, Failed { effective, pr, at: event.time, seq: event.seq });
+                let rolled_back = event.result == Some(Ending::RolledBack);
+                failed(entry, Failed { effective, pr, at: event.time, seq: event.seq, rolled_back });
             }
             Ok(false)
         }
         (Kind::ApplyOutcome | Kind::RollbackOutcome | Kind::RemoveOutcome, None) => Err(FoldError::Absent("result")),
         (Kind::Observe, _) => {
             let findings = event.findings.clone().ok_or(FoldError::Absent("findings"))?;
-            entry.observed = Some(Observation { at: event.time, seq: event.seq, findings });
+            let earlier = entry.observed.take().filter(|old| !old.findings.is_empty() && !findings.is_empty());
+            let since = earlier.map(|old| old.since.unwrap_or(old.at));
+            entry.observed = Some(Observation { at: event.time, seq: event.seq, findings, since });
             Ok(false)
         }
         (

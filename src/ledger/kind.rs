@@ -49,7 +49,7 @@ kinds! {
     Move "move";
     /// Old releases and files were deleted from a host.
     Prune "prune";
-    /// A host was looked at and compared with the record.
+    /// A host was looked at and compared with the record, or people were told how a deployment is.
     Observe "observe";
     /// An open run was taken over by a person.
     Takeover "takeover";

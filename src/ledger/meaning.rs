@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::{
+    alarm,
     event::{Event, Kind},
     fault::{Checked, Wrong, back},
     state::State,
@@ -55,6 +56,7 @@ pub(super) fn judge(source: &dyn Source, before: &Checked, event: &Event) -> Jud
         Kind::Adopt => adopts(&state, event),
         Kind::Move => moves(&state, event),
         Kind::BreakGlass => newer(&state, event),
+        Kind::Observe => alarm::judge(&state, event),
         Kind::Genesis
         | Kind::ApplyIntent
         | Kind::ApplyOutcome
@@ -62,7 +64,6 @@ pub(super) fn judge(source: &dyn Source, before: &Checked, event: &Event) -> Jud
         | Kind::RollbackOutcome
         | Kind::RemoveOutcome
         | Kind::Prune
-        | Kind::Observe
         | Kind::Takeover
         | Kind::Annotate
         | Kind::Recover

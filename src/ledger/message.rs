@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::event::{Event, Kind};
-use crate::model::{digest::Digest, ending::Ending, ids::Oid, text};
+use crate::model::{alarm::AlarmStep, digest::Digest, ending::Ending, ids::Oid, text};
 
 /// A field that a message cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +78,7 @@ fn subject(event: &Event) -> String {
             let count = |of: fn(&super::event::Pruned) -> u64| pruned.map_or(0, of);
             format!("prune: {host}, {} releases, {} files", count(|it| it.releases), count(|it| it.files))
         }
+        Kind::Observe if event.alarm.is_some() => format!("observe: {place}{}", told(event)),
         Kind::Observe => match event.findings.as_ref().map_or(0, Vec::len) {
             0 => format!("observe: {place}, as recorded"),
             1 => format!("observe: {place}, 1 difference"),
@@ -89,6 +90,21 @@ fn subject(event: &Event) -> String {
         Kind::Annotate => format!("annotate{about}"),
         Kind::Recover => "recover: back to the last good record".to_owned(),
         Kind::Heartbeat => format!("heartbeat{about}"),
+    }
+}
+
+/// What people are told, or were.
+fn told(event: &Event) -> String {
+    let Some(alarm) = &event.alarm else { return String::new() };
+    let what = alarm.condition.as_str();
+    let by = alarm.delivered.iter().map(|channel| channel.as_str()).collect::<Vec<_>>().join(" and ");
+    match (alarm.step, alarm.delivered.is_empty()) {
+        (AlarmStep::Telling, _) => format!(", telling: {what}"),
+        (AlarmStep::Told, true) => format!(", not told yet: {what}"),
+        (AlarmStep::Told, false) => format!(", told by {by}: {what}"),
+        (AlarmStep::Ending, _) => format!(", telling that it is over: {what}"),
+        (AlarmStep::Ended, true) => format!(", over: {what}"),
+        (AlarmStep::Ended, false) => format!(", over and told by {by}: {what}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rules of the record: what an event is, which message and tree follow from it, and when a chain of them is valid.
 
+pub mod alarm;
 pub mod chain;
 pub mod event;
 pub mod fault;

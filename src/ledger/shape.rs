@@ -4,7 +4,11 @@ use super::{
     event::{Event, FINDINGS_MAX, Kind},
     fault::Wrong,
 };
-use crate::model::{ending::Ending, status::Finding};
+use crate::model::{
+    alarm::{AlarmStep, Telling},
+    ending::Ending,
+    status::Finding,
+};
 
 /// Declares the fields that a kind may need.
 macro_rules! fields {
@@ -59,6 +63,7 @@ fields! {
     Voided "voided" |event| event.voided.is_some();
     Pruned "pruned" |event| event.pruned.is_some();
     Findings "findings" |event| event.findings.is_some();
+    Alarm "alarm" |event| event.alarm.is_some();
     Evidence "evidence" |event| event.evidence.is_some();
 }
 
@@ -80,8 +85,9 @@ pub struct Shape {
 }
 
 use Field::{
-    Approved, Changed, Changes, Checkout, Closure, Effective, Evidence, Findings, From, Host, Intent, Lock, Module,
-    Plan, Policy, PolicyCommit, Pruned, Reason, Result as Ended, Retry, ReturnsTo, Run, Signers, Voided, Voids, Waived,
+    Alarm, Approved, Changed, Changes, Checkout, Closure, Effective, Evidence, Findings, From, Host, Intent, Lock,
+    Module, Plan, Policy, PolicyCommit, Pruned, Reason, Result as Ended, Retry, ReturnsTo, Run, Signers, Voided, Voids,
+    Waived,
 };
 
 const OPENS: &str = "The run is open and locks its scope; `newest_run` is its run.";
@@ -196,10 +202,14 @@ pub const SHAPES: &[Shape] = &[
     Shape {
         kind: Kind::Observe,
         parents: 1,
-        must: &[Module, Host, Findings],
-        may: &[Run],
-        means: "`findings` is sorted, has none twice and at most 200, each with a `subject` of one line and at most 255 characters.",
-        does: "The deployment has `observed`.",
+        must: &[Module, Host],
+        may: &[Run, Findings, Alarm],
+        means: "It has one of `findings` and `alarm`. `findings` is sorted, has none twice and at most 200, each with a `subject` of one \
+                line and at most 255 characters. `alarm.after` is the event of the alarm of this condition in the tree before; only \
+                `telling` may have none. Otherwise `about`, `since` and `pr` are those of that alarm. `told` follows `telling`; `ending` \
+                needs an alarm that was delivered. A `telling` of `held`, `rolled-back`, `drift` or `unfinished` is about what the tree \
+                before shows. `nonce` has 32 hexadecimal digits. `delivered` is sorted, has none twice, and stands with `told` and `ended` alone.",
+        does: "With `findings` the deployment has `observed`. With `alarm` the alarm of its condition is replaced, or removed by `ended`.",
     },
     Shape {
         kind: Kind::Takeover,
@@ -278,7 +288,11 @@ impl Shape {
         if event.reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
             return Some(Wrong::new("fields", "a reason with words in it", "an empty one"));
         }
-        if let Some(wrong) = event.findings.as_deref().and_then(findings) {
+        if self.kind == Kind::Observe && event.findings.is_some() == event.alarm.is_some() {
+            return Some(Wrong::new("fields", "one of findings and alarm", "both or neither"));
+        }
+        let wrong = event.findings.as_deref().and_then(findings);
+        if let Some(wrong) = wrong.or_else(|| event.alarm.as_ref().and_then(|alarm| self::alarm(event, alarm))) {
             return Some(wrong);
         }
         let failed = event.evidence.as_ref().is_some_and(|evidence| evidence.failed.is_some());
@@ -313,6 +327,29 @@ fn findings(found: &[Finding]) -> Option<Wrong> {
     let unfit = found.iter().find(|finding| !fits(&finding.subject))?;
     let expected = format!("a subject of one line and at most {SUBJECT_MAX} characters");
     Some(Wrong::new("findings", expected, crate::model::text::shown(&unfit.subject)))
+}
+
+/// What a step of an alarm must be, whatever was before it.
+fn alarm(event: &Event, alarm: &Telling) -> Option<Wrong> {
+    let Telling { condition, step, delivered, nonce, .. } = alarm;
+    if nonce.len() != 32 || !nonce.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        return Some(Wrong::new("alarm", "a nonce of 32 hexadecimal digits", crate::model::text::shown(nonce)));
+    }
+    if !condition.is_recorded() {
+        return Some(Wrong::new("alarm", "a condition that a record can have", condition.as_str()));
+    }
+    if !delivered.is_sorted_by(|a, b| a < b) {
+        return Some(Wrong::new("alarm", "sorted channels, none twice", "another order"));
+    }
+    if !delivered.is_empty() && !matches!(step, AlarmStep::Told | AlarmStep::Ended) {
+        return Some(Wrong::new("alarm", format!("nothing delivered yet by `{}`", step.as_str()), "something"));
+    }
+    if alarm.since > event.time {
+        let expected = format!("a time until {}, that of the event", event.time);
+        return Some(Wrong::new("alarm", expected, alarm.since.to_string()));
+    }
+    (alarm.after.is_none() && step.answers())
+        .then(|| Wrong::new("alarm", format!("the event that `{}` follows", step.as_str()), "none"))
 }
 
 /// The table as docs/state-format.md prints it.

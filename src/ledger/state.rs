@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     model::{
+        alarm::Alarms,
         ids::{Deployment, HostName, ModuleId, Oid, RunId},
         path::RepoPath,
         refusal::Code,
@@ -143,6 +144,22 @@ impl<'a> State<'a> {
     /// A status cannot be read.
     pub fn modules(&self) -> Answer<Vec<ModuleStatus>> {
         self.in_folder("modules", ".status.json", tree::status_path)
+    }
+
+    /// What people were told of a deployment.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn alarms(&self, deployment: &Deployment) -> Answer<Option<Alarms>> {
+        self.read(&tree::alarms_path(deployment))
+    }
+
+    /// What people were told of every deployment, by name.
+    ///
+    /// # Errors
+    /// Something of it cannot be read.
+    pub fn all_alarms(&self) -> Answer<Vec<Alarms>> {
+        self.in_folder("alarms", ".json", |deployment: &Deployment| tree::alarms_path(deployment))
     }
 
     /// Every open run, the oldest first.

@@ -1,7 +1,7 @@
 //! The files of a record's tree, and how they are written.
 
 use crate::model::{
-    ids::{HostName, ModuleId, RunId},
+    ids::{Deployment, HostName, ModuleId, RunId},
     json::{self, CanonicalError},
 };
 
@@ -19,6 +19,11 @@ pub const SIGNERS: &str = "policy/allowed_signers";
 /// The path of a module's status.
 pub fn status_path(module: &ModuleId) -> String {
     format!("modules/{module}.status.json")
+}
+
+/// The path of what people were told of a deployment.
+pub fn alarms_path(deployment: &Deployment) -> String {
+    format!("alarms/{deployment}.json")
 }
 
 /// The path of a host's status.

@@ -3,6 +3,7 @@
 use super::{
     check::{argv_entry, done, one_line, shape},
     ids::Oid,
+    notify::NotifyPolicy,
     path::HostPath,
     policy::{self, Allow, ApprovalPolicy, ApprovalSource, HostPolicy, Policy, ServerSignature, Transport},
     problem::{Collector, Problem},
@@ -45,7 +46,23 @@ impl Policy {
         for (at, allow) in policy.sacred.allow.iter().enumerate() {
             allow_entry(at, allow, &mut c);
         }
+        notify(&policy, &mut c);
         done(policy, c)
+    }
+}
+
+fn notify(policy: &Policy, c: &mut Collector<'_>) {
+    let NotifyPolicy { ntfy, webhook, on } = &policy.notify;
+    let known = ntfy.is_some() || webhook.is_some();
+    c.must(
+        on.is_empty() || known,
+        &["notify", "on"],
+        "`on` names what is told, and there is no channel: nobody would be told",
+        "add `ntfy` or `webhook`, or remove `on`",
+    );
+    let twice = on.iter().enumerate().find(|(at, also)| on[..*at].contains(also)).map(|(at, _)| at.to_string());
+    if let Some(at) = twice {
+        c.must(false, &["notify", "on", &at], "is there twice", "remove one");
     }
 }
 
@@ -242,6 +259,8 @@ mod tests {
     #[test]
     fn policy_options_that_are_not_implemented_are_refused() {
         assert_eq!(policy(POLICY), []);
+        let told = "notify: {ntfy: {url: 'https://ntfy.example.org', topic: ops, token_env: PLATFORMCTL_NOTIFY_NTFY}, on: [applied]}\n";
+        assert_eq!(policy(&format!("{POLICY}{told}")), []);
         for (line, text) in [
             (4, "approval: {required_approvals: 1}\n"),
             (4, "approval: {styles: []}\n"),
@@ -279,6 +298,16 @@ mod tests {
             (4, "  two: {transport: local, root: /a, docker_host: 'unix://run/docker.sock'}\n"),
             (4, "  two: {transport: local, root: /a, host_keys: ['ssh-ed25519 AAAA']}\n"),
             (4, "  two: {transport: local, root: /a, host_keys: [\"a ssh-ed25519 AAAA\\n* ssh-rsa BBBB\"]}\n"),
+            (4, "notify: {on: [applied]}\n"),
+            (4, "notify: {ntfy: {url: 'https://ntfy.example.org', topic: ops}, on: [applied, applied]}\n"),
+            (4, "notify: {ntfy: {url: 'https://ntfy.example.org', topic: ops}, on: [held]}\n"),
+            (4, "notify: {ntfy: {url: 'https://ntfy.example.org'}}\n"),
+            (4, "notify: {ntfy: {url: 'https://ntfy.example.org', topic: 'a/b'}}\n"),
+            (4, "notify: {ntfy: {url: 'http://ntfy.example.org', topic: ops}}\n"),
+            (4, "notify: {ntfy: {url: 'https://ntfy.example.org', topic: ops, token: tk_secret}}\n"),
+            (4, "notify: {ntfy: {url: 'https://ntfy.example.org', topic: ops, token_env: FORGEJO_TOKEN}}\n"),
+            (4, "notify: {webhook: {url: 'https://me:secret@example.org/x'}}\n"),
+            (4, "notify: {phone: me}\n"),
         ] {
             let found = policy(&format!("{POLICY}{text}"));
             assert!(found.first().is_some_and(|place| place.0 == line), "{text}: {found:?}");

@@ -1,5 +1,6 @@
 //! Nouns: ids, names, policy, module, plan. Nothing here has an effect, and nothing here knows a verb.
 
+pub mod alarm;
 pub mod approval;
 mod as_text;
 pub mod cause;
@@ -19,9 +20,11 @@ pub mod ids;
 pub mod json;
 pub mod leaks;
 pub mod lock;
+pub mod message;
 pub mod module;
 pub mod names;
 pub mod near;
+pub mod notify;
 pub mod path;
 pub mod plan;
 pub mod policy;

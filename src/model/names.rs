@@ -87,6 +87,11 @@ names! {
     Destination is_destination "something that ssh can go to" "a name of ssh_config, user@host, or ssh://user@host:port"
     /// A line of known_hosts with the key of a host: names, type, key.
     KnownHost is_known_host "a line of known_hosts" "`host type key`, without markers, quotes or wildcards"
+    /// A topic of an ntfy server.
+    NtfyTopic is_topic "a topic of ntfy" "1 to 64 letters, digits, _, and after the first also -"
+    /// A variable that has a token for notices. The prefix keeps every other secret of the environment out of reach of
+    /// the policy, which also says where notices are sent.
+    TokenVar is_token_var "a variable for the token of a channel" "capital letters, digits and _, beginning with PLATFORMCTL_NOTIFY_"
 }
 
 /// Longest name of Compose, in bytes.
@@ -111,6 +116,16 @@ fn is_project(text: &str) -> bool {
 fn is_var(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX
         && spelt(text, |b| b.is_ascii_alphabetic() || b == b'_', |b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn is_topic(text: &str) -> bool {
+    text.len() <= 64 && spelt(text, is_word, |b| is_word(b) || b == b'-')
+}
+
+fn is_token_var(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    let rest = text.strip_prefix("PLATFORMCTL_NOTIFY_").unwrap_or_default();
+    text.len() <= 64 && !rest.is_empty() && rest.bytes().all(plain)
 }
 
 fn is_key(text: &str) -> bool {

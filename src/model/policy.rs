@@ -10,6 +10,7 @@ use super::{
     forge::ForgeUrl,
     ids::{HostName, ModuleId, Oid},
     names::{ComposeName, Destination, GitName, KnownHost},
+    notify::NotifyPolicy,
     path::HostPath,
     text::{yaml_quoted, yaml_scalar},
 };
@@ -41,9 +42,9 @@ pub struct Policy {
     /// Kinds of record that a principal of allowed_signers may sign; default: all.
     #[serde(default)]
     pub signers: BTreeMap<String, Vec<String>>,
-    /// Reserved.
+    /// Who is told, and of what.
     #[serde(default)]
-    pub notify: BTreeMap<String, String>,
+    pub notify: NotifyPolicy,
 }
 
 /// The schema of a policy.

@@ -88,6 +88,7 @@ codes! {
     ForgeMoved "forge_moved" "The repository was renamed or moved."
     ForgeArchived "forge_archived" "The repository is archived: it is read-only."
     TokenScope "token_scope" "The token is valid but lacks a scope or a permission."
+    NotTold "not_told" "A channel of `notify:` did not take a message. It is a warning beside the result of a command."
     ShallowHistory "shallow_history" "The clone is shallow, and the full history is needed."
     ClockSkew "clock_skew" "The clocks of this machine and of the host are more than 5 minutes apart."
     ComposeTooOld "compose_too_old" "docker compose on the host is older than 2.20."

@@ -6,6 +6,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("platform.json", include_str!("../../schema/platform.json")),
     ("module.json", include_str!("../../schema/module.json")),
     ("plan.json", include_str!("../../schema/plan.json")),
+    ("notice.json", include_str!("../../schema/notice.json")),
     ("result.json", include_str!("../../schema/result.json")),
 ];
 
@@ -13,7 +14,7 @@ pub const ALL: &[(&str, &str)] = &[
 #[expect(clippy::disallowed_methods, reason = "with UPDATE=1 the test rewrites the files")]
 mod tests {
     use super::*;
-    use crate::model::{module::Manifest, plan::PlanFile, policy::Policy, yaml};
+    use crate::model::{message::Message, module::Manifest, plan::PlanFile, policy::Policy, yaml};
 
     fn text(schema: schemars::Schema, title: &str) -> String {
         let mut schema = schema.to_value();
@@ -32,6 +33,7 @@ mod tests {
             text(schemars::schema_for!(Policy), "platform.yaml"),
             text(schemars::schema_for!(Manifest), "module.yaml"),
             text(read().into_root_schema_for::<PlanFile>(), "plan file"),
+            text(read().into_root_schema_for::<Message>(), "notice"),
         ];
         for ((name, kept), made) in ALL.iter().zip(made) {
             if std::env::var_os("UPDATE").is_some() {

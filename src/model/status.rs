@@ -83,6 +83,9 @@ pub struct Failed {
     pub at: Timestamp,
     /// The event that recorded it.
     pub seq: u64,
+    /// Whether the release before it was activated again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back: bool,
 }
 
 /// One difference between the record and a host.
@@ -128,6 +131,9 @@ pub struct Observation {
     pub seq: u64,
     /// Every difference; none: the host is as recorded.
     pub findings: Vec<Finding>,
+    /// Since when every look found a difference; absent if this is the first that did, or found none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// A tombstone: the deployment was removed by a merged pull request.

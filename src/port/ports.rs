@@ -10,7 +10,7 @@ use crate::{
         status::OpenRun,
         time::Timestamp,
     },
-    port::{Answer, Checkout, Clock, Host, Ledger, ReachForge, Remote, Source},
+    port::{Answer, Checkout, Clock, Host, Ledger, Notify, ReachForge, Remote, Source},
 };
 
 /// Everything that the sentence may ask.
@@ -32,6 +32,8 @@ pub struct Ports<'a> {
     pub host: &'a dyn Fn(&HostPolicy) -> Answer<Box<dyn Host>>,
     /// Reaches the forge's API, by the rules in force.
     pub forge: ReachForge<'a>,
+    /// Tells people who are not here.
+    pub notify: &'a dyn Notify,
     /// Whether the forge's API is not asked, because a person said so.
     pub offline: bool,
     /// Told of each step.
@@ -135,6 +137,8 @@ pub enum Step {
     Healthy(Box<Evidence>),
     /// The outcome is recorded: seq.
     Recorded(u64),
+    /// Something that should be known, where the command ends without a result that has warnings.
+    Warned(String),
 }
 
 /// Called for each step.

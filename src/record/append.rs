@@ -5,7 +5,7 @@
 
 use crate::{
     ledger::{
-        chain,
+        alarm, chain,
         event::Event,
         fault::Checked,
         fold::{self, Files},
@@ -151,6 +151,11 @@ impl Record<'_> {
     }
 
     fn differs(&self, draft: &Event, tip: Option<&Checked>, wanted: Option<&Preconditions>) -> Answer<Option<String>> {
+        if let (Some(step), Some(deployment), Some(tip)) = (&draft.alarm, draft.deployment(), tip)
+            && alarm::followed(&State::at(self.source, tip.id)?, &deployment, step)?.is_err()
+        {
+            return Ok(Some(format!("somebody else told the {} of {deployment}", step.condition.as_str())));
+        }
         let Some(wanted) = wanted else {
             return Ok(None);
         };

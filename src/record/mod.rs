@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The version of the rules. A remembered tip is used only if it was verified with the same version.
-const VERIFIER: u32 = 3;
+const VERIFIER: u32 = 4;
 
 /// A written record, and whether the remote has it.
 #[derive(Debug, Clone)]

@@ -352,7 +352,7 @@ impl Render for Batch {
             Whole::One(target) | Whole::Failed(target) => target.warnings(),
             Whole::Stopped(_) | Whole::Nothing | Whole::Done | Whole::Partial(..) => Vec::new(),
         };
-        own.into_iter().chain(self.unseen.iter().cloned()).collect()
+        own.into_iter().chain(self.unseen.iter().cloned()).chain(notice::warnings(&self.notices)).collect()
     }
 
     fn beside(&self) -> Vec<String> {

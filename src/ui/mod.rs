@@ -101,6 +101,7 @@ impl Printer {
                 let images = plural(usize::try_from(*images).unwrap_or(0), "image");
                 self.waiting(&format!("the host pulls {images}"));
             }
+            Step::Warned(words) => self.beside(&format!("warning: {words}")),
             Step::Began(_)
             | Step::Spent(_)
             | Step::Target { .. }

@@ -33,7 +33,7 @@ impl<'a> Steps<'a> {
     pub fn tell(&self, step: &Step) {
         let mut unusual: Vec<&str> = Vec::new();
         let (word, text) = match step {
-            Step::Began(_) | Step::Looking(_) => return self.printer.waits_for(step, self.remote),
+            Step::Began(_) | Step::Looking(_) | Step::Warned(_) => return self.printer.waits_for(step, self.remote),
             Step::Spent(_) if self.printer.is_json() => return,
             Step::Spent(spent) => return timings(spent).iter().for_each(|line| self.printer.say(line)),
             Step::Pulling(_) => {

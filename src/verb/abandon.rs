@@ -10,6 +10,7 @@ use crate::{
     },
     port::Ports,
     verb::{
+        alarms,
         fetch::refresh,
         notices::{self, Notice},
         recorded::Recorded,
@@ -37,10 +38,11 @@ pub struct Abandoned {
 /// # Errors
 /// As [`resume::abandon`]: the run stays open.
 pub fn abandon(ports: &Ports<'_>, run: &RunId, reason: &Reason) -> Stage<Abandoned> {
-    let fetched = refresh(ports, &Request::default())?;
+    let fetched = alarms::or_tell(ports, refresh(ports, &Request::default()))?;
     let open = resume::find(ports, &fetched, run)?;
     let module = open.module.clone();
     let done = resume::abandon(ports, &fetched, open, reason.as_str())?;
-    let notices = notices::all(ports, &fetched);
+    let mut notices = notices::all(ports, &fetched);
+    notices.extend(alarms::tell_of_runs(ports, &fetched, []));
     Ok(Abandoned { run: run.clone(), module, record: Recorded::of(&done), notices })
 }

@@ -3,9 +3,14 @@
 
 use crate::{
     flow::{Stage, Stop},
-    model::{approval::Approval, ids::ModuleId},
-    port::{Phase, Ports, Step},
+    model::{
+        approval::Approval,
+        ending::Ending,
+        ids::{Deployment, ModuleId},
+    },
+    port::{Phase, Ports, Step, ending},
     verb::{
+        alarms::{self, Done, Ran, Unrecorded},
         apply::{Applied, Ask, candidates},
         asked::Asked,
         fetch::{Fetched, newest_record, refresh},
@@ -28,6 +33,8 @@ pub struct Batch {
     pub stopped: Option<Stop>,
     /// Where the time went, beside that of the targets: milliseconds by phase.
     pub durations_ms: Vec<(Phase, u64)>,
+    /// What an operator should know of the command as a whole.
+    pub notices: Vec<Notice>,
     /// What could not be shown on the forge.
     pub unseen: Vec<String>,
 }
@@ -77,10 +84,19 @@ pub struct How {
 /// request changed. That something is not applied is data.
 pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Stage<Vec<Ask>>, how: How) -> Batch {
     let timings = Timings::new(ports.clock);
-    let mut batch =
-        Batch { asked: Vec::new(), targets: Vec::new(), stopped: None, durations_ms: Vec::new(), unseen: Vec::new() };
+    let mut batch = Batch {
+        asked: Vec::new(),
+        targets: Vec::new(),
+        stopped: None,
+        durations_ms: Vec::new(),
+        unseen: Vec::new(),
+        notices: Vec::new(),
+    };
     let ended = timings.measured(ports, |ports| each(ports, asked, asks?, (how, &timings), &mut batch));
     batch.stopped = ended.err();
+    let stops = batch.targets.iter().filter_map(|target| target.applied.as_ref().err()).chain(&batch.stopped);
+    let tampered: Vec<Notice> = stops.flat_map(|stop| alarms::tampered(ports, stop)).collect();
+    batch.notices.extend(tampered);
     if batch.targets.is_empty() {
         batch.durations_ms = spent(ports, &timings, how);
     }
@@ -96,17 +112,23 @@ fn spent(ports: &Ports<'_>, timings: &Timings<'_>, how: How) -> Vec<(Phase, u64)
     spent
 }
 
-fn each(
-    ports: &Ports<'_>,
-    asked: &Asked,
-    mut asks: Vec<Ask>,
-    (how, timings): (How, &Timings<'_>),
-    batch: &mut Batch,
-) -> Stage<()> {
+fn each(ports: &Ports<'_>, asked: &Asked, asks: Vec<Ask>, how: (How, &Timings<'_>), batch: &mut Batch) -> Stage<()> {
     let begun = ports.clock.ticks_ms();
     let mut fetched = refresh(ports, &asked.request)?;
+    let ended = all(ports, (asked, asks), &mut fetched, (begun, how), batch);
+    batch.notices = alarms::tell_of_runs(ports, &fetched, batch.targets.iter().filter_map(ran));
+    ended
+}
+
+fn all(
+    ports: &Ports<'_>,
+    (asked, mut asks): (&Asked, Vec<Ask>),
+    fetched: &mut Fetched,
+    (begun, (how, timings)): (u64, (How, &Timings<'_>)),
+    batch: &mut Batch,
+) -> Stage<()> {
     if asks.is_empty() {
-        let changed = targets::changed(&candidates(ports, &fetched), &asked.request, asked.host.as_ref())?;
+        let changed = targets::changed(&candidates(ports, fetched), &asked.request, asked.host.as_ref())?;
         let each =
             changed.into_iter().flat_map(|(module, hosts)| hosts.into_iter().map(move |host| (module.clone(), host)));
         asks.extend(each.map(|(module, host)| asked.on(module, host)));
@@ -117,7 +139,7 @@ fn each(
         if asks.len() > 1 {
             (ports.tell)(Step::Target { name: ask.name(), at, of: asks.len() });
         }
-        let (applied, told, notices) = one(ports, &mut fetched, ask, how);
+        let (applied, told, notices) = one(ports, fetched, ask, how);
         let done = matches!(&applied, Ok(applied) if applied.is_done());
         let took_ms = ports.clock.ticks_ms().saturating_sub(begun);
         let durations_ms = spent(ports, timings, how);
@@ -128,6 +150,20 @@ fn each(
         }
     }
     Ok(())
+}
+
+/// How a target's run ended, if it had one whose end people may be told of.
+fn ran(target: &Target) -> Option<Ran> {
+    let Ok(Applied::Run(run)) = &target.applied else { return None };
+    let deployment = Deployment::new(&target.module, &run.summary.host);
+    let (pr, id, ending) = (run.summary.approval.pr, run.carried.run.clone(), ending(&run.carried.ended));
+    if !run.carried.is_recorded() {
+        let waits_here = run.carried.lost.is_none();
+        return Some(Ran::Unrecorded(Unrecorded { deployment, pr, run: id, ending, waits_here }));
+    }
+    let seq = run.carried.record.as_ref()?.seq;
+    let changes = run.summary.changes.len() as u64;
+    (ending == Ending::Ok).then_some(Ran::Done(Done { deployment, pr, run: id, changes, seq }))
 }
 
 fn one(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, how: How) -> (Stage<Applied>, Option<Told>, Vec<Notice>) {

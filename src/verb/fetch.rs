@@ -161,6 +161,22 @@ pub fn known_forge(ports: &Ports<'_>) -> Option<ForgeUrl> {
     manifests::policy(&snapshot).ok()?.ok()?.policy.approval.forge
 }
 
+/// The policy in force where the fetched record stops to be valid, if the base as fetched has the same: for a clone that has
+/// verified none before. What counts is on the base and was recorded by valid records.
+///
+/// # Errors
+/// The record cannot be read.
+pub(crate) fn last_valid_policy(ports: &Ports<'_>) -> Answer<Option<PolicyAt>> {
+    let (Some(tip), Some((p, _))) = (ports.ledger.fetched()?, ports.ledger.base()?) else { return Ok(None) };
+    let records = ports.source.first_parents(tip, None)?;
+    let (valid, _) = unasked(ports).prefix(None, &records, &mut |_| {})?;
+    let recorded = recorded(ports, valid.map(|checked| checked.id))?.and_then(|recorded| recorded.at);
+    let path = crate::model::policy::PATH.parse().ok();
+    let tree = ports.source.commit(p)?.tree;
+    let on_base = path.map(|path| ports.source.entry(tree, &path)).transpose()?.flatten();
+    Ok(recorded.filter(|recorded| on_base.is_some_and(|entry| entry.id == recorded.blob)))
+}
+
 fn recorded(ports: &Ports<'_>, tip: Option<Oid>) -> Answer<Option<Recorded>> {
     match tip {
         Some(tip) => policy::recorded(&State::at(ports.source, tip)?),

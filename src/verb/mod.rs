@@ -1,6 +1,7 @@
 //! What commands do with the stages: one file for a verb, and what several verbs need.
 
 pub mod abandon;
+pub mod alarms;
 pub mod apply;
 pub mod asked;
 pub mod batch;

@@ -33,6 +33,10 @@ use crate::{
 pub struct Resumed {
     /// The run.
     pub open: OpenRun,
+    /// The pull request of its intent.
+    pub pr: Option<u64>,
+    /// How many things its intent changes.
+    pub changes: u64,
     /// How it ended.
     pub ended: Ended,
     /// Its outcome, unless it stays open.
@@ -210,7 +214,8 @@ pub fn resume(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun) -> Stage<Resu
         None => None,
     };
     let left = left(ports, fetched, policy, host, &event, ending(&ended));
-    Ok(Resumed { open, ended, record, left })
+    let (pr, changes) = (event.approved.as_ref().map(|approved| approved.pr), event.change_count());
+    Ok(Resumed { open, pr, changes, ended, record, left })
 }
 
 /// What a release that is held left behind, where its content can still be read.

@@ -11,7 +11,7 @@ use crate::{
     },
     port::Ports,
     verb::{
-        fetch,
+        alarms, fetch,
         history::local,
         notices::{Notice, unpinned},
         recorded::Recorded,
@@ -73,6 +73,11 @@ pub enum RemoteHas {
 /// # Errors
 /// There is none, it is not valid, the remote has another one, or a record waits here to be delivered.
 pub fn verify(ports: &Ports<'_>, offline: bool) -> Stage<Verified> {
+    let verified = verified(ports, offline);
+    if offline { verified } else { alarms::or_tell(ports, verified) }
+}
+
+fn verified(ports: &Ports<'_>, offline: bool) -> Stage<Verified> {
     let fetched = if offline { None } else { Some(fetch::refresh(ports, &Request::default())?) };
     if fetched.is_some() && ports.ledger.tip()?.is_none() {
         return Ok(Verified::Nothing { records: 0 });

@@ -10,11 +10,13 @@ use platformctl::{
         tree,
     },
     model::{
+        alarm::{Alarm, AlarmStep, Condition, Telling},
         approval::{Approval, Style},
         digest::Digest,
         ending::Ending,
         evidence::{ContainerEvidence, Evidence},
-        ids::Oid,
+        ids::{Deployment, Oid},
+        notify::ChannelKind,
         status::{Difference, Finding, HostStatus},
     },
     port::{Clock as _, Ledger as _, NewCommit, Sign, TreeEdit},
@@ -490,7 +492,7 @@ fn hostile_records_of_each_kind_are_refused() {
     bench.refused(
         &observe,
         &[
-            ("rule `fields` expects findings on", &|event| event.findings = None),
+            ("rule `fields` expects one of findings and alarm", &|event| event.findings = None),
             ("rule `findings` expects sorted findings", &|event| event.findings.as_mut().unwrap().reverse()),
             ("rule `findings` expects sorted findings", &|event| event.findings = Some(vec![finding("a"); 2])),
             ("rule `findings` expects at most", &|event| {
@@ -564,4 +566,183 @@ fn a_status_that_no_event_gives_is_refused() {
     assert_eq!(forged(&|status| status["hosts"]["box"]["failed"] = serde_json::json!([])), Some("tree"));
     assert_eq!(forged(&|status| status["hosts"]["other"] = status["hosts"]["box"].clone()), Some("tree"));
     assert_eq!(forged(&|status| status["last_apply_pr"] = serde_json::json!(1)), Some("tree"));
+}
+
+/// A step of the alarm `held` of the release of pull request 1, which failed.
+fn telling(bench: &Bench, step: AlarmStep, after: Option<u64>, delivered: &[ChannelKind]) -> Event {
+    let since = bench.entry("site@box").failed[0].at;
+    let mut event = bench.draft(Kind::Observe);
+    (event.module, event.host) = (Some("site".parse().unwrap()), Some("box".parse().unwrap()));
+    event.alarm = Some(Telling {
+        condition: Condition::Held,
+        about: Digest::of(&[1, 1]),
+        pr: Some(1),
+        since,
+        step,
+        after,
+        nonce: "0123456789abcdef".repeat(2),
+        delivered: delivered.to_vec(),
+    });
+    event
+}
+
+fn held(bench: &Bench) -> Option<Alarm> {
+    let site: Deployment = "site@box".parse().unwrap();
+    bench.state().alarms(&site).unwrap().and_then(|mut alarms| alarms.alarms.remove(&Condition::Held))
+}
+
+/// A module of which a release is held: seq 2 and 3.
+fn failed() -> Bench {
+    let bench = Bench::new();
+    bench.ran(&bench.about(Kind::ApplyIntent, "site@box", 1, 1), Ending::Failed);
+    bench
+}
+
+/// Attack: two runners read the same record and decide at once to tell the same alarm.
+/// Defence: each step names the event that it follows, so the record takes one of the two, and the other runner tells nothing.
+#[test]
+fn alarm_is_claimed_by_one_runner() {
+    let bench = failed();
+    let status = bench.state().blob_id("modules/site.status.json").unwrap();
+    let (one, other) = (telling(&bench, AlarmStep::Telling, None, &[]), telling(&bench, AlarmStep::Telling, None, &[]));
+    bench.append(&one);
+    assert!(matches!(bench.record().append(&other, None).unwrap(), Append::Moved(_)));
+    bench.append(&telling(&bench, AlarmStep::Told, Some(4), &[ChannelKind::Webhook]));
+    // Whoever claims it again by what was there before comes too late as well.
+    for after in [None, Some(4)] {
+        let late = telling(&bench, AlarmStep::Telling, after, &[]);
+        assert!(matches!(bench.record().append(&late, None).unwrap(), Append::Moved(_)), "{after:?}");
+    }
+    let alarm = held(&bench).unwrap();
+    assert_eq!((alarm.step, alarm.seq, alarm.told), (AlarmStep::Told, 5, Some(alarm.at)));
+    // A reminder that a second channel takes too: both stay known.
+    bench.append(&telling(&bench, AlarmStep::Telling, Some(5), &[]));
+    assert_eq!(held(&bench).unwrap().delivered, [ChannelKind::Webhook]);
+    bench.append(&telling(&bench, AlarmStep::Told, Some(6), &[ChannelKind::Ntfy]));
+    assert_eq!(held(&bench).unwrap().delivered, [ChannelKind::Ntfy, ChannelKind::Webhook]);
+    bench.append(&telling(&bench, AlarmStep::Ending, Some(7), &[]));
+    bench.append(&telling(&bench, AlarmStep::Ended, Some(8), &[ChannelKind::Ntfy, ChannelKind::Webhook]));
+    assert_eq!(held(&bench), None);
+    assert_eq!(bench.state().blob_id("alarms/site@box.json").unwrap(), None, "a file without an alarm is no file");
+    let after = bench.state().blob_id("modules/site.status.json").unwrap();
+    assert_eq!(
+        after, status,
+        "the deployment's own entry is not touched: no intent is planned again because of a message"
+    );
+    let subjects = bench.repo.git(&["log", "-6", "--format=%s", "refs/platform/state"]);
+    snapbox::assert_data_eq!(
+        subjects,
+        snapbox::str![[r#"
+observe: site on box, over and told by ntfy and webhook: held
+observe: site on box, telling that it is over: held
+observe: site on box, told by ntfy: held
+observe: site on box, telling: held
+observe: site on box, told by webhook: held
+observe: site on box, telling: held
+"#]]
+    );
+}
+
+/// Attack: a writer records an alarm as told that nobody was told, before it exists or in another runner's name, so that nobody is told.
+/// Defence: an alarm is about what the tree before it shows, and each step must follow the one before it.
+#[test]
+fn hostile_alarm_records_are_refused() {
+    fn set(event: &mut Event) -> &mut Telling {
+        event.alarm.as_mut().unwrap()
+    }
+    let bench = failed();
+    let claim = telling(&bench, AlarmStep::Telling, None, &[]);
+    bench.refused(
+        &claim,
+        &[
+            ("rule `fields` expects one of findings and alarm", &|event| event.findings = Some(Vec::new())),
+            ("rule `fields` expects host on", &|event| event.host = None),
+            ("rule `fields` expects nothing", &|event| event.reason = Some("x".into())),
+            ("rule `alarm` expects something that the record shows", &|event| set(event).about = Digest::of(b"other")),
+            ("rule `alarm` expects something that the record shows", &|event| {
+                set(event).condition = Condition::RolledBack;
+            }),
+            ("rule `alarm` expects something that the record shows", &|event| set(event).condition = Condition::Drift),
+            ("rule `alarm` expects something that the record shows", &|event| {
+                set(event).condition = Condition::Unfinished;
+            }),
+            ("rule `alarm` expects something that the record shows", &|event| {
+                event.module = Some("never".parse().unwrap());
+            }),
+            ("rule `alarm` expects a condition that a record can have", &|event| {
+                set(event).condition = Condition::Tampered;
+            }),
+            ("rule `alarm` expects a condition that a record can have", &|event| {
+                set(event).condition = Condition::Unrecorded;
+            }),
+            ("rule `alarm` expects nothing delivered yet", &|event| set(event).delivered = vec![ChannelKind::Ntfy]),
+            ("rule `alarm` expects the newest event of this alarm, none, found 3", &|event| set(event).after = Some(3)),
+            ("rule `alarm` expects a nonce", &|event| set(event).nonce = "a\nb".into()),
+            ("rule `alarm` expects a nonce", &|event| set(event).nonce.clear()),
+            ("rule `alarm` expects a time until", &|event| set(event).since = event.time.plus_s(60)),
+            ("rule `alarm` expects the event that `told` follows", &|event| set(event).step = AlarmStep::Told),
+            ("rule `alarm` expects the event that `ended` follows", &|event| set(event).step = AlarmStep::Ended),
+        ],
+    );
+    let mut noop = bench.about(Kind::ApplyNoop, "site@box", 1, 7);
+    noop.alarm.clone_from(&claim.alarm);
+    assert!(bench.fault(&noop).starts_with("rule `fields` expects nothing"), "only an observation tells");
+    bench.append(&claim);
+    let told = telling(&bench, AlarmStep::Told, Some(4), &[ChannelKind::Ntfy, ChannelKind::Webhook]);
+    bench.refused(
+        &told,
+        &[
+            ("rule `alarm` expects the newest event of this alarm, 4", &|event| set(event).after = Some(3)),
+            ("rule `alarm` expects the alarm that it follows", &|event| set(event).about = Digest::of(b"other")),
+            ("rule `alarm` expects the alarm that it follows", &|event| set(event).pr = None),
+            ("rule `alarm` expects the alarm that it follows", &|event| {
+                set(event).since = event.time.plus_s(-60);
+            }),
+            ("rule `alarm` expects sorted channels", &|event| set(event).delivered.reverse()),
+            ("rule `alarm` expects sorted channels", &|event| set(event).delivered = vec![ChannelKind::Ntfy; 2]),
+            ("rule `alarm` expects an alarm that was delivered", &|event| {
+                (set(event).step, set(event).delivered) = (AlarmStep::Ending, Vec::new());
+            }),
+            ("rule `alarm` expects an end that is being told", &|event| set(event).step = AlarmStep::Ended),
+        ],
+    );
+    bench.append(&told);
+    let again = telling(&bench, AlarmStep::Told, Some(5), &[]);
+    assert!(bench.fault(&again).starts_with("rule `alarm` expects an alarm that is being told"), "told twice");
+}
+
+/// Attack: someone writes into the tree that an alarm was told, without an event that says so.
+/// Defence: every reader folds the event into the tree before it and compares the whole tree.
+#[test]
+fn an_alarm_that_no_event_tells_is_refused() {
+    let bench = failed();
+    let event = telling(&bench, AlarmStep::Telling, None, &[]);
+    let before = chain::trusted(&bench.git, bench.git.tip().unwrap().unwrap()).unwrap();
+    let event = Event {
+        seq: before.event.seq + 1,
+        genesis: Some(before.genesis),
+        time: event.time.max(before.event.time),
+        ..event
+    };
+    let mut edits = fold::fold(&event, &bench.state().files(&event).unwrap()).unwrap();
+    for edit in &mut edits {
+        if let TreeEdit::Put(path, bytes) = edit
+            && path == "alarms/site@box.json"
+        {
+            let mut value: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+            value["alarms"]["held"]["step"] = "told".into();
+            *bytes = tree::file(&value).unwrap();
+        }
+    }
+    let commit = NewCommit {
+        tree: bench.git.write_tree(Some(before.tree), &edits).unwrap(),
+        parents: vec![before.id],
+        author: (event.actor.name.clone(), event.actor.email.clone()),
+        time: event.time,
+        message: message::render(&event, Digest::of(&tree::file(&event).unwrap())).unwrap(),
+        sign: Sign::IfConfigured,
+    };
+    let id = bench.git.write_commit(&commit).unwrap();
+    let fault = chain::check(&bench.git, &bench.git, Some(&before), id).unwrap().unwrap_err();
+    assert_eq!(fault.rule, "tree");
 }

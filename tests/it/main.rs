@@ -46,6 +46,7 @@ mod ssh;
 mod support;
 mod sweep;
 mod timings;
+mod told;
 mod trust;
 mod witness;
 mod words;

@@ -4,6 +4,7 @@ pub(crate) mod cli;
 pub(crate) mod faulty;
 pub(crate) mod forge;
 pub(crate) mod machine;
+pub(crate) mod ntfy;
 mod pulls;
 pub(crate) mod registry;
 pub(crate) mod repo;

@@ -4,7 +4,7 @@ use std::{cell::RefCell, fs, path::PathBuf, rc::Rc};
 
 use platformctl::{
     flow::{Stage, Stop, approve::request::Request, bind::Waivers},
-    io::{clock::SystemClock, git::Git, local::Local, remote::GitRemote},
+    io::{clock::SystemClock, git::Git, local::Local, notify::Notifier, remote::GitRemote},
     model::{
         ids::Oid,
         policy::{ApprovalPolicy, HostPolicy},
@@ -30,6 +30,7 @@ pub(crate) struct Real {
     pub(crate) git: Git,
     pub(crate) remote: GitRemote,
     pub(crate) clock: SystemClock,
+    pub(crate) notifier: Notifier,
     pub(crate) steps: RefCell<Vec<Step>>,
 }
 
@@ -123,6 +124,7 @@ impl Site {
             git: self.repo.open(),
             remote: self.repo.remote(),
             clock: SystemClock::new(&self.repo.env()),
+            notifier: Notifier::new(&self.repo.env()),
             steps: RefCell::default(),
         }
     }
@@ -171,6 +173,7 @@ impl Real {
             clock: &self.clock,
             host: &host,
             forge: &no_forge,
+            notify: &self.notifier,
             offline: false,
             tell,
             ci: false,
