@@ -1,5 +1,6 @@
 //! The command line. Only this module uses clap.
 
+mod apply;
 mod pages;
 pub mod topics;
 
@@ -9,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::model::ids::{HostName, ModuleId, RunId};
 
+pub use apply::Apply;
 pub use pages::{Read, commands, help, read, reference};
 
 /// Changes docker compose hosts only when a merged pull request says so, and records it in git.
@@ -231,41 +233,6 @@ pub struct Check {
     /// Set the status platformctl/plan on its head
     #[arg(long)]
     pub status: bool,
-}
-
-/// `apply`.
-#[derive(Debug, Args)]
-pub struct Apply {
-    /// Modules, or plan files (containing `/` or ending in `.json`) [default: the modules that the pull request
-    /// changed]
-    #[arg(value_name = "MODULE|PLAN")]
-    pub targets: Vec<String>,
-    /// One host of the modules [default: each of their hosts, in the order of the manifest; the first that fails ends
-    /// it]
-    #[arg(long, value_name = "HOST")]
-    pub host: Option<HostName>,
-    /// The approval.
-    #[command(flatten)]
-    pub approving: Approving,
-    /// Apply the same release again, for instance after a host was lost or a secret changed
-    #[arg(long, conflicts_with_all = ["approved", "pr"], requires = "targets")]
-    pub again: bool,
-    /// If another run is open, wait up to this many seconds for it
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub wait: u64,
-    /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
-    #[arg(long)]
-    pub logs: bool,
-    /// Afterwards, show the outcome on the forge: in the comment under the pull request, and as the status
-    /// platformctl/apply/MODULE on its merge result
-    #[arg(long)]
-    pub comment: bool,
-    /// Print where the time of this command went; --json always has it, as durations_ms
-    #[arg(long)]
-    pub timings: bool,
-    /// Checks that can be waived.
-    #[command(flatten)]
-    pub waive: Waive,
 }
 
 /// `resume`.

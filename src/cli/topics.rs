@@ -25,6 +25,7 @@ topics! {
     "concepts" "Terms, and how they relate"
     "files" "platform.yaml and module.yaml"
     "compose" "What compose files may contain, and how they are applied"
+    "auto" "Applied after the merge by a runner, and freezes"
     "hosts" "What a host needs: folders, ssh, secrets"
     "forgejo" "With a Forgejo server"
     "notifications" "Who is told when something fails: ntfy and webhooks"
