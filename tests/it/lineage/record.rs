@@ -13,16 +13,6 @@ use std::{
     time::Duration,
 };
 
-use platformctl::{
-    io::clock::SystemClock,
-    ledger::{
-        event::{Event, Kind},
-        shape::{Field, shape},
-    },
-    port::Sign,
-    record::Record,
-};
-
 use super::{code, shadowed, with};
 use crate::support::{site::Site, stack::until};
 
@@ -84,54 +74,65 @@ fn audit_path_moved_or_its_folder_missing_before_apply() {
     assert!(site.log()[0].starts_with("apply ok"), "{:?}", site.log());
 }
 
+/// A site whose pull request 2 brings a push with it that nobody reviewed, which removes a page.
+fn pushed() -> Site {
+    let site = Site::empty("");
+    site.repo.write("modules/site/public/old.html", "old\n");
+    site.change(1, "one\n");
+    assert_eq!(code(&site, 0, "apply site --pr 1"), "0 applied");
+    fs::remove_file(site.repo.work().join("modules/site/public/old.html")).unwrap();
+    site.repo.commit("pushed without a review");
+    site.repo.publish();
+    site.change(2, "two\n");
+    assert_eq!(code(&site, 1, "apply site --pr 2"), "6 unreviewed_change");
+    site
+}
+
+const GLASS: &str = "apply site --pr 2 --break-glass --reason outage";
+
 /// Finding: destructive plan applied under break-glass without executing its content
-/// Decided: src/flow/verify.rs: a run is `ok` only if the host was looked at afterwards and is as the plan has it
+/// Decided: src/flow/verify.rs: with break-glass as without, a run is `ok` only if the host was looked at and is as planned
 #[test]
 fn destructive_plan_applied_under_break_glass_without_executing_its_content() {
-    let site = Site::new();
-    site.repo.write("modules/site/public/old.html", "old\n");
-    site.repo.branch("pr2", "main");
-    site.repo.commit("one more page");
-    site.repo.propose(2);
-    site.repo.merge(2, "pr2");
-    assert_eq!(code(&site, 0, "apply site --pr 2"), "0 applied");
+    let site = pushed();
     let old = site.repo.path("root/live/site/old.html");
     assert!(old.exists());
-    site.repo.branch("pr3", "main");
-    fs::remove_file(site.repo.work().join("modules/site/public/old.html")).unwrap();
-    site.repo.commit("without it");
-    site.repo.propose(3);
-    site.repo.merge(3, "pr3");
     // A host on which the step that removes it does nothing, and says that all went well.
     let path = shadowed(&site, "mv", "case \"$*\" in */live/*) exit 0 ;; esac");
-    let (exit, said) = with(&site, &site.repo.work(), "apply site --pr 3", &[("PATH", &path)]);
+    let (exit, said) = with(&site, &site.repo.work(), GLASS, &[("PATH", &path)]);
     assert!(exit == 11 && !said.contains("done"), "{said}");
     assert!(old.exists() && !site.log()[0].starts_with("apply ok"), "{:?}", site.log());
-    let applied = site.json(1, "apply site --pr 3 --retry");
-    assert_eq!((&applied["outcome"], &applied["changes"][0]["action"]), (&"applied".into(), &"remove".into()));
-    assert!(!old.exists() && site.log()[0].starts_with("apply ok"), "{:?}", site.log());
+    let applied = site.json(2, &format!("{GLASS} --retry"));
+    let changes = applied["changes"].as_array().unwrap();
+    let removed = changes.iter().any(|change| change["service"] == "old.html" && change["action"] == "remove");
+    assert!(applied["outcome"] == "applied" && removed, "{applied}");
+    assert_eq!((old.exists(), site.live().as_str()), (false, "two\n"), "all of the plan was carried out");
+    assert!(site.log()[0].starts_with("apply ok"), "{:?}", site.log());
 }
 
 /// Finding: break-glass reason not stored
-/// Decided: src/ledger/shape.rs: a record of kind `break-glass` without a reason and the gates that it passes is no record
+/// Decided: src/ledger/shape.rs: a record of kind `break-glass`, pushed before the intent, has the reason and the gates
 #[test]
 fn break_glass_reason_not_stored() {
-    for field in [Field::Reason, Field::Waived] {
-        assert!(shape(Kind::BreakGlass).must.contains(&field), "{}", field.name());
-    }
-    let site = Site::new();
-    assert_eq!(code(&site, 0, "apply site --pr 1"), "0 applied");
-    let (git, clock) = (site.repo.open(), SystemClock::new(&site.repo.env()));
-    let record =
-        Record { source: &git, ledger: &git, remote: None, clock: &clock, pinned: None, sign: Sign::IfConfigured };
-    let mut glass = Event { kind: Kind::BreakGlass, ..record.draft(Kind::Annotate).unwrap() };
-    (glass.module, glass.host) = (Some("site".parse().unwrap()), Some("box".parse().unwrap()));
-    (glass.run, glass.waived) = (Some("20991122T101530Z-1a2b3c4d".parse().unwrap()), vec!["reviews".to_owned()]);
-    for reason in [None, Some(" ")] {
-        glass.reason = reason.map(str::to_owned);
-        let error = record.append(&glass, None).unwrap_err().to_string();
-        assert!(error.contains("reason") || error.contains("fields"), "{error}");
-    }
+    let site = pushed();
+    let without = GLASS.replace(" --reason outage", "");
+    assert!(site.run(1, &without).starts_with("exit 2\n") && site.live() == "one\n");
+    // It cannot be stored: nothing is applied.
+    let hooks = site.repo.path("remote.git/hooks");
+    fs::create_dir_all(&hooks).unwrap();
+    fs::rename(site.repo.trap("hook", "exit 1"), hooks.join("pre-receive")).unwrap();
+    assert_eq!(site.json(1, GLASS)["exit"], 9);
+    assert_eq!(site.live(), "one\n");
+    fs::remove_file(hooks.join("pre-receive")).unwrap();
+    assert_eq!(code(&site, 2, GLASS), "0 applied");
+    let log = site.log();
+    assert!(log[2].starts_with("break glass") && log[1].starts_with("apply intent"), "{log:?}");
+    // Anybody who has the repository reads it.
+    let event = site.repo.git_in("remote.git", &["show", "refs/platform/state~2:event.json"]);
+    let event: serde_json::Value = serde_json::from_str(&event).unwrap();
+    let stored = (&event["kind"], &event["reason"], &event["waived"]);
+    assert_eq!(stored, (&"break-glass".into(), &"outage".into(), &serde_json::json!(["reviews"])));
+    assert!(site.run(3, "status site").contains("passed reviews: outage"), "{}", site.run(3, "status site"));
 }
 
 /// Finding: two applies race past the no-op check
