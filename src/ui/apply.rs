@@ -10,6 +10,7 @@ use super::{
     report::{cure, failed, object, outcome_of},
     seconds,
     timings::durations_ms,
+    unrecorded::unrecorded,
     wrapped,
 };
 use crate::{
@@ -201,7 +202,7 @@ impl Render for Target {
                     (outcome, Some(refusal)) => stopped(outcome, self.class(), &refusal),
                 };
                 lines.extend(glass::passed(run.carried.permit.glass()));
-                lines.extend(unrecorded(run));
+                lines.extend(unrecorded(run, self.thrown_away));
                 lines.extend(held::lines(self.told.as_ref()));
                 lines
             }
@@ -217,20 +218,6 @@ impl Render for Target {
                 Some(refusal) => Last::Fix(refusal.fix),
             },
             Err(stop) => cure(&stop.into()),
-        }
-    }
-}
-
-/// Where the outcome is kept that is not on the remote.
-fn unrecorded(run: &Run) -> Vec<String> {
-    match &run.carried.lost {
-        _ if run.carried.is_recorded() => Vec::new(),
-        None => vec!["! the outcome waits here and is delivered by the next command".to_owned()],
-        Some(error) => {
-            vec![
-                format!("! the outcome could not be kept here: {error}"),
-                format!("! platformctl resume {}", run.carried.run),
-            ]
         }
     }
 }

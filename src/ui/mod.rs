@@ -9,6 +9,7 @@ mod glass;
 mod held;
 mod hook;
 mod init;
+mod lint;
 mod log;
 mod manual;
 pub mod markdown;
@@ -26,6 +27,7 @@ mod steps;
 mod table;
 mod text_format;
 mod timings;
+mod unrecorded;
 mod validate;
 mod verify;
 

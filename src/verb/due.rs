@@ -249,7 +249,9 @@ fn tried(
         Ok(request) => {
             let mut ask = Ask { request, auto, ..asked.on(pending.module.clone(), host.clone()) };
             ask.waivers.transport = auto;
-            one(ports, fetched, &ask, how)
+            // The command waits no longer for several runs than it may for one.
+            let waited_s = ports.clock.ticks_ms().saturating_sub(begun) / 1_000;
+            one(ports, fetched, &ask, How { wait_s: how.wait_s.saturating_sub(waited_s), ..how })
         }
     };
     if let Err(Stop::Refused(refusals)) = &applied
@@ -260,8 +262,9 @@ fn tried(
     let name = host.map_or_else(|| pending.module.to_string(), |host| format!("{}@{host}", pending.module));
     let took_ms = ports.clock.ticks_ms().saturating_sub(begun);
     let durations_ms = spent(ports, timings, how);
-    let module = pending.module.clone();
-    Ok(Became::Tried(Box::new(Target { name, module, applied, told, notices, took_ms, durations_ms })))
+    let (module, thrown_away) = (pending.module.clone(), ports.ci);
+    let target = Target { name, module, applied, told, notices, thrown_away, took_ms, durations_ms };
+    Ok(Became::Tried(Box::new(target)))
 }
 
 /// What is known of a deployment before its host is asked.
