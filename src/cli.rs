@@ -1,5 +1,6 @@
 //! The command line. Only this module uses clap.
 
+mod apply;
 mod around;
 mod pages;
 pub mod topics;
@@ -13,6 +14,7 @@ use crate::model::{
     time,
 };
 
+pub use apply::Apply;
 pub use around::{Demo, Help, Hook, Init, Lint, Schema};
 pub use pages::{Read, commands, help, read, reference};
 
@@ -241,43 +243,8 @@ pub struct Check {
     pub status: bool,
 }
 
-/// `apply`.
-#[derive(Debug, Args)]
-pub struct Apply {
-    /// Modules, or plan files (containing `/` or ending in `.json`) [default: the modules that the pull request
-    /// changed]
-    #[arg(value_name = "MODULE|PLAN")]
-    pub targets: Vec<String>,
-    /// One host of the modules [default: each of their hosts, in the order of the manifest; the first that fails ends
-    /// it]
-    #[arg(long, value_name = "HOST")]
-    pub host: Option<HostName>,
-    /// The approval.
-    #[command(flatten)]
-    pub approving: Approving,
-    /// Apply the same release again, for instance after a host was lost or a secret changed
-    #[arg(long, conflicts_with_all = ["approved", "pr"], requires = "targets")]
-    pub again: bool,
-    /// If another run is open, wait for it, at most so long: seconds, or 10m
-    #[arg(long, value_name = "TIME", default_value = "0", value_parser = seconds)]
-    pub wait: u64,
-    /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
-    #[arg(long)]
-    pub logs: bool,
-    /// Afterwards, show the outcome on the forge: in the comment under the pull request, and as the status
-    /// platformctl/apply/MODULE on its merge result
-    #[arg(long)]
-    pub comment: bool,
-    /// Print where the time of this command went; --json always has it, as durations_ms
-    #[arg(long)]
-    pub timings: bool,
-    /// Checks that can be waived.
-    #[command(flatten)]
-    pub waive: Waive,
-}
-
 /// A time in seconds: `600`, or with units as `10m` and `1h30m`.
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     let with_units = || time::duration_ms(text).map(|ms| ms.div_ceil(1_000));
     text.parse().ok().or_else(with_units).ok_or_else(|| "write seconds, as 600, or units, as 10m".to_owned())
 }

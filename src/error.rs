@@ -192,8 +192,12 @@ impl Class {
             | Code::SecretMissing
             | Code::DriverNotYet
             | Code::HeldRelease
+            | Code::ApplyManual
+            | Code::PolicyWaits
+            | Code::NewDoor
+            | Code::GlassNotAllowed
             | Code::ContentRefused => Self::Refused,
-            Code::Busy | Code::Frozen | Code::Contention => Self::Busy,
+            Code::Busy | Code::Frozen | Code::Contention | Code::GlassOpen | Code::AfterNotApplied => Self::Busy,
             Code::RemoteUnreachable
             | Code::HostUnreachable
             | Code::DeliveryFailed

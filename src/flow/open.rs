@@ -1,5 +1,7 @@
 //! Open: the intent is written and pushed before anything is touched. From here on every way ends in an outcome.
 
+use std::collections::BTreeSet;
+
 use crate::{
     flow::{
         approve::policy::{InForce, Why},
@@ -14,15 +16,17 @@ use crate::{
     },
     model::{
         gate::CheckResult,
+        glass,
         ids::{HostName, Oid, RunId},
         lock::LockKey,
         module::Manifest,
-        status::OpenRun,
+        status::{HostStatus, OpenRun},
         text::hex,
+        time::Timestamp,
     },
     port::{Answer, Guard},
     record::{
-        Record,
+        Appended, Record,
         append::{Append, Preconditions},
         bug,
     },
@@ -93,6 +97,83 @@ impl Intent {
     pub(super) fn ended(self) -> (Permit, RunId, Oid) {
         (self.permit, self.run, self.commit)
     }
+}
+
+/// A permit whose waived gates are recorded, if it has any.
+#[derive(Debug)]
+#[must_use]
+pub struct Declared {
+    permit: Permit,
+    glass: Option<Declaration>,
+}
+
+/// The record of kind `break-glass`.
+#[derive(Debug, Clone)]
+struct Declaration {
+    run: RunId,
+    commit: Oid,
+    seq: u64,
+    until: Timestamp,
+    /// The deployment's entry with it.
+    status: Option<HostStatus>,
+}
+
+impl Declared {
+    /// The place of the record of kind `break-glass`, where gates were passed.
+    pub fn seq(&self) -> Option<u64> {
+        self.glass.as_ref().map(|glass| glass.seq)
+    }
+
+    /// What may be carried out.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+}
+
+/// How declaring ended.
+#[derive(Debug)]
+pub enum Declaring {
+    /// Whatever was waived is recorded.
+    Done(Box<Declared>),
+    /// What the plan depends on has changed: back to bind.
+    Moved(String),
+}
+
+/// Records why gates are passed and which, before anything else happens. Where none is passed, nothing is recorded.
+///
+/// # Errors
+/// The record cannot be written; nothing was touched.
+pub fn declare(record: &Record<'_>, permit: Permit) -> Answer<Declaring> {
+    if permit.glass().is_empty() {
+        return Ok(Declaring::Done(Box::new(Declared { permit, glass: None })));
+    }
+    let bound = permit.plan().bound();
+    let (mut event, run) = record.about(Kind::BreakGlass, permit.plan())?;
+    let newest = match record.ledger.tip()? {
+        Some(tip) => State::at(record.source, tip)?.event()?.time,
+        None => event.time,
+    };
+    let until = event.time.max(newest).plus_s(permit.good_for_s());
+    event.waived = glass::names(permit.glass());
+    event.until = Some(until);
+    event.reason = permit.reason().map(ToString::to_string);
+    match record.append(&event, Some(&record.preconditions(bound)?))? {
+        Append::Done(Appended { commit, seq, .. }) => {
+            let status = State::at(record.source, commit)?.deployment(bound.deployment())?;
+            let glass = Some(Declaration { run, commit, seq, until, status });
+            Ok(Declaring::Done(Box::new(Declared { permit, glass })))
+        }
+        Append::Moved(why) => Ok(Declaring::Moved(why)),
+    }
+}
+
+/// What an intent records as waived: by options of their own, and by break-glass.
+fn waived(permit: &Permit) -> Vec<String> {
+    let plain = permit.checks().iter().filter(|check| check.result == CheckResult::Waived).map(|check| check.id);
+    let plain = plain.filter(|id| glass::PLAIN.contains(id)).map(str::to_owned);
+    let all: BTreeSet<String> =
+        permit.plan().bound().waived().iter().cloned().chain(plain).chain(glass::names(permit.glass())).collect();
+    all.into_iter().collect()
 }
 
 /// How opening ended.
@@ -209,23 +290,28 @@ impl Record<'_> {
 ///
 /// # Errors
 /// The record cannot be written; nothing was touched.
-pub fn open(record: &Record<'_>, permit: Permit) -> Answer<Opened> {
+pub fn open(record: &Record<'_>, declared: Declared) -> Answer<Opened> {
+    let Declared { permit, glass } = declared;
     let plan = permit.plan();
     let intention = plan.intention();
-    let (mut event, run) = record.about(Kind::ApplyIntent, plan)?;
+    let (mut event, mut run) = record.about(Kind::ApplyIntent, plan)?;
+    event.waived = waived(&permit);
+    event.reason = permit.reason().map(ToString::to_string);
+    let mut preconditions = record.preconditions(plan.bound())?;
+    if let Some(glass) = glass {
+        run = glass.run;
+        (event.run, event.glass, event.until) = (Some(run.clone()), Some(glass.commit), Some(glass.until));
+        preconditions.status = glass.status;
+    }
     let nonce = hex(&record.clock.chance());
     event.tell_changes(&intention.changes).map_err(|error| bug("the list of changes").because(error))?;
     event.retry = permit.checks().iter().any(|check| check.id == "held" && check.result == CheckResult::Waived);
-    event.waived.extend(
-        permit.checks().iter().filter(|check| check.result == CheckResult::Waived).map(|check| check.id.to_owned()),
-    );
     event.lock = Some(Lock {
         project: plan.bound().manifest().runtime.project.as_ref().map(ToString::to_string),
         scope: lock_key(&intention.host, plan.bound().manifest()),
         expires: event.time.plus_s(EXPIRES_S),
         nonce: nonce.clone(),
     });
-    let preconditions = record.preconditions(plan.bound())?;
     let alive = record.begin(&event)?;
     match record.append(&event, Some(&preconditions)) {
         Ok(Append::Done(done)) => {

@@ -150,7 +150,7 @@ impl Env {
             let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
             // Tokens for notices are for nobody else.
             let told = name.starts_with("PLATFORMCTL_NOTIFY_");
-            !REDIRECTING.contains(&name) && !printed && !told && name != OWN && name != SSH_KEY
+            !REDIRECTING.contains(&name) && !printed && !told && name != SSH_KEY && name != OWN
         }));
         command.envs(FIXED);
         command

@@ -110,6 +110,12 @@ pub struct Event {
     /// Gates that were passed by waiver, by id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waived: Vec<String>,
+    /// Kind `break-glass`, and an intent under it: until when an intent may be recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Intents: the record of kind `break-glass` by which gates were passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glass: Option<Oid>,
     /// Why a person did this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -164,6 +170,8 @@ impl Event {
             lock: None,
             checkout: None,
             waived: Vec::new(),
+            until: None,
+            glass: None,
             reason: None,
             voids: Vec::new(),
             voided: None,

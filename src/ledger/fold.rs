@@ -20,8 +20,8 @@ use crate::{
         ids::{Deployment, HostName, ModuleId},
         json::CanonicalError,
         status::{
-            self, FAILED_MAX, Failed, HostRecord, HostStatus, LastEvent, Mark, ModuleStatus, Newest, Observation,
-            OpenRun, Removed, Running, ServiceStatus,
+            self, BrokenGlass, FAILED_MAX, Failed, GLASS_MAX, HostRecord, HostStatus, LastEvent, Mark, ModuleStatus,
+            Newest, Observation, OpenRun, Removed, Running, ServiceStatus,
         },
     },
     port::TreeEdit,
@@ -195,6 +195,7 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
     if event.kind.begins() {
         entry.newest_run.clone_from(&event.run);
     }
+    glass(event, entry)?;
     match (event.kind, event.result) {
         (Kind::ApplyNoop | Kind::Adopt, _) | (Kind::ApplyOutcome, Some(Ending::Ok)) => {
             let running = running(event)?;
@@ -260,6 +261,42 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
             _,
         ) => Ok(false),
     }
+}
+
+/// What was brought with break-glass, before what runs is known to have changed.
+fn glass(event: &Event, entry: &mut HostStatus) -> Folded<()> {
+    let own = |broken: &BrokenGlass| Some(&broken.run) == event.run.as_ref();
+    match (event.kind, event.result) {
+        (Kind::ApplyIntent, _) if event.glass.is_some() => {
+            let Approval { pr, merge, .. } = *approved(event)?;
+            // Review begins again where it ended before the first of them.
+            let before = match entry.glass.first() {
+                Some(first) => first.before,
+                None => entry.running.as_ref().map(|running| running.merge),
+            };
+            entry.glass.push(BrokenGlass {
+                run: event.run.clone().ok_or(FoldError::Absent("run"))?,
+                at: event.time,
+                seq: event.seq,
+                until: event.until.ok_or(FoldError::Absent("until"))?,
+                pr,
+                merge,
+                before,
+                waived: event.waived.clone(),
+                reason: event.reason.clone().ok_or(FoldError::Absent("reason"))?,
+            });
+            if entry.glass.len() > GLASS_MAX {
+                entry.glass.remove(1);
+            }
+        }
+        // Nothing was touched.
+        (Kind::ApplyOutcome, Some(Ending::Aborted)) => entry.glass.retain(|broken| !own(broken)),
+        // What runs now was brought by this run: with break-glass, or it passed every gate.
+        (Kind::ApplyOutcome, Some(Ending::Ok)) | (Kind::ApplyNoop | Kind::Adopt, _) => entry.glass.retain(own),
+        (Kind::RemoveOutcome, Some(Ending::Ok)) => entry.glass.clear(),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// A release runs: it is not removed or moved away, and what was observed before is out of date.
@@ -338,6 +375,7 @@ fn moved(event: &Event, modules: &mut Modules<'_>, from: &Deployment, to: &Deplo
         gone.services = std::mem::take(&mut old.services);
         gone.failed = std::mem::take(&mut old.failed);
         gone.observed = old.observed.take();
+        gone.glass = std::mem::take(&mut old.glass);
     }
     let module = modules.of(&to.module)?;
     // It may have been tried under its new name already: what failed there is not forgotten.

@@ -15,11 +15,13 @@ use super::{
 use crate::{
     model::{
         ending::Ending,
+        glass::{Gate, MINUTES_MAX, PLAIN},
         ids::{Deployment, Oid},
         path::RepoPath,
         policy,
         status::OpenRun,
         text::shown,
+        time::Timestamp,
     },
     port::{Answer, Mode, Source},
 };
@@ -48,6 +50,9 @@ pub(super) fn judge(source: &dyn Source, before: &Checked, event: &Event) -> Jud
     {
         return Ok(Some(wrong));
     }
+    if let Some(wrong) = waives(source, before, event)? {
+        return Ok(Some(wrong));
+    }
     match event.kind {
         Kind::LateOutcome => late(source, before, event),
         Kind::Policy => policy(source, event),
@@ -55,7 +60,7 @@ pub(super) fn judge(source: &dyn Source, before: &Checked, event: &Event) -> Jud
         Kind::RemoveIntent => removes(&state, event),
         Kind::Adopt => adopts(&state, event),
         Kind::Move => moves(&state, event),
-        Kind::BreakGlass => newer(&state, event),
+        Kind::BreakGlass => glass(&state, event),
         Kind::Observe => alarm::judge(&state, event),
         Kind::Genesis
         | Kind::ApplyIntent
@@ -108,6 +113,72 @@ fn begins(state: &State<'_>, event: &Event) -> Judged {
         return Ok(Some(differs("policy", in_force.as_ref(), event.policy.as_ref())));
     }
     Ok(None)
+}
+
+/// What is waived may be waived: by an option of its own, or by the record of kind `break-glass` that the intent names.
+fn waives(source: &dyn Source, before: &Checked, event: &Event) -> Judged {
+    let wrong = |rule, expected: &str, found: String| Ok(Some(Wrong::new(rule, expected, found)));
+    let words = &event.waived;
+    if let Some(twice) = words.iter().enumerate().find(|(at, word)| words[..*at].contains(word)) {
+        return wrong("waived", "gates, none twice", shown(twice.1));
+    }
+    if event.kind == Kind::BreakGlass {
+        let gates = words.is_sorted() && words.iter().all(|word| Gate::named(word).is_some());
+        let expected = "gates that break-glass may pass, sorted";
+        return if gates { Ok(None) } else { wrong("waived", expected, shown(&words.join(" "))) };
+    }
+    let opened = match event.glass {
+        None => None,
+        Some(id) => match on_chain(source, before, id)? {
+            Some(opened) if opened.kind == Kind::BreakGlass => Some(opened),
+            Some(_) | None => {
+                return wrong("glass", "a record of this chain of kind break-glass", id.to_string());
+            }
+        },
+    };
+    if event.until != opened.as_ref().and_then(|opened| opened.until) {
+        return wrong("until", "that of the record of kind break-glass", "another".to_owned());
+    }
+    if let Some(opened) = &opened {
+        let of = |event: &Event| {
+            (event.run.clone(), event.deployment(), event.approved.clone(), event.checkout, event.reason.clone())
+        };
+        let digests = |event: &Event| (event.closure, event.effective, event.plan, event.policy);
+        if of(opened) != of(event) || digests(opened) != digests(event) {
+            return wrong("glass", "a record about the same run", "one about another".to_owned());
+        }
+        if opened.until.is_none_or(|until| event.time > until) {
+            return wrong("until", "a time at which the record of kind break-glass is good", event.time.to_string());
+        }
+        if let Some(gate) = opened.waived.iter().find(|gate| !words.contains(gate)) {
+            return wrong("waived", "every gate that the record of kind break-glass names", format!("not {gate}"));
+        }
+    }
+    let passed = |word: &String| opened.as_ref().is_some_and(|opened| opened.waived.contains(word));
+    match words.iter().find(|word| !PLAIN.contains(&word.as_str()) && !passed(word)) {
+        Some(word) => wrong("waived", "gates that may be waived", shown(word)),
+        None if words.iter().any(|word| word == "freeze") && event.reason.is_none() => {
+            wrong("reason", "the reason to apply in a freeze", "none".to_owned())
+        }
+        None => Ok(None),
+    }
+}
+
+/// Longest time for which a record of kind `break-glass` is good, in seconds.
+const GLASS_S: i64 = MINUTES_MAX as i64 * 60;
+
+/// A gate is passed under the policy in force, for a limited time, by a run that was never there.
+fn glass(state: &State<'_>, event: &Event) -> Judged {
+    let fits = |until: Timestamp| event.time < until && until <= event.time.plus_s(GLASS_S);
+    if let Some(until) = event.until.filter(|until| !fits(*until)) {
+        let expected = format!("a time after {} and at most 24 h later", event.time);
+        return Ok(Some(Wrong::new("until", expected, until.to_string())));
+    }
+    let in_force = state.blob_id(super::tree::POLICY)?;
+    if event.policy != in_force {
+        return Ok(Some(differs("policy", in_force.as_ref(), event.policy.as_ref())));
+    }
+    newer(state, event)
 }
 
 /// The run is newer than every earlier one of the deployments that it is about.

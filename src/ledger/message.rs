@@ -86,7 +86,7 @@ fn subject(event: &Event) -> String {
         },
         Kind::Takeover => format!("takeover: {place}"),
         Kind::LateOutcome => format!("late outcome: {place}{pr}"),
-        Kind::BreakGlass => format!("break glass: {place}{pr}"),
+        Kind::BreakGlass => format!("break glass: {place}{pr}, passes {}", event.waived.join(" ")),
         Kind::Annotate => format!("annotate{about}"),
         Kind::Recover => "recover: back to the last good record".to_owned(),
         Kind::Heartbeat => format!("heartbeat{about}"),

@@ -58,6 +58,8 @@ fields! {
     Lock "lock" |event| event.lock.is_some();
     Checkout "checkout" |event| event.checkout.is_some();
     Waived "waived" |event| !event.waived.is_empty();
+    Until "until" |event| event.until.is_some();
+    Glass "glass" |event| event.glass.is_some();
     Reason "reason" |event| event.reason.is_some();
     Voids "voids" |event| !event.voids.is_empty();
     Voided "voided" |event| event.voided.is_some();
@@ -85,9 +87,9 @@ pub struct Shape {
 }
 
 use Field::{
-    Alarm, Approved, Changed, Changes, Checkout, Closure, Effective, Evidence, Findings, From, Host, Intent, Lock,
-    Module, Plan, Policy, PolicyCommit, Pruned, Reason, Result as Ended, Retry, ReturnsTo, Run, Signers, Voided, Voids,
-    Waived,
+    Alarm, Approved, Changed, Changes, Checkout, Closure, Effective, Evidence, Findings, From, Glass, Host, Intent,
+    Lock, Module, Plan, Policy, PolicyCommit, Pruned, Reason, Result as Ended, Retry, ReturnsTo, Run, Signers, Until,
+    Voided, Voids, Waived,
 };
 
 const OPENS: &str = "The run is open and locks its scope; `newest_run` is its run.";
@@ -114,10 +116,12 @@ pub const SHAPES: &[Shape] = &[
         kind: Kind::ApplyIntent,
         parents: 1,
         must: &[Run, Module, Host, Approved, Closure, Effective, Plan, Policy, Checkout, Lock],
-        may: &[Retry, Changes, Changed, Waived],
+        may: &[Retry, Changes, Changed, Waived, Until, Glass, Reason],
         means: "No run of the deployment or of its scope is open; its run id is newer than every earlier one of the deployment; its \
-                policy is in force; its scope is on its host.",
-        does: OPENS,
+                policy is in force; its scope is on its host. `waived` names `checkout`, `freeze` (with a reason), `held` and \
+                `superseded` alone; with `glass` also the gates of that record of kind `break-glass`, which is of this chain, of the \
+                same run and about the same, and whose `until` is not over.",
+        does: "The run is open and locks its scope; `newest_run` is its run; with `glass` the deployment's `glass` has an entry.",
     },
     Shape {
         kind: Kind::ApplyOutcome,
@@ -127,8 +131,9 @@ pub const SHAPES: &[Shape] = &[
         means: "Its run is open by `apply.intent`; `intent` is the record that opened it; everything that both have is equal in both; \
                 the result is `ok` exactly where the evidence names no failure.",
         does: "The run is closed. `ok`: the release is `running`, its merge result is `newest`, `removed`, `moved_to` and `observed` \
-               are null, the first level has it; with `retry` the effective digest leaves `failed`. `failed`, `rolled-back`: the \
-               effective digest enters `failed`.",
+               are null, the first level has it; with `retry` the effective digest leaves `failed`; `glass` is empty, or has only \
+               the entry of this run. `failed`, `rolled-back`: the effective digest enters `failed`. `aborted`: an entry of this \
+               run leaves `glass`.",
     },
     Shape {
         kind: Kind::ApplyNoop,
@@ -231,10 +236,10 @@ pub const SHAPES: &[Shape] = &[
     Shape {
         kind: Kind::BreakGlass,
         parents: 1,
-        must: &[Run, Module, Host, Waived, Reason],
-        may: &[Approved, Closure, Effective, Plan, Policy, Checkout],
-        means: "It has a reason and names the gates that are passed; its run, which is not open, is newer than every earlier one of the \
-                deployment.",
+        must: &[Run, Module, Host, Approved, Closure, Effective, Plan, Policy, Checkout, Waived, Until, Reason],
+        may: &[],
+        means: "`waived` names gates that break-glass may pass, sorted, and no others; `until` is later than its time and at most 24 h \
+                later; its policy is in force; its run, which is not open, is newer than every earlier one of the deployment.",
         does: "–",
     },
     Shape {

@@ -2,6 +2,7 @@
 
 use super::{
     check::{argv_entry, done, one_line, shape},
+    glass::MINUTES_MAX,
     ids::Oid,
     notify::NotifyPolicy,
     path::HostPath,
@@ -43,6 +44,14 @@ impl Policy {
             let text = format!("`{}` is not an absolute path without wildcards but a /** at its end", shown(path));
             c.must(fits, &["sacred", "paths", &at.to_string()], text, "write for instance /srv/data/**");
         }
+        freezes(&policy, &mut c);
+        let minutes = policy.break_glass.max_minutes;
+        c.must(
+            (1..=MINUTES_MAX).contains(&minutes),
+            &["break_glass", "max_minutes"],
+            format!("`max_minutes` is {minutes}, and must be between 1 and {MINUTES_MAX}"),
+            "write for instance 60; to allow nobody, write `by: nobody`",
+        );
         for (at, allow) in policy.sacred.allow.iter().enumerate() {
             allow_entry(at, allow, &mut c);
         }
@@ -63,6 +72,24 @@ fn notify(policy: &Policy, c: &mut Collector<'_>) {
     let twice = on.iter().enumerate().find(|(at, also)| on[..*at].contains(also)).map(|(at, _)| at.to_string());
     if let Some(at) = twice {
         c.must(false, &["notify", "on", &at], "is there twice", "remove one");
+    }
+}
+
+fn freezes(policy: &Policy, c: &mut Collector<'_>) {
+    for (at, freeze) in policy.freeze.iter().enumerate() {
+        let at = at.to_string();
+        c.must(
+            freeze.from < freeze.until,
+            &["freeze", &at, "until"],
+            "a freeze ends after it begins",
+            "write `from` and `until` in UTC, for instance 2026-12-20T00:00:00Z",
+        );
+        one_line(&freeze.reason, &["freeze", &at, "reason"], c);
+        for (n, host) in freeze.hosts.iter().enumerate() {
+            let text = format!("there is no host `{host}`: this would freeze nothing");
+            let known = policy.hosts.contains_key(host);
+            c.must(known, &["freeze", &at, "hosts", &n.to_string()], text, "write one of the hosts of this file");
+        }
     }
 }
 
@@ -263,6 +290,16 @@ mod tests {
         assert_eq!(policy(&format!("{POLICY}{told}")), []);
         for (line, text) in [
             (4, "approval: {required_approvals: 1}\n"),
+            (4, "apply: {ceiling: always}\n"),
+            (4, "break_glass: {max_minutes: 0}\n"),
+            (4, "break_glass: {max_minutes: 1441}\n"),
+            (4, "break_glass: {by: everybody}\n"),
+            (4, "freeze: [{from: 2026-12-20T00:00:00Z, reason: x}]\n"),
+            (4, "freeze: [{from: 2026-12-20T00:00:00Z, until: 2026-12-20T00:00:00Z, reason: x}]\n"),
+            (4, "freeze: [{from: 2026-12-20, until: 2026-12-21T00:00:00Z, reason: x}]\n"),
+            (4, "freeze: [{from: 2026-12-20T00:00:00+01:00, until: 2026-12-21T00:00:00Z, reason: x}]\n"),
+            (4, "freeze: [{from: 2026-12-20T00:00:00Z, until: 2026-12-21T00:00:00Z, reason: ''}]\n"),
+            (4, "freeze: [{from: 2026-12-20T00:00:00Z, until: 2026-12-21T00:00:00Z, reason: x, hosts: [other]}]\n"),
             (4, "approval: {styles: []}\n"),
             (4, "approval: {remote: --upload-pack=x}\n"),
             (4, "state: {ref: refs/heads/x}\n"),

@@ -46,6 +46,10 @@ pub enum Outcome {
     Noop,
     /// Refused, for the reasons in `refusals`.
     Refused,
+    /// With `apply --pending`: it waits for a person, or for the end of a freeze.
+    Waits,
+    /// With `apply --pending`: something that it comes after was not applied.
+    NotTried,
     /// Changed and failed; left as it is.
     Held,
     /// Failed, reverted and verified.
@@ -69,6 +73,8 @@ impl Outcome {
             Self::Applied => "applied",
             Self::Noop => "noop",
             Self::Refused => "refused",
+            Self::Waits => "waits",
+            Self::NotTried => "not-tried",
             Self::Held => "held",
             Self::RolledBack => "rolled-back",
             Self::Aborted => "aborted",

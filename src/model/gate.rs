@@ -46,6 +46,8 @@ pub enum Binding {
     Bound,
     /// They were not compared, because a person waived that.
     Waived,
+    /// The files of the clone are an older state of the base, as it was checked out; only a runner applies so.
+    Base,
     /// There are none: the clone is bare.
     None,
 }
@@ -55,6 +57,7 @@ impl Binding {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bound => "bound",
+            Self::Base => "base",
             Self::Waived => "waived",
             Self::None => "none",
         }
@@ -67,7 +70,7 @@ mod tests {
 
     #[test]
     fn words_are_those_of_the_formats() {
-        for binding in [Binding::Bound, Binding::Waived, Binding::None] {
+        for binding in [Binding::Bound, Binding::Base, Binding::Waived, Binding::None] {
             assert_eq!(serde_json::to_value(binding).unwrap(), binding.as_str());
         }
         let all = [CheckResult::Pass, CheckResult::Fail, CheckResult::Error, CheckResult::Waived];

@@ -51,6 +51,9 @@ pub struct Manifest {
     /// Risks to data that a reviewed change takes.
     #[serde(default)]
     pub acknowledge: Vec<Acknowledge>,
+    /// Who applies a merged change; the policy's ceiling comes first.
+    #[serde(default)]
+    pub apply: ApplyMode,
     /// What happens after a failure.
     #[serde(default)]
     pub on_failure: OnFailure,
@@ -203,6 +206,18 @@ pub enum DataAction {
     Upgrade,
     /// It stays behind on another host.
     Leave,
+}
+
+/// Who applies a merged change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ApplyMode {
+    /// A person.
+    #[default]
+    Manual,
+    /// Also a runner, with `apply --pending --auto`.
+    OnMerge,
 }
 
 /// What happens after a failure.

@@ -8,7 +8,10 @@ use super::{
     approval::Style,
     as_text::as_text,
     forge::ForgeUrl,
+    freeze::Freeze,
+    glass::GlassPolicy,
     ids::{HostName, ModuleId, Oid},
+    module::ApplyMode,
     names::{ComposeName, Destination, GitName, KnownHost},
     notify::NotifyPolicy,
     path::HostPath,
@@ -39,12 +42,30 @@ pub struct Policy {
     /// Paths that no module may touch, and the doors that are open.
     #[serde(default)]
     pub sacred: SacredPolicy,
+    /// Up to where modules may be applied by a runner.
+    #[serde(default)]
+    pub apply: ApplyPolicy,
+    /// Times in which nothing is applied.
+    #[serde(default)]
+    pub freeze: Vec<Freeze>,
+    /// Who may pass a gate in an emergency.
+    #[serde(default)]
+    pub break_glass: GlassPolicy,
     /// Kinds of record that a principal of allowed_signers may sign; default: all.
     #[serde(default)]
     pub signers: BTreeMap<String, Vec<String>>,
     /// Who is told, and of what.
     #[serde(default)]
     pub notify: NotifyPolicy,
+}
+
+/// `apply:`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ApplyPolicy {
+    /// `manual`: a person applies every module, whatever its module.yaml says.
+    pub ceiling: ApplyMode,
 }
 
 /// The schema of a policy.

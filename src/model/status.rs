@@ -88,6 +88,32 @@ pub struct Failed {
     pub rolled_back: bool,
 }
 
+/// A release that was brought with break-glass. It stays here until a run without it, or a no-op, ends well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokenGlass {
+    /// The run.
+    pub run: RunId,
+    /// When it began.
+    pub at: Timestamp,
+    /// The event of its intent.
+    pub seq: u64,
+    /// Until when a merged pull request should contain what was applied.
+    pub until: Timestamp,
+    /// The pull request that was applied.
+    pub pr: u64,
+    /// Its merge result.
+    pub merge: Oid,
+    /// The merge result that ran before, which passed every gate; null: none. Review begins there again.
+    pub before: Option<Oid>,
+    /// What was waived.
+    pub waived: Vec<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Most entries of `glass`; the oldest but the first is dropped.
+pub const GLASS_MAX: usize = 8;
+
 /// One difference between the record and a host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
@@ -165,6 +191,9 @@ pub struct HostStatus {
     pub newest_run: Option<RunId>,
     /// Releases that failed here, the oldest first, at most [`FAILED_MAX`].
     pub failed: Vec<Failed>,
+    /// What was brought with break-glass and is not confirmed yet, the oldest first, at most [`GLASS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub glass: Vec<BrokenGlass>,
     /// What the last look at the host found.
     pub observed: Option<Observation>,
     /// That it was removed.
@@ -183,6 +212,7 @@ impl HostStatus {
             last,
             newest_run: None,
             failed: Vec::new(),
+            glass: Vec::new(),
             observed: None,
             removed: None,
             moved_to: None,

@@ -127,6 +127,8 @@ pub enum Step {
     Pulling(u64),
     /// They are there.
     Pulled(u64),
+    /// Break-glass is recorded: seq, and the gates that are passed.
+    Glass(u64, Vec<String>),
     /// The intent is recorded: seq.
     Intent(u64),
     /// Delivered and verified on the host: files.

@@ -27,7 +27,8 @@ pub struct Footprint {
     /// The module's effective digest, whether it runs on this host or not: a change that was not reviewed while it ran
     /// elsewhere is not reviewed.
     content: Option<Digest>,
-    /// The risks to data that its manifest accepts: an unreviewed entry accepts nothing.
+    /// The risks to data that its manifest accepts, and whether a runner may apply it: an unreviewed entry accepts
+    /// nothing.
     taken: Option<Digest>,
 }
 

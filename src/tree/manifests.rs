@@ -3,7 +3,7 @@
 use crate::{
     model::{
         ids::ModuleId,
-        module::{Driver, Manifest},
+        module::{ApplyMode, Driver, Manifest},
         near::did_you_mean,
         policy::{self, Policy},
         problem::Problem,
@@ -122,7 +122,11 @@ pub fn counted(snapshot: &Snapshot<'_>, id: &ModuleId) -> Answer<Option<Counted>
         Some(Err(invalid)) => Some(invalid.counted),
         Some(Ok(module)) => {
             let effective = module.closure.effective;
-            let taken = closure::digest(&module.manifest.acknowledge)?;
+            // That a runner may apply it is accepted by review as well.
+            let taken = match module.manifest.apply {
+                ApplyMode::Manual => closure::digest(&module.manifest.acknowledge)?,
+                mode @ ApplyMode::OnMerge => closure::digest(&(&module.manifest.acknowledge, mode))?,
+            };
             let hosts = Some(module.manifest.hosts().to_vec());
             Some(Counted { hosts, effective, near: effective, taken })
         }

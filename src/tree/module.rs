@@ -52,7 +52,8 @@ pub struct Counted {
     pub effective: Digest,
     /// The same, but of no more than is known to be named: whether a change is about this module.
     pub near: Digest,
-    /// What its manifest takes upon itself and nothing runs differently for: the risks to data that a review accepts.
+    /// What its manifest takes upon itself and nothing runs differently for: the risks to data that a review accepts, and
+    /// that a runner may apply it.
     pub taken: Digest,
 }
 

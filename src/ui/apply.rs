@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Last, Render, held, kept, notice,
+    Last, Render, glass, held, kept, notice,
     report::{cure, failed, object, outcome_of},
     seconds,
     timings::durations_ms,
@@ -200,6 +200,7 @@ impl Render for Target {
                     (_, None) => vec![format!("done {}", seconds(self.took_ms))],
                     (outcome, Some(refusal)) => stopped(outcome, self.class(), &refusal),
                 };
+                lines.extend(glass::passed(run.carried.permit.glass()));
                 lines.extend(kept::lines(run, self.thrown_away));
                 lines.extend(held::lines(self.told.as_ref()));
                 lines
@@ -229,6 +230,8 @@ fn stopped(outcome: Outcome, class: Class, refusal: &Refusal) -> Vec<String> {
         Outcome::Applied
         | Outcome::Noop
         | Outcome::Refused
+        | Outcome::Waits
+        | Outcome::NotTried
         | Outcome::RolledBack
         | Outcome::Aborted
         | Outcome::Error

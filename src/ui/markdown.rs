@@ -14,7 +14,7 @@ use crate::{
     ui::Render as _,
     verb::{
         apply::Applied,
-        batch::{Batch, Target},
+        batch::Target,
         comment::{COMMENT_BYTES_MAX, MARKER},
         proposed::{Concerned, Difference, Proposed},
     },
@@ -261,13 +261,17 @@ fn foot(proposed: &Proposed) -> String {
 }
 
 /// What became of a pull request: one line for each deployment, with its record.
-pub fn timeline(batch: &Batch, commit: impl Fn(crate::model::ids::Oid) -> String) -> String {
+pub fn timeline(
+    targets: &[&Target],
+    stopped: Option<&Failure>,
+    commit: impl Fn(crate::model::ids::Oid) -> String,
+) -> String {
     let mut text = String::from("**Applied by platformctl**\n\n");
-    for target in &batch.targets {
+    for target in targets {
         text += &format!("- {}\n", ended(target, &commit));
     }
-    if let Some(stop) = &batch.stopped {
-        text += &reasons(&Failure::from(stop).refusals);
+    if let Some(stop) = stopped {
+        text += &reasons(&stop.refusals);
     }
     text
 }
@@ -299,6 +303,8 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::Applied | Outcome::Ok => "applied",
         Outcome::Noop => "nothing to change",
         Outcome::Refused => "refused",
+        Outcome::Waits => "waits",
+        Outcome::NotTried => "not tried",
         Outcome::Held => "HELD: it failed and was left as it is",
         Outcome::RolledBack => "rolled back",
         Outcome::Unknown => "UNKNOWN: the link was lost",

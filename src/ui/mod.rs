@@ -4,6 +4,8 @@ mod abandon;
 mod apply;
 mod demo;
 mod doctor;
+mod due;
+mod glass;
 mod held;
 mod hook;
 mod init;
@@ -111,6 +113,7 @@ impl Printer {
             | Step::Settled(_)
             | Step::Approved(_)
             | Step::Pulled(_)
+            | Step::Glass(..)
             | Step::Intent(_)
             | Step::Shipped(_)
             | Step::Changed(_)

@@ -6,7 +6,7 @@ use super::{Last, Render, notice, plural, table};
 use crate::{
     model::{
         ids::{HostName, ModuleId, Oid, RunId},
-        refusal::Refusal,
+        refusal::{Code, Refusal},
         status::OpenRun,
         text::shown,
     },
@@ -48,6 +48,8 @@ struct Row {
     last: Option<Oid>,
     /// Where a release failed on the host: whether it is this one.
     held: Option<bool>,
+    /// Whether what runs was applied with break-glass, and no merged pull request that passes every gate contains it yet.
+    glass: bool,
     /// Whether it can be read at all.
     valid: bool,
     /// What has to be cured before it can be applied.
@@ -72,6 +74,7 @@ impl Row {
             merge,
             last: one.last,
             held: one.held,
+            glass: one.glass,
             valid: one.valid,
             refusals,
             open_run,
@@ -137,12 +140,17 @@ fn row((one, way): &(Pending, Option<Way>)) -> [String; 4] {
     let what = match (one.valid, way, one.held, one.last) {
         (false, ..) => "STOP: invalid, see platformctl validate".to_owned(),
         (true, Some(Way::Open(open)), ..) => format!("a run is open: {}", open.run),
+        (true, Some(Way::Refused(refusals)), ..) if one.glass => {
+            let code = refusals.iter().map(|refusal| refusal.code).find(|code| *code != Code::GlassOpen);
+            format!("BREAK-GLASS, not proven: {}", code.map_or("refused", Code::slug))
+        }
         (true, Some(Way::Refused(refusals)), ..) => {
             let code = refusals.first().map_or("refused", |refusal| refusal.code.slug());
             format!("STOP: {code}")
         }
         (true, _, Some(true), _) => "HELD: it failed there; merge a fix, or apply --retry".to_owned(),
         (true, _, Some(false), _) => "not what failed there: HELD until it is applied".to_owned(),
+        (true, _, None, _) if one.glass => "BREAK-GLASS, to be confirmed".to_owned(),
         (true, _, None, None) => "never applied".to_owned(),
         (true, _, None, Some(_)) => "its content changed".to_owned(),
     };
@@ -166,7 +174,11 @@ fn last(rows: &[(Pending, Option<Way>)]) -> Last {
         None => Last::Next("platformctl status".to_owned()),
         Some((one, _)) if !one.valid => Last::Next(format!("platformctl validate {}", one.module)),
         Some((_, Some(Way::Open(open)))) => Last::Next(format!("platformctl resume {}", open.run)),
-        Some((_, Some(Way::Refused(refusals)))) if !refusals.is_empty() => Last::Fix(refusals[0].fix.clone()),
+        Some((_, Some(Way::Refused(refusals)))) if !refusals.is_empty() => {
+            // What break-glass left is cured by what cures the rest.
+            let first = refusals.iter().find(|refusal| refusal.code != Code::GlassOpen).unwrap_or(&refusals[0]);
+            Last::Fix(first.fix.clone())
+        }
         Some((one, _)) if one.held == Some(true) => Last::Next(format!("platformctl show {}", one.module)),
         Some(_) => Last::Next("platformctl pending".to_owned()),
     }

@@ -30,7 +30,7 @@ pub(super) struct Runs {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
-enum Run {
+pub(super) enum Run {
     /// It was looked at.
     Known {
         /// The run.
@@ -59,7 +59,7 @@ enum Run {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-enum Open {
+pub(super) enum Open {
     /// It does.
     Open,
 }
@@ -73,7 +73,7 @@ fn outcome_of(resumed: &Resumed) -> Outcome {
 }
 
 /// The class that the end of a run gives the command, and why; `None` where all that was asked for is done.
-fn failure(looked: &LookedAt) -> Option<(Class, Vec<Refusal>)> {
+pub(super) fn failure(looked: &LookedAt) -> Option<(Class, Vec<Refusal>)> {
     let resumed = match &looked.found {
         Ok(resumed) => resumed,
         Err(stop) => {
@@ -147,7 +147,7 @@ impl Render for Reopened {
 }
 
 impl Run {
-    fn of(looked: &LookedAt) -> Self {
+    pub(super) fn of(looked: &LookedAt) -> Self {
         let (run, module) = (looked.open.run.clone(), looked.open.module.clone());
         match &looked.found {
             Ok(resumed) => {
@@ -159,7 +159,7 @@ impl Run {
     }
 }
 
-fn lines_of(looked: &LookedAt) -> Vec<String> {
+pub(super) fn lines_of(looked: &LookedAt) -> Vec<String> {
     let (run, module) = (&looked.open.run, &looked.open.module);
     let why = failure(looked).and_then(|(_, refusals)| refusals.into_iter().next()).map(|refusal| refusal.fact);
     let Ok(resumed) = &looked.found else {
@@ -171,6 +171,8 @@ fn lines_of(looked: &LookedAt) -> Vec<String> {
         Outcome::Unrecorded => "!",
         Outcome::Noop
         | Outcome::Refused
+        | Outcome::Waits
+        | Outcome::NotTried
         | Outcome::Held
         | Outcome::RolledBack
         | Outcome::Unknown

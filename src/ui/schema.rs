@@ -6,7 +6,7 @@ mod tests {
     use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
     use serde_json::{Value, json};
 
-    use super::super::{apply, pending, plan, proposed, resume};
+    use super::super::{apply, due, pending, plan, proposed, resume};
     use crate::{
         cli,
         model::result::{Envelope, Failed},
@@ -35,7 +35,7 @@ mod tests {
         }
         vec![
             ("abandon", vec![of::<Abandoned>(schemas)]),
-            ("apply", vec![of::<apply::One>(schemas), of::<apply::Several>(schemas)]),
+            ("apply", vec![of::<apply::One>(schemas), of::<apply::Several>(schemas), of::<due::Swept>(schemas)]),
             ("check", vec![of::<proposed::Whole>(schemas)]),
             ("demo", vec![of::<Demo>(schemas)]),
             ("doctor", vec![of::<Diagnosis>(schemas)]),

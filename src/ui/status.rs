@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Last, Render, notice, plural, table};
+use super::{Last, Render, glass, notice, plural, table};
 use crate::{
     model::{
         ids::{HostName, ModuleId},
@@ -35,7 +35,7 @@ impl Render for Status {
 
     fn last(&self) -> Last {
         Last::Next(match self {
-            Self::One(one) if one.status.hosts.values().any(|status| status.unsettled().is_some()) => {
+            Self::One(one) if one.status.hosts.values().any(|status| !is_settled(status)) => {
                 format!("platformctl show {}", one.module)
             }
             Self::One(_) => "platformctl pending".to_owned(),
@@ -61,6 +61,11 @@ struct Row<'a> {
     settled: bool,
 }
 
+/// Whether no person has to look at it.
+fn is_settled(status: &HostStatus) -> bool {
+    status.unsettled().is_none() && status.glass.is_empty()
+}
+
 /// By host, what is held before what is settled, by module.
 fn rows(all: &All) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
@@ -69,7 +74,7 @@ fn rows(all: &All) -> Vec<Row<'_>> {
             host,
             module: &module.module,
             status,
-            settled: status.unsettled().is_none(),
+            settled: is_settled(status),
         }));
     }
     rows.sort_by_key(|row| (row.host, row.settled, row.module));
@@ -78,6 +83,9 @@ fn rows(all: &All) -> Vec<Row<'_>> {
 
 /// `✓`, `!` or `✗`, and in words.
 fn standing(status: &HostStatus, now: Timestamp) -> (&'static str, String) {
+    if let (None, Some(words)) = (status.unsettled(), glass::standing(status, now)) {
+        return ("!", words);
+    }
     match (status.unsettled(), &status.running, &status.removed) {
         (Some(held), ..) => ("✗", format!("#{} HELD, failed here {}", held.pr, held.at.age(now))),
         (None, Some(running), _) => ("✓", format!("#{} ok, {}", running.pr, running.at.age(now))),
@@ -92,6 +100,7 @@ fn standing(status: &HostStatus, now: Timestamp) -> (&'static str, String) {
 fn deployment(module: &ModuleId, host: &HostName, status: &HostStatus, now: Timestamp) -> Vec<String> {
     let (mark, words) = standing(status, now);
     let mut lines = vec![format!("{mark} {module} on {host}  {words}")];
+    lines.extend(glass::in_full(status));
     let Some(running) = &status.running else { return lines };
     let good = if status.unsettled().is_some() {
         lines.push(format!("  the last that went well is #{}; what failed may be what runs", running.pr));
@@ -112,7 +121,7 @@ fn of_one(one: &One) -> Vec<String> {
 
 fn of_all(all: &All) -> Vec<String> {
     let (now, all_rows) = (all.now, rows(all));
-    let held = all_rows.iter().filter(|row| !row.settled).count();
+    let held = all_rows.iter().filter(|row| row.status.unsettled().is_some()).count();
     let mut lines = Vec::new();
     let mut hosts: Vec<&HostName> = all_rows.iter().map(|row| row.host).collect();
     hosts.dedup();
@@ -128,7 +137,11 @@ fn of_all(all: &All) -> Vec<String> {
     }
     lines.extend(all.open_runs.iter().flat_map(|run| running(run, now)));
     let count = all.pending.map_or_else(|| "?".to_owned(), |n| n.to_string());
-    lines.push(format!("pending {count} · held {held} · open runs {}", all.open_runs.len()));
+    let glass = match all_rows.iter().filter(|row| !row.status.glass.is_empty()).count() {
+        0 => String::new(),
+        some => format!(" · break-glass {some}"),
+    };
+    lines.push(format!("pending {count} · held {held}{glass} · open runs {}", all.open_runs.len()));
     lines
 }
 

@@ -68,6 +68,7 @@ impl<'a> Steps<'a> {
                 unusual.extend((!covers.is_empty()).then_some("covers"));
                 ("approved", text)
             }
+            Step::Glass(seq, gates) => ("GLASS", format!("seq {seq} passes {}", gates.join(" "))),
             Step::Intent(seq) => ("intent", format!("seq {seq} recorded")),
             Step::Shipped(files) => {
                 ("shipped", format!("{}, verified there", plural(usize::try_from(*files).unwrap_or(0), "file")))

@@ -56,8 +56,14 @@ const MEANINGS: &[(&str, &str)] = &[
     ("adopt", "a container that was started with Compose before is taken over as it is"),
     ("checkout", "the files of this clone were not compared with what was merged (--no-checkout-binding)"),
     ("covers", "the pull requests that changed the module since its last apply; all of them are proven"),
+    ("data", "data could be dropped or replaced without an `acknowledge` entry (--break-glass)"),
+    ("forge", "the forge's API gave no answer, so reviews and statuses are not known (--break-glass)"),
+    ("freeze", "a freeze was in force (--during-freeze or --break-glass)"),
     ("held", "the release failed on this host before and was tried again (--retry)"),
-    ("superseded", "a newer merge had changed the module too (--allow-older)"),
+    ("reviews", "reviews were missing, or a change on the base had none (--break-glass)"),
+    ("scope", "the pull request did not change the module, which was never applied (--break-glass)"),
+    ("statuses", "a required commit status was missing (--break-glass)"),
+    ("superseded", "a newer merge had changed the module too (--allow-older or --break-glass)"),
     ("weak", "by a fast-forward, which git alone cannot tell from a push without a pull request"),
 ];
 

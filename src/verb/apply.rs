@@ -11,15 +11,16 @@ use crate::{
         close::{Carried, carry_out},
         gate::{Facts, Nothing, Permit, gate, nothing},
         observe,
-        open::{self, Opened},
+        open::{self, Declaring, Opened},
         plan::{self, Plan},
         refuse,
     },
-    ledger::{event::Kind, fault::Checked, state::State},
+    ledger::{event::Kind, state::State},
     model::{
         approval::Approval,
         claim::Claim,
         gate::{Binding, GateCheck},
+        glass::{Glass, Reason},
         ids::{Deployment, HostName, ModuleId},
         json::{self, CanonicalError},
         plan::{Change, Intention},
@@ -33,8 +34,10 @@ use crate::{
     verb::{
         busy::{busy, shared},
         fetch::{Fetched, newest_record, record},
+        glass,
         left::Left,
         pull::pull,
+        unattended,
     },
 };
 
@@ -56,6 +59,12 @@ pub struct Ask {
     pub waivers: Waivers,
     /// `--retry`: a release that failed here may be tried again.
     pub retry: bool,
+    /// `--break-glass`: gates are passed, for this reason.
+    pub glass: Option<Reason>,
+    /// `--during-freeze`: a freeze is passed, for this reason.
+    pub during_freeze: Option<Reason>,
+    /// `--auto`: no person looks at it.
+    pub auto: bool,
     /// What a plan file promises, which must be what is planned now.
     pub claim: Option<Box<Claim>>,
 }
@@ -142,11 +151,11 @@ impl Summary {
 ///
 /// # Errors
 /// Either stage's reasons.
-pub fn bound(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask) -> Stage<Present> {
+pub fn bound(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, glass: Option<&Glass>) -> Stage<Present> {
     (ports.tell)(Step::Began(Phase::Approve));
     let state = fetched.checked.as_ref().map(|checked| State::at(ports.source, checked.id)).transpose()?;
     let request = if ask.again { again(state.as_ref(), ask)? } else { ask.request.clone() };
-    let candidates = candidates(ports, fetched);
+    let candidates = Candidates { glass, ..candidates(ports, fetched) };
     let approved = approve(&candidates, &request)?;
     (ports.tell)(Step::Began(Phase::Bind));
     let question = Bind {
@@ -179,6 +188,7 @@ pub fn candidates<'a>(ports: &Ports<'a>, fetched: &'a Fetched) -> Candidates<'a>
         styles: &rules.styles,
         adopt: &rules.adopt,
         witness: (rules.source == ApprovalSource::Forgejo).then_some(witness),
+        glass: None,
     }
 }
 
@@ -233,10 +243,18 @@ fn again(state: Option<&State<'_>>, ask: &Ask) -> Stage<Request> {
 ///
 /// # Errors
 /// The record cannot be read.
-pub fn facts(ports: &Ports<'_>, checked: Option<&Checked>, plan: &Plan, retry: bool) -> Answer<Facts> {
+pub fn facts(ports: &Ports<'_>, fetched: &Fetched, plan: &Plan, ask: &Ask, glass: Option<Glass>) -> Answer<Facts> {
     (ports.tell)(Step::Began(Phase::Gate));
-    let known = crate::verb::host::known(ports, checked, plan.machine().witness.as_ref())?;
-    Ok(Facts { known, retry })
+    let policy = &fetched.policy.policy;
+    Ok(Facts {
+        known: crate::verb::host::known(ports, fetched.checked.as_ref(), plan.machine().witness.as_ref())?,
+        retry: ask.retry,
+        now: ports.clock.now(),
+        freezes: policy.freeze.clone(),
+        during_freeze: ask.during_freeze.clone(),
+        glass,
+        unattended: ask.auto.then_some(policy.apply.ceiling),
+    })
 }
 
 /// Applies one module. `fresh` is brought up to date with what is recorded meanwhile.
@@ -244,22 +262,31 @@ pub fn facts(ports: &Ports<'_>, checked: Option<&Checked>, plan: &Plan, retry: b
 /// # Errors
 /// Nothing was touched: a stage refused, or something failed before the intent was recorded.
 pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Applied> {
+    glass::explained(ask.glass.as_ref(), attempt(ports, fetched, ask))
+}
+
+fn attempt(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Applied> {
     if let Some(claim) = &ask.claim {
         ours(ports, ask, claim)?;
     }
     let in_force = fetched.acting()?.clone();
+    if ask.auto {
+        unattended::recorded(&in_force)?;
+    }
+    let broken = glass::broken(ports, fetched, ask.glass.as_ref())?;
     // What this command itself recorded since, for other modules.
     fetched.checked = newest_record(ports)?;
     let record = record(ports, &fetched.policy.policy);
     let mut before: Option<Intention> = None;
     for _ in 0..ROUNDS {
         busy(ports, fetched, &ask.module, ask.host.as_ref())?;
-        let bound = bound(ports, fetched, ask)?;
+        let bound = bound(ports, fetched, ask, broken.as_ref())?;
         shared(ports, fetched, &bound)?;
         let (plan, host) = planned(ports, bound, ask.again)?;
         held_to(ask.claim.as_deref(), &plan, before.as_ref())?;
-        let facts = facts(ports, fetched.checked.as_ref(), &plan, ask.retry)?;
+        let facts = facts(ports, fetched, &plan, ask, broken.clone())?;
         if plan.is_done() && !ask.again {
+            glass::changes_nothing(ask.glass.as_ref(), &ask.name())?;
             let judged = nothing(plan, &facts).map_err(|closed| Stop::Refused(closed.refusals))?;
             if matches!(judged, Nothing::Advance(_)) {
                 (ports.tell)(Step::Began(Phase::Open));
@@ -288,8 +315,9 @@ pub fn apply(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Appli
                 continue;
             }
         };
+        glass::is_needed(ask.glass.as_ref(), &permit)?;
         (ports.tell)(Step::Began(Phase::Open));
-        if let Some(intent) = opened(&record, &in_force, permit)? {
+        if let Some(intent) = opened(ports, &record, &in_force, permit)? {
             (ports.tell)(Step::Intent(intent.seq()));
             let carried = carry_out(*intent, &record, host.as_ref(), ports.tell);
             let plan = carried.permit.plan();
@@ -334,9 +362,16 @@ fn ours(ports: &Ports<'_>, ask: &Ask, claim: &Claim) -> Stage<()> {
     }
 }
 
-fn opened(record: &Record<'_>, in_force: &InForce, permit: Permit) -> Stage<Option<Box<open::Intent>>> {
+fn opened(
+    ports: &Ports<'_>,
+    record: &Record<'_>,
+    in_force: &InForce,
+    permit: Permit,
+) -> Stage<Option<Box<open::Intent>>> {
     record.ready(in_force)?;
-    match open::open(record, permit)? {
+    let Declaring::Done(declared) = open::declare(record, permit)? else { return Ok(None) };
+    glass::told(ports, &declared);
+    match open::open(record, *declared)? {
         Opened::Intent(intent) => Ok(Some(intent)),
         Opened::Moved(_) => Ok(None),
     }

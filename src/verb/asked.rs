@@ -4,6 +4,7 @@ use crate::{
     flow::{Stage, approve::request::Request, bind::Waivers, refuse},
     model::{
         claim::Claim,
+        glass::Reason,
         ids::{HostName, ModuleId},
         refusal::Code,
         text::shown,
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// What a person asks for, whichever modules it is about.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// On which host; `None`: on each host of the module.
     pub host: Option<HostName>,
@@ -26,6 +27,10 @@ pub struct Asked {
     pub waivers: Waivers,
     /// `--retry`: a release that failed here may be tried again.
     pub retry: bool,
+    /// `--break-glass`: gates are passed, for this reason.
+    pub glass: Option<Reason>,
+    /// `--during-freeze`: a freeze is passed, for this reason.
+    pub during_freeze: Option<Reason>,
 }
 
 impl Asked {
@@ -43,6 +48,9 @@ impl Asked {
             again: self.again,
             waivers: self.waivers,
             retry: self.retry,
+            glass: self.glass.clone(),
+            during_freeze: self.during_freeze.clone(),
+            auto: false,
             claim: None,
         }
     }

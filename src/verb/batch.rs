@@ -106,7 +106,7 @@ pub fn apply_all(ports: &Ports<'_>, asked: &Asked, asks: Stage<Vec<Ask>>, how: H
 }
 
 /// Where the time went since the last target.
-fn spent(ports: &Ports<'_>, timings: &Timings<'_>, how: How) -> Vec<(Phase, u64)> {
+pub(super) fn spent(ports: &Ports<'_>, timings: &Timings<'_>, how: How) -> Vec<(Phase, u64)> {
     let spent = timings.take();
     if how.timings {
         (ports.tell)(Step::Spent(spent.clone()));
@@ -169,7 +169,12 @@ fn ran(target: &Target) -> Option<Ran> {
     (ending == Ending::Ok).then_some(Ran::Done(Done { deployment, pr, run: id, changes, seq }))
 }
 
-fn one(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask, how: How) -> (Stage<Applied>, Option<Told>, Vec<Notice>) {
+pub(super) fn one(
+    ports: &Ports<'_>,
+    fetched: &mut Fetched,
+    ask: &Ask,
+    how: How,
+) -> (Stage<Applied>, Option<Told>, Vec<Notice>) {
     let first = fetched.checked.is_none();
     let applied = patiently(ports, fetched, ask, how.wait_s);
     if let Ok(checked) = newest_record(ports) {

@@ -209,6 +209,7 @@ pub(crate) fn decided(
         styles: &[],
         adopt: &[],
         witness: Some(witness),
+        glass: None,
     };
     let refusals = match newest.and_then(|newest| policy::judge(&candidates, before.as_ref(), newest)) {
         Ok(Verdict::InForce(in_force)) => return Ok((in_force.at().clone(), Ok(*in_force))),

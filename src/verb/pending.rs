@@ -39,6 +39,8 @@ pub struct Pending {
     pub last: Option<Oid>,
     /// Whether this release failed on the host; false: another one did, and may be what runs there. `None`: neither.
     pub held: Option<bool>,
+    /// Whether what runs was applied with break-glass, and no merged pull request that passes every gate contains it yet.
+    pub glass: bool,
     /// Whether it can be read at all.
     pub valid: bool,
     /// Its entry in the record.
@@ -82,7 +84,8 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
             };
             let running = here.and_then(|here| here.running.as_ref()).map(|running| running.effective);
             // If a release failed, the host may still have it, even after its revert was merged.
-            if held.is_none() && effective.is_some() && running == effective {
+            let glass = here.is_some_and(|here| !here.glass.is_empty());
+            if held.is_none() && !glass && effective.is_some() && running == effective {
                 continue;
             }
             let past = Past::of(status.as_ref(), host);
@@ -93,7 +96,7 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
                 None => None,
             };
             let (module, host) = (module.clone(), host.clone());
-            found.push(Pending { module, host, several, commit, pr, last, held, valid, past });
+            found.push(Pending { module, host, several, commit, pr, last, held, glass, valid, past });
         }
     }
     Ok(found)

@@ -85,7 +85,7 @@ pub fn propose(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, which: &Which) -
         Which::Request(request) => request.clone(),
     };
     let ask = Ask { request: request.clone(), ..ask.clone() };
-    let bound = match bound(ports, fetched, &ask) {
+    let bound = match bound(ports, fetched, &ask, None) {
         Ok(bound) => bound,
         Err(Stop::Refused(refusals)) => {
             let unmerged = refusals.iter().all(|refusal| refusal.code == Code::HeadNotMerged);
@@ -113,7 +113,7 @@ pub fn propose(ports: &Ports<'_>, fetched: &Fetched, ask: &Ask, which: &Which) -
     let seen = plan.machine();
     let observed = json!({"machine_id": seen.machine_id, "free_bytes": seen.free_bytes, "witness": seen.witness});
     let unseen = if done { Vec::new() } else { plan.warnings() };
-    let facts = apply::facts(ports, fetched.checked.as_ref(), &plan, ask.retry)?;
+    let facts = apply::facts(ports, fetched, &plan, &ask, None)?;
     let judged = if done && !ask.again {
         nothing(plan, &facts).map(|judged| match judged {
             Nothing::Advance(permit) => permit.checks().to_vec(),

@@ -58,11 +58,7 @@ pub fn resume(ports: &Ports<'_>, run: Option<&RunId>, logs: Logs, wait_s: u64) -
         let (waiting, ended): (Vec<_>, Vec<_>) = looked.into_iter().partition(may_end);
         runs.extend(ended);
         if waiting.is_empty() {
-            let mut notices = notices::all(ports, &fetched);
-            notices.extend(alarms::tell_of_runs(ports, &fetched, runs.iter().filter_map(ran)));
-            let stops = runs.iter().filter_map(|looked: &LookedAt| looked.found.as_ref().err());
-            notices.extend(stops.flat_map(|stop| alarms::tampered(ports, stop)));
-            return Ok(Reopened { runs, notices });
+            return Ok(Reopened { notices: noticed(ports, &fetched, &runs), runs });
         }
         for looked in waiting.iter().filter(|looked| told.insert(looked.open.run.clone())) {
             (ports.tell)(Step::Waiting { run: Box::new(looked.open.clone()), now: ports.clock.now() });
@@ -80,6 +76,15 @@ fn look(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun, logs: Logs) -> Look
     let left = found.as_ref().ok().and_then(|resumed| resumed.left.as_ref());
     let told = left.and_then(|left| left.told(logs));
     LookedAt { open, found, told }
+}
+
+/// What an operator should know, and people are told of the runs that ended.
+fn noticed(ports: &Ports<'_>, fetched: &Fetched, runs: &[LookedAt]) -> Vec<Notice> {
+    let mut notices = notices::all(ports, fetched);
+    notices.extend(alarms::tell_of_runs(ports, fetched, runs.iter().filter_map(ran)));
+    let stops = runs.iter().filter_map(|looked| looked.found.as_ref().err());
+    notices.extend(stops.flat_map(|stop| alarms::tampered(ports, stop)));
+    notices
 }
 
 /// How a run ended that was looked at, if people may be told of that.

@@ -63,7 +63,7 @@ fn checkout_must_match_the_merge() {
     site.repo.commit("local");
     assert_eq!(site.says(&ask(1)), "checkout_differs");
     assert!(!site.live_path().exists(), "nothing of it was live");
-    let waived = Ask { waivers: Waivers { checkout: true, older: false }, ..ask(1) };
+    let waived = Ask { waivers: Waivers { checkout: true, ..Waivers::default() }, ..ask(1) };
     assert_eq!(site.says(&waived), "ok, 1 files, covers [1], recorded: Some(true)");
     assert_eq!(site.live(), "hello\n", "what was merged, not what was checked out");
 }

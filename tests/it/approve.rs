@@ -29,8 +29,16 @@ fn ask_with(repo: &Repo, styles: &[Style], approved: Option<&str>, pr: Option<u6
     let (git, refs) = look(repo);
     let remote = repo.remote();
     let base = refs.base.unwrap();
-    let candidates =
-        Candidates { source: &git, remote: Some(&remote), refs: &refs, base, styles, adopt: &[], witness: None };
+    let candidates = Candidates {
+        source: &git,
+        remote: Some(&remote),
+        refs: &refs,
+        base,
+        styles,
+        adopt: &[],
+        witness: None,
+        glass: None,
+    };
     match approve(&candidates, &Request { approved: approved.map(str::to_owned), pr }) {
         Ok(approved) => Ok(approved),
         Err(Stop::Refused(refusals)) => Err(refusals.iter().map(|r| r.code.slug()).collect::<Vec<_>>().join(" ")),
@@ -387,6 +395,7 @@ fn approval_among_2000_pull_requests_needs_one_ls_remote_and_one_fetch() {
         styles: STYLES,
         adopt: &[],
         witness: None,
+        glass: None,
     };
     let request = Request { approved: Some(repo.id("pr2001").to_string()), pr: None };
     let found = approve(&candidates, &request).unwrap();

@@ -135,6 +135,9 @@ impl Bench {
             again: false,
             waivers: Waivers::default(),
             retry: true,
+            glass: None,
+            during_freeze: None,
+            auto: false,
             claim: None,
         }
     }

@@ -10,7 +10,7 @@ use platformctl::{
     error::Class,
     flow::approve::reviews::Unfit,
     io::forgejo::{FAILURES, Failure},
-    model::{doors::DOORS, refusal::Code, sacred::SACRED},
+    model::{doors::DOORS, glass::Gate, refusal::Code, sacred::SACRED},
 };
 
 /// Compares a page with what the code says, or rewrites it.
@@ -45,6 +45,16 @@ fn documented_capabilities_and_sacred_paths_match_the_code() {
         writeln!(text, "| `{path}` | {} |", readable.join(" ")).unwrap();
     }
     section("docs/compose.md", "sacred", &text);
+}
+
+#[test]
+fn documented_break_glass_gates_match_the_code() {
+    let mut text = "| gate | codes | what is passed |\n| --- | --- | --- |\n".to_owned();
+    for gate in Gate::ALL {
+        let codes: Vec<String> = gate.codes().iter().map(|code| format!("`{}`", code.slug())).collect();
+        writeln!(text, "| `{}` | {} | {} |", gate.as_str(), codes.join(" "), gate.meaning()).unwrap();
+    }
+    section("docs/recovery.md", "gates", &text);
 }
 
 #[test]

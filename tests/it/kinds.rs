@@ -139,6 +139,31 @@ impl Bench {
         State::at(&self.git, self.git.tip().unwrap().unwrap()).unwrap()
     }
 
+    /// A gate is passed for a run.
+    fn glass(&self, deployment: &str, pr: u8, n: u32) -> Event {
+        let mut glass = self.about(Kind::BreakGlass, deployment, pr, n);
+        (glass.waived, glass.reason) = (vec!["reviews".into()], Some("the shop is down".into()));
+        glass.until = Some(glass.time.plus_s(3_600));
+        glass.checkout = Some(platformctl::model::gate::Binding::Waived);
+        glass
+    }
+
+    /// The intent that goes with it.
+    fn under(&self, glass: &Event, record: Oid, pr: u8, n: u32) -> Event {
+        let mut intent = self.about(Kind::ApplyIntent, &glass.deployment().unwrap().to_string(), pr, n);
+        (intent.glass, intent.until, intent.reason) = (Some(record), glass.until, glass.reason.clone());
+        intent.waived = vec!["checkout".into(), "reviews".into()];
+        intent.checkout = glass.checkout;
+        intent
+    }
+
+    /// A whole run with break-glass.
+    fn broke(&self, deployment: &str, pr: u8, n: u32, result: Ending) {
+        let glass = self.glass(deployment, pr, n);
+        let record = self.append(&glass);
+        self.ran(&self.under(&glass, record, pr, n), result);
+    }
+
     /// What is wrong with an event after the tip, as every reader judges it.
     fn fault(&self, event: &Event) -> String {
         let before = chain::trusted(&self.git, self.git.tip().unwrap().unwrap()).unwrap();
@@ -201,10 +226,10 @@ fn finding(subject: &str) -> Finding {
 fn every_kind_is_recorded_and_verified() {
     let bench = Bench::new();
     let site = "site@box";
-    let mut glass = bench.about(Kind::BreakGlass, site, 1, 1);
-    (glass.waived, glass.reason) = (vec!["held".into()], Some("the shop is down".into()));
-    bench.append(&glass);
+    bench.broke(site, 1, 0, Ending::Ok);
+    assert_eq!(bench.entry(site).glass[0].waived, ["checkout", "reviews"]);
     let first = bench.ran(&bench.about(Kind::ApplyIntent, site, 1, 1), Ending::Ok);
+    assert_eq!(bench.entry(site).glass, [], "a run that passes every gate confirms it");
     bench.ran(&bench.about(Kind::ApplyIntent, site, 2, 2), Ending::Failed);
     bench.ran(&bench.about(Kind::ApplyIntent, site, 3, 3), Ending::RolledBack);
     let third = bench.ran(&bench.about(Kind::ApplyIntent, site, 4, 4), Ending::Ok);
@@ -286,7 +311,9 @@ fn every_kind_is_recorded_and_verified() {
         snapbox::str![[r#"
 genesis: the record begins
 policy: platform.yaml as merged is in force
-break glass: site on box, PR #1
+break glass: site on box, PR #1, passes reviews
+apply intent: site on box, PR #1
+apply ok: site on box, PR #1
 apply intent: site on box, PR #1
 apply ok: site on box, PR #1
 apply intent: site on box, PR #2
@@ -504,12 +531,25 @@ fn hostile_records_of_each_kind_are_refused() {
             ("rule `fields` expects nothing", &|event| event.evidence = Some(evidence(None))),
         ],
     );
-    let mut glass = bench.draft(Kind::BreakGlass);
-    (glass.run, glass.module, glass.host) = (noop.run.clone(), noop.module.clone(), noop.host.clone());
-    (glass.waived, glass.reason) = (vec!["held".into()], Some("the shop is down".into()));
+    let glass = bench.glass("site@box", 1, 3);
     bench.refused(
         &glass,
         &[
+            ("rule `fields` expects approved on", &|event| event.approved = None),
+            ("rule `fields` expects until on", &|event| event.until = None),
+            ("rule `until` expects a time after", &|event| event.until = Some(event.time)),
+            ("rule `until` expects a time after", &|event| event.until = Some(event.time.plus_s(86_401))),
+            ("rule `policy` expects", &|event| event.policy = Some(oid(9))),
+            // Only what break-glass may pass, sorted, none twice.
+            ("rule `waived` expects gates that break-glass", &|event| event.waived = vec!["sacred".into()]),
+            ("rule `waived` expects gates that break-glass", &|event| event.waived = vec!["held".into()]),
+            ("rule `waived` expects gates that break-glass", &|event| {
+                event.waived = vec!["lock".into(), "reviews".into()];
+            }),
+            ("rule `waived` expects gates that break-glass", &|event| {
+                event.waived = vec!["reviews".into(), "data".into()];
+            }),
+            ("rule `waived` expects gates, none twice", &|event| event.waived = vec!["data".into(), "data".into()]),
             ("rule `fields` expects reason on", &|event| event.reason = None),
             ("rule `fields` expects a reason", &|event| event.reason = Some(" ".into())),
             ("rule `fields` expects waived on", &|event| event.waived.clear()),
@@ -522,6 +562,73 @@ fn hostile_records_of_each_kind_are_refused() {
     let opened = bench.append(&opening);
     let good = bench.outcome(&opening, opened, Ending::Ok);
     bench.refused(&good, &[("rule `retry` expects that of its intent, false", &|event| event.retry = true)]);
+}
+
+/// Attack: someone who can push the record waives a gate that nobody may waive, or claims a break-glass that was recorded
+/// for another run, another release, too long ago, or never.
+/// Defence: a record may name only gates that can be waived, and each gate of break-glass only together with a valid record
+/// of it in the same chain.
+#[test]
+fn waived_gates_need_their_break_glass() {
+    let bench = Bench::new();
+    let site = "site@box";
+    bench.ran(&bench.about(Kind::ApplyIntent, site, 1, 1), Ending::Ok);
+    let plain = bench.about(Kind::ApplyIntent, site, 2, 3);
+    let wrong = "rule `waived` expects gates that may be waived";
+    bench.refused(
+        &plain,
+        &[
+            (wrong, &|event| event.waived = vec!["sacred".into()]),
+            (wrong, &|event| event.waived = vec!["reviews".into()]),
+            (wrong, &|event| event.waived = vec!["checkout".into(), "lock".into()]),
+            ("rule `waived` expects gates, none twice", &|event| event.waived = vec!["held".into(), "held".into()]),
+            ("rule `reason` expects the reason", &|event| event.waived = vec!["freeze".into()]),
+            ("rule `until` expects that", &|event| event.until = Some(event.time.plus_s(60))),
+            ("rule `glass` expects a record of this chain", &|event| event.glass = Some(oid(7))),
+        ],
+    );
+    let policy = bench.git.tip().unwrap().unwrap();
+    bench.refused(&plain, &[("rule `glass` expects a record of this chain", &|event| event.glass = Some(policy))]);
+    let glass = bench.glass(site, 2, 3);
+    let record = bench.append(&glass);
+    let good = bench.under(&glass, record, 2, 3);
+    bench.refused(
+        &good,
+        &[
+            (wrong, &|event| event.waived = vec!["data".into(), "reviews".into()]),
+            ("rule `waived` expects every gate", &|event| event.waived = vec!["checkout".into()]),
+            ("rule `waived` expects gates that may", &|event| {
+                event.waived = vec!["reviews".into(), "sacred".into()];
+            }),
+            ("rule `until` expects that", &|event| event.until = Some(event.time.plus_s(86_000))),
+            ("rule `until` expects that", &|event| event.until = None),
+            ("rule `until` expects a time", &|event| event.time = event.time.plus_s(3_700)),
+            ("rule `glass` expects a record about the same run", &|event| event.run = Some(run(4).parse().unwrap())),
+            ("rule `glass` expects a record about the same run", &|event| event.reason = Some("another".into())),
+            ("rule `glass` expects a record about the same run", &|event| event.plan = Some(Digest::of(b"other"))),
+            ("rule `glass` expects a record about the same run", &|event| {
+                event.approved = bench.about(Kind::ApplyIntent, site, 3, 3).approved;
+            }),
+            ("rule `glass` expects a record about the same run", &|event| {
+                event.effective = Some(Digest::of(b"other"));
+            }),
+        ],
+    );
+    // Tried, and nothing was touched: nothing is left to be confirmed.
+    bench.ran(&good, Ending::Aborted);
+    assert_eq!(bench.entry(site).glass, []);
+    // What failed may be what runs: it stays, with what ran before the first.
+    bench.broke(site, 3, 4, Ending::Failed);
+    bench.broke(site, 4, 5, Ending::Ok);
+    let entry = bench.entry(site);
+    let left: Vec<_> = entry.glass.iter().map(|glass| (glass.pr, glass.before)).collect();
+    assert_eq!(left, [(4, Some(oid(1)))]);
+    assert_eq!(entry.running.unwrap().pr, 4);
+    // A run that passes every gate, or a no-op, confirms it.
+    let mut noop = bench.about(Kind::ApplyNoop, site, 5, 6);
+    noop.waived.clear();
+    bench.append(&noop);
+    assert_eq!(bench.entry(site).glass, []);
 }
 
 /// Attack: someone writes a status file that claims another history than the events have, such as a failure that is forgotten.

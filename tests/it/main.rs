@@ -10,6 +10,8 @@
 mod apply;
 mod approve;
 mod around;
+mod auto;
+mod break_glass;
 mod cli;
 mod compose;
 mod contributing;

@@ -30,8 +30,16 @@ fn fetched(repo: &Repo, approved: Option<Oid>, pr: Option<u64>, adopt: &[Oid]) -
     let refs = remote.refs(true).unwrap();
     remote.fetch(&[Want::Base]).unwrap();
     let base = refs.base.unwrap();
-    let candidates =
-        Candidates { source: &git, remote: Some(&remote), refs: &refs, base, styles: STYLES, adopt, witness: None };
+    let candidates = Candidates {
+        source: &git,
+        remote: Some(&remote),
+        refs: &refs,
+        base,
+        styles: STYLES,
+        adopt,
+        witness: None,
+        glass: None,
+    };
     match approve(&candidates, &Request { approved: approved.map(|id| id.to_string()), pr }) {
         Ok(approved) => Ok((approved.pr(), approved.relation().style)),
         Err(Stop::Refused(refusals)) => Err(refusals

@@ -14,6 +14,7 @@ const PRODUCTS: &[(&str, &str)] = &[
     ("observe/mod.rs", "Observed"),
     ("plan.rs", "Plan"),
     ("gate/mod.rs", "Permit"),
+    ("open.rs", "Declared"),
     ("open.rs", "Intent"),
     ("ship.rs", "Shipped"),
     ("run.rs", "Ran"),

@@ -32,6 +32,8 @@ enum Behind {
 struct Bench {
     site: Site,
     old: &'static str,
+    /// Whether the next release takes break-glass.
+    glass: bool,
 }
 
 impl Bench {
@@ -51,6 +53,25 @@ impl Bench {
         bench
     }
 
+    /// The next release has a direct push in it, which break-glass passes.
+    fn pushed() -> Self {
+        let bench = Self { glass: true, ..Self::new("one\n") };
+        bench.site.change(1, "one\n");
+        assert_eq!(bench.site.says(&ask(1)), "ok, 1 files, covers [1], recorded: Some(true)");
+        bench.site.repo.git(&["checkout", "-q", "main"]);
+        bench.site.repo.write("modules/site/public/index.html", "direct\n");
+        bench.site.repo.commit("direct push");
+        bench.site.repo.publish();
+        bench.site.change(2, "two\n");
+        bench.save();
+        bench
+    }
+
+    /// What is asked for.
+    fn ask(&self) -> Ask {
+        Ask { glass: self.glass.then(|| "the sweep".parse().unwrap()), ..ask(2) }
+    }
+
     fn new(old: &'static str) -> Self {
         let site = Site::empty("    activate: [[sh, -c, \"echo x >> @COUNT@\"]]\n");
         let count = site.repo.path("count").display().to_string();
@@ -60,7 +81,7 @@ impl Bench {
         site.repo.commit("policy");
         site.repo.publish();
         site.activates(&format!("[[sh, -c, \"echo x >> {count}\"]]"));
-        Self { site, old }
+        Self { site, old, glass: false }
     }
 
     fn shell(&self, script: &str) {
@@ -100,7 +121,7 @@ impl Bench {
         };
         let request = Request { approved: None, pr: Some(2) };
         let mut fetched = refresh(&ports, &request)?;
-        apply(&ports, &mut fetched, &ask(2))
+        apply(&ports, &mut fetched, &self.ask())
     }
 
     /// What a person does afterwards: looks, resumes, abandons what nobody can resume, applies again.
@@ -128,7 +149,7 @@ impl Bench {
         }
         let mut fetched =
             refresh(&ports, &Request { approved: None, pr: Some(2) }).map_err(|s| Failure::from(s).refusals).unwrap();
-        did.push(said(apply(&ports, &mut fetched, &Ask { retry: true, ..ask(2) })));
+        did.push(said(apply(&ports, &mut fetched, &Ask { retry: true, ..self.ask() })));
         let checked = refresh(&ports, &Request::default()).map_err(|s| Failure::from(s).refusals).unwrap();
         let tip = checked.checked.as_ref().unwrap().id;
         record(&ports, &checked.policy.policy).verify_all(tip).unwrap();
@@ -146,6 +167,10 @@ fn class(result: Stage<Applied>) -> (Class, String) {
 fn promise(bench: &Bench, class: Class, fault: Fault, place: &str) {
     let live = bench.site.live();
     let log = bench.site.log();
+    if bench.glass && live != bench.old {
+        let declared = log.iter().any(|subject| subject.starts_with("break glass: site on box, PR #2"));
+        assert!(declared, "{place}: it is recorded before anything is touched: {log:?}");
+    }
     match class {
         Class::Done => {
             assert_eq!(live, "two\n", "{place}");
@@ -237,6 +262,26 @@ fn apply_survives_a_failure_after_each_effect() {
 #[test]
 fn apply_survives_a_kill_at_each_effect() {
     all_of(&sweep(&Bench::second(), Behind::Effects, Fault::Killed), KILLED);
+}
+
+/// What comes after knows that it was applied, and does not break the glass again.
+const GLASS: &[&str] = &[
+    "Done: break_glass_not_allowed",
+    "Unreachable: ok",
+    "Unrecorded: delivered, break_glass_not_allowed",
+    "Unknown: resumed ok, break_glass_not_allowed",
+];
+
+#[test]
+fn break_glass_survives_a_failure_after_each_effect() {
+    all_of(&sweep(&Bench::pushed(), Behind::Effects, Fault::After), GLASS);
+}
+
+#[test]
+fn break_glass_survives_a_kill_at_each_effect() {
+    let seen = sweep(&Bench::pushed(), Behind::Effects, Fault::Killed);
+    let killed = ["Unreachable: ok", "Unknown: abandoned, ok", "Unknown: resumed ok, break_glass_not_allowed"];
+    all_of(&seen, &killed);
 }
 
 #[test]

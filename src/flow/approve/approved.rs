@@ -2,7 +2,7 @@
 
 use crate::{
     flow::approve::{relation::Relation, witness::Word},
-    model::{approval::Approval, ids::Oid},
+    model::{approval::Approval, glass::Waived, ids::Oid},
 };
 
 /// A pull request that is proven to be merged.
@@ -12,6 +12,7 @@ pub struct Approved {
     pub(super) pr: u64,
     pub(super) relation: Relation,
     pub(super) word: Option<Word>,
+    pub(super) waived: Vec<Waived>,
 }
 
 impl Approved {
@@ -28,6 +29,11 @@ impl Approved {
     /// The forge's word on it, where the policy wants one; an adopted merge result needs none.
     pub(crate) fn word(&self) -> Option<&Word> {
         self.word.as_ref()
+    }
+
+    /// What break-glass passed.
+    pub fn waived(&self) -> &[Waived] {
+        &self.waived
     }
 
     /// The same with a relation that the forge confirmed, and its word.

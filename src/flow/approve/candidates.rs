@@ -8,7 +8,7 @@ use crate::{
         approve::{relation::picks, request::hints, witness::Witness},
         refuse,
     },
-    model::{approval::Style, ids::Oid, refusal::Code},
+    model::{approval::Style, glass::Glass, ids::Oid, refusal::Code},
     port::{Answer, Commit, Remote, RemoteRefs, Source, Want},
 };
 
@@ -35,6 +35,8 @@ pub struct Candidates<'a> {
     pub adopt: &'a [Oid],
     /// The forge, if the policy wants its word as well.
     pub witness: Option<Witness<'a>>,
+    /// That a person breaks the glass.
+    pub glass: Option<&'a Glass>,
 }
 
 /// The author and message of a commit, which a rebase keeps.

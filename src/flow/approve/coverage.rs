@@ -10,9 +10,10 @@ use crate::{
         approval::Style,
         digest::Digest,
         forge::CountedReview,
+        glass::{Waived, sorted},
         ids::{HostName, Oid},
         refusal::{Code, Refusal},
-        status::ModuleStatus,
+        status::{BrokenGlass, HostStatus, ModuleStatus},
     },
     port::{Answer, Source},
     tree::footprint::Footprints,
@@ -32,6 +33,8 @@ pub struct Coverage {
     pub baseline: Option<Digest>,
     /// The reviews of the covered pull requests but the approved one, where the policy wants the forge's word.
     pub reviews: Vec<CountedReview>,
+    /// What break-glass passed.
+    pub waived: Vec<Waived>,
 }
 
 /// The history of a deployment in the record, as far as an approval is judged by it.
@@ -44,21 +47,28 @@ pub struct Past {
     pub bounds: Vec<Oid>,
     /// The module's newest good apply on any host: where review begins for a host that the module is new on.
     pub elsewhere: Option<Oid>,
+    /// What was brought here with break-glass first, since the last release that passed every gate.
+    pub glass: Option<BrokenGlass>,
 }
 
 impl Past {
     /// Of a module on a host.
     pub fn of(status: Option<&ModuleStatus>, host: &HostName) -> Self {
         let here = status.and_then(|status| status.hosts.get(host));
+        let glass = |here: Option<&HostStatus>| here.and_then(|here| here.glass.first()).map(|first| first.before);
         let newest = here.and_then(|here| here.newest.as_ref()).map(|newest| newest.merge);
         let removed = here.and_then(|here| here.removed.as_ref()).map(|removed| removed.merge);
         let running = here.and_then(|here| here.running.as_ref()).map(|running| running.merge);
         Self {
             // After a rollback the running release is older than the newest one: the next apply covers everything since
-            // the running one.
-            applied: running.or(newest),
+            // the running one. What break-glass brought is reviewed by nobody yet: the next apply covers it again.
+            applied: glass(here).unwrap_or_else(|| running.or(newest)),
             bounds: newest.into_iter().chain(removed).collect(),
-            elsewhere: status.and_then(|status| status.last_apply_sha),
+            elsewhere: status.and_then(|status| {
+                let there = status.last_apply_host.as_ref().and_then(|host| status.hosts.get(host));
+                glass(there).unwrap_or(status.last_apply_sha)
+            }),
+            glass: here.and_then(|here| here.glass.first()).cloned(),
         }
     }
 }
@@ -85,12 +95,33 @@ pub fn coverage(
         (None, Some(elsewhere)) if contains(candidates.source, merge, elsewhere)? => Some(elsewhere),
         (None, _) => None,
     };
-    match last {
+    let covered = match last {
         None => first(candidates, approved, footprints),
         Some(last) => {
             Walk { candidates, footprints, last, coverage: Coverage::default(), refusals: Vec::new() }.run(approved)
         }
+    };
+    match (covered, &past.glass) {
+        (Err(Stop::Refused(mut refusals)), Some(first)) if candidates.glass.is_none() => {
+            refusals.insert(0, glass_stands(&footprints.name(), first));
+            Err(Stop::Refused(refusals))
+        }
+        (covered, _) => covered,
     }
+}
+
+/// Why a normal apply waits: what break-glass brought is on the way from the last release that passed every gate.
+fn glass_stands(name: &str, first: &BrokenGlass) -> Refusal {
+    let BrokenGlass { at, pr, seq, waived, .. } = first;
+    Refusal::new(
+        Code::GlassOpen,
+        format!(
+            "{name} runs what was applied with break-glass at {at} (PR #{pr}, seq {seq}, passed {}), and that is not \
+             proven yet",
+            waived.join(" ")
+        ),
+        "see to what else is refused here, by a reviewed pull request; then apply that one, without --break-glass",
+    )
 }
 
 /// Whether a commit that may not be there is an ancestor of another, or the same.
@@ -103,7 +134,7 @@ fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprin
     let before = footprints.at(relation.base)?;
     if before.effective != footprints.at(relation.merge)?.effective {
         let (covers, adopted) = (vec![approved.pr()], adopted(candidates, relation).into_iter().collect());
-        return Ok(Coverage { covers, adopted, baseline: before.effective, reviews: Vec::new() });
+        return Ok(Coverage { covers, adopted, baseline: before.effective, ..Coverage::default() });
     }
     // An adopted change has no pull request of its own: the next pull request covers it.
     if let Some((at, parent)) = newest_change(candidates, footprints, relation.merge)?
@@ -112,12 +143,20 @@ fn first(candidates: &Candidates<'_>, approved: &Approved, footprints: &Footprin
         let baseline = footprints.at(parent)?.effective;
         return Ok(Coverage { covers: vec![approved.pr()], adopted: vec![at], baseline, ..Coverage::default() });
     }
-    Err(Refusal::new(
+    let refusal = Refusal::new(
         Code::NeverChangedByPr,
         format!("{} was never applied, and PR #{} does not change it", footprints.name(), approved.pr()),
         format!("apply the pull request that added {}, or merge one that changes it", footprints.module),
-    )
-    .into())
+    );
+    let coverage = Coverage { covers: vec![approved.pr()], baseline: before.effective, ..Coverage::default() };
+    passed(candidates, vec![refusal], coverage)
+}
+
+/// A coverage with everything that break-glass passes.
+fn passed(candidates: &Candidates<'_>, refusals: Vec<Refusal>, mut coverage: Coverage) -> Stage<Coverage> {
+    let (waived, firm) = sorted(candidates.glass, refusals);
+    coverage.waived.extend(waived);
+    if firm.is_empty() { Ok(coverage) } else { Err(Stop::Refused(firm)) }
 }
 
 /// The newest commit at or below `from` that changed the module, and its parent.
@@ -206,12 +245,9 @@ impl Walk<'_> {
                 Err(failed) => return Err(failed),
             }
         }
-        if !self.refusals.is_empty() {
-            return Err(Stop::Refused(self.refusals));
-        }
         self.coverage.covers.reverse();
         self.coverage.adopted.reverse();
-        Ok(self.coverage)
+        passed(self.candidates, self.refusals, self.coverage)
     }
 
     /// Takes a proven pull request; returns where to go on.
@@ -222,9 +258,12 @@ impl Walk<'_> {
         } else if self.footprints.differ(relation.base, relation.merge)? {
             self.coverage.covers.push(proven.pr());
             match self.candidates.reviewed(proven.clone(), false) {
-                Ok(reviewed) => self.coverage.reviews.extend(reviewed.word().iter().flat_map(|word| {
-                    word.reviews().iter().map(|review| CountedReview { pr: Some(proven.pr()), ..review.clone() })
-                })),
+                Ok(reviewed) => {
+                    self.coverage.waived.extend(reviewed.waived().iter().cloned());
+                    self.coverage.reviews.extend(reviewed.word().iter().flat_map(|word| {
+                        word.reviews().iter().map(|review| CountedReview { pr: Some(proven.pr()), ..review.clone() })
+                    }));
+                }
                 Err(Stop::Refused(refusals)) => self.refusals.extend(refusals),
                 Err(failed) => return Err(failed),
             }

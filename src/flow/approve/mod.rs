@@ -26,6 +26,7 @@ use crate::{
     },
     model::{
         approval::Style,
+        glass::{Gate, sorted},
         ids::Oid,
         refusal::{Code, Refusal},
     },
@@ -89,13 +90,21 @@ fn found(candidates: &Candidates<'_>, request: &Request) -> Stage<Approved> {
 
 impl Candidates<'_> {
     /// A pull request that git proves, with the forge's word where the policy wants it; with `statuses` also on the
-    /// required ones. A merge result that a reviewed policy adopts needs no other review.
+    /// required ones. A merge result that a reviewed policy adopts needs no other review, and break-glass passes what is
+    /// missing.
     pub(crate) fn reviewed(&self, found: Approved, statuses: bool) -> Stage<Approved> {
         match self.witness {
             Some(witness) if !self.adopt.contains(&found.relation.merge) => {
-                match witness.word(self.source, found.pr, &found.relation, statuses)? {
-                    Ok(word) => Ok(Approved { word: Some(word), ..found }),
-                    Err(refusals) => Err(Stop::Refused(refusals)),
+                let refusals = match witness.word(self.source, found.pr, &found.relation, statuses) {
+                    Ok(Ok(word)) => return Ok(Approved { word: Some(word), ..found }),
+                    Ok(Err(refusals)) => refusals,
+                    // A forge that is down is a reason like others where somebody breaks the glass.
+                    Err(error) if self.glass.is_some() && Gate::of(error.code).is_some() => vec![error.refusal()],
+                    Err(error) => return Err(error.into()),
+                };
+                match sorted(self.glass, refusals) {
+                    (waived, firm) if firm.is_empty() => Ok(Approved { waived, ..found }),
+                    (_, firm) => Err(Stop::Refused(firm)),
                 }
             }
             Some(_) | None => Ok(found),
@@ -140,13 +149,13 @@ impl Candidates<'_> {
         let adopted = self.adopt.contains(&relation.merge);
         if let (Some(witness), true, false) = (self.witness, moved, adopted) {
             let confirmed = witness.fast_forward(self.source, pr, &relation)?;
-            return Ok(confirmed.map(|relation| Approved { pr, relation, word: None }));
+            return Ok(confirmed.map(|relation| Approved { pr, relation, word: None, waived: Vec::new() }));
         }
         // After a fast-forward to a merge commit the first parent is not the base, so git cannot tell what was
         // reviewed.
         let listed = self.styles.contains(&relation.style) && !(moved && merge.parents.len() > 1);
         if listed || adopted {
-            return Ok(Ok(Approved { pr, relation, word: None }));
+            return Ok(Ok(Approved { pr, relation, word: None, waived: Vec::new() }));
         }
         let merge = merge.id;
         Ok(Err(if moved {

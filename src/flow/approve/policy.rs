@@ -287,7 +287,7 @@ impl Walk<'_> {
 /// The changes of the policy's files from the tip of the base down to where they are `known`, newest first; `None`
 /// where they never are.
 fn changes(candidates: &Candidates<'_>, known: Files) -> Stage<Option<Vec<Change>>> {
-    let candidates = Candidates { styles: ANY_STYLE, adopt: &[], witness: None, ..*candidates };
+    let candidates = Candidates { styles: ANY_STYLE, adopt: &[], witness: None, glass: None, ..*candidates };
     let mut changes = Vec::new();
     let mut at = candidates.base;
     let mut here = files_at(candidates.source, at)?;

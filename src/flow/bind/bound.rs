@@ -5,6 +5,7 @@ use crate::{
         approval::Approval,
         closure::Closure,
         gate::Binding,
+        glass::Waived,
         ids::{Deployment, HostName, ModuleId, Oid},
         module::Manifest,
         policy::{HostPolicy, SacredPolicy},
@@ -108,6 +109,7 @@ pub struct Present {
     pub(super) left: Vec<HostName>,
     pub(super) checkout: Binding,
     pub(super) waived: Vec<String>,
+    pub(super) glass: Vec<Waived>,
 }
 
 impl Present {
@@ -160,6 +162,11 @@ impl Present {
     /// Gates that were passed by waiver.
     pub fn waived(&self) -> &[String] {
         &self.waived
+    }
+
+    /// What break-glass passed.
+    pub fn glass(&self) -> &[Waived] {
+        &self.glass
     }
 
     /// How the checkout was bound.

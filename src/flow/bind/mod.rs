@@ -2,8 +2,7 @@
 //! the checkout is compared with M and never read for content.
 
 pub mod bound;
-
-use std::collections::BTreeSet;
+mod checkout;
 
 use crate::{
     flow::{
@@ -18,17 +17,14 @@ use crate::{
     ledger::state::State,
     model::{
         approval::Approval,
-        closure::FileMode,
         gate::Binding,
+        glass::sorted,
         ids::{Deployment, HostName, ModuleId, Oid},
-        path::RepoPath,
-        policy::CheckoutPolicy,
         problem::Problem,
         refusal::{Code, Refusal},
         status::{HostStatus, ModuleStatus},
-        text,
     },
-    port::{Answer, Checkout, Entry, Mode, OnDisk, Source},
+    port::{Answer, Checkout, Source},
     tree::{
         doors,
         footprint::Footprints,
@@ -45,6 +41,8 @@ pub struct Waivers {
     pub checkout: bool,
     /// `--allow-older`.
     pub older: bool,
+    /// `--auto`: the checkout of a runner may be an older one of the base.
+    pub transport: bool,
 }
 
 /// What bind works on.
@@ -102,11 +100,17 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
         waived.push("checkout".to_owned());
         Binding::Waived
     } else {
-        refusals.extend(checkout(ask, &approved, &module)?);
-        Binding::Bound
+        let (binding, found) = checkout::bound(ask, &approved, &module)?;
+        refusals.extend(found);
+        binding
     };
-    unless(refusals)?;
-    let approval = proof(&approved, scope.unwrap_or_default());
+    let (more, firm) = sorted(ask.candidates.glass, refusals);
+    unless(firm)?;
+    let mut scope = scope.unwrap_or_default();
+    let mut glass = approved.waived().to_vec();
+    glass.append(&mut scope.waived);
+    glass.extend(more);
+    let approval = proof(&approved, scope);
     let named = |host: &HostName| module.manifest.hosts().contains(host);
     let left = status.iter().flat_map(ModuleStatus::runs_on).map(|(host, _)| host).filter(|host| !named(host));
     let left = left.cloned().collect();
@@ -124,6 +128,7 @@ pub fn bind(ask: &Bind<'_>, approved: Approved) -> Stage<Bound> {
         left,
         checkout,
         waived,
+        glass,
     })))
 }
 
@@ -218,7 +223,7 @@ fn before(source: &dyn Source, id: &ModuleId, applied: Option<Oid>) -> Answer<Op
 
 /// The approval as it is recorded.
 fn proof(approved: &Approved, coverage: Coverage) -> Approval {
-    let Coverage { covers, adopted, baseline, reviews } = coverage;
+    let Coverage { covers, adopted, baseline, reviews, waived: _ } = coverage;
     let mut approval = Approval { baseline, ..approved.recorded(covers, adopted) };
     approval.reviews.extend(reviews);
     approval
@@ -234,75 +239,4 @@ fn taken<T>(stage: Stage<T>, refusals: &mut Vec<Refusal>) -> Stage<Option<T>> {
         }
         Err(failed) => Err(failed),
     }
-}
-
-/// How many paths a refusal names.
-const NAMED: usize = 10;
-
-fn names(paths: &[String]) -> String {
-    let more = paths.len().saturating_sub(NAMED);
-    let mut text = paths.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        text += &format!(" and {more} more");
-    }
-    text
-}
-
-/// Compares HEAD and the files on disk with M, for every path of the closure. The index is not asked.
-fn checkout(ask: &Bind<'_>, approved: &Approved, module: &Module) -> Answer<Vec<Refusal>> {
-    let source = ask.candidates.source;
-    let relation = approved.relation();
-    let Some(head) = ask.checkout.head()? else {
-        return Ok(Vec::new());
-    };
-    let head_tree = source.commit(head)?.tree;
-    let (mut differs, mut dirty) = (Vec::new(), Vec::new());
-    for file in &module.closure.files {
-        let mode = if file.mode == FileMode::Executable { Mode::Executable } else { Mode::File };
-        let wanted = Entry { mode, id: file.blob };
-        if source.entry(head_tree, &file.path)? != Some(wanted) {
-            differs.push(file.path.to_string());
-        } else if ask.checkout.on_disk(&file.path)? != OnDisk::File(wanted) {
-            dirty.push(file.path.to_string());
-        }
-    }
-    dirty.extend(untracked(ask.checkout, module)?);
-    let mut refusals = Vec::new();
-    if ask.policy.policy.approval.checkout == CheckoutPolicy::Strict && head != relation.head && head != relation.merge
-    {
-        refusals.push(Refusal::new(
-            Code::CheckoutDiffers,
-            format!("HEAD is {head}; approval.checkout is strict"),
-            format!("git checkout {}", relation.merge),
-        ));
-    }
-    if !differs.is_empty() {
-        refusals.push(Refusal::new(
-            Code::CheckoutDiffers,
-            format!("the checked-out files differ from what was merged: {}", names(&differs)),
-            format!("git checkout {}; or say --no-checkout-binding", relation.merge),
-        ));
-    }
-    if !dirty.is_empty() {
-        refusals.push(Refusal::new(
-            Code::CheckoutDirty,
-            format!("files on disk differ from what was merged: {}", names(&dirty)),
-            "git status; commit them on a branch or put them away; or say --no-checkout-binding",
-        ));
-    }
-    Ok(refusals)
-}
-
-/// Files on disk under the delivered folder that M does not have.
-fn untracked(checkout: &dyn Checkout, module: &Module) -> Answer<Vec<String>> {
-    let Some(folder) = &module.manifest.runtime.tree else {
-        return Ok(Vec::new());
-    };
-    let known: BTreeSet<&RepoPath> = module.closure.files.iter().map(|file| &file.path).collect();
-    let is_known = |raw: &[u8]| {
-        let path = std::str::from_utf8(raw).ok().and_then(|raw| raw.parse::<RepoPath>().ok());
-        path.is_some_and(|path| known.contains(&path))
-    };
-    let found = checkout.files_below(folder)?;
-    Ok(found.iter().filter(|raw| !is_known(raw)).map(|raw| text::escaped_bytes(raw)).collect())
 }

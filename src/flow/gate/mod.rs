@@ -3,7 +3,9 @@
 //! Pure: it takes a plan and facts of the record, and has no port. It never stops at the first reason: an operator who
 //! has to fix three things should read three lines.
 
+mod freeze;
 pub mod host;
+mod unattended;
 
 use serde_json::{Value, json};
 
@@ -13,22 +15,35 @@ use crate::{
         plan::Plan,
     },
     model::{
+        freeze::Freeze,
         gate::{CheckResult, GateCheck},
-        module::DataAction,
+        glass::{Glass, Reason, Waived, sorted},
+        module::{ApplyMode, DataAction},
         policy::Mutations,
         refusal::{Code, Refusal},
         shell::word,
         text::{mib, mib_needed},
+        time::Timestamp,
     },
 };
 
 /// What the gate knows beside the plan.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Facts {
     /// The record.
     pub known: Known,
     /// Whether a release that failed here may be tried again.
     pub retry: bool,
+    /// This machine's time.
+    pub now: Timestamp,
+    /// The freezes of the policy in force.
+    pub freezes: Vec<Freeze>,
+    /// `--during-freeze`: a freeze does not stop this, for this reason.
+    pub during_freeze: Option<Reason>,
+    /// That a person breaks the glass.
+    pub glass: Option<Glass>,
+    /// `--auto`: no person looks at this, and up to where the policy allows that.
+    pub unattended: Option<ApplyMode>,
 }
 
 /// A plan that may be carried out.
@@ -37,9 +52,36 @@ pub struct Facts {
 pub struct Permit {
     plan: Plan,
     checks: Vec<GateCheck>,
+    glass: Vec<Waived>,
+    good_for_s: i64,
+    reason: Option<Reason>,
 }
 
 impl Permit {
+    /// What break-glass passed, in every stage.
+    pub fn glass(&self) -> &[Waived] {
+        &self.glass
+    }
+
+    /// For how many seconds the record of that is good.
+    pub(super) fn good_for_s(&self) -> i64 {
+        self.good_for_s
+    }
+
+    /// Why a person passed a freeze or other gates.
+    pub fn reason(&self) -> Option<&Reason> {
+        self.reason.as_ref()
+    }
+
+    fn new(plan: Plan, facts: &Facts, list: List<'_>) -> Self {
+        let mut glass = plan.bound().glass().to_vec();
+        glass.extend(list.waived);
+        let during = facts.during_freeze.as_ref().filter(|_| list.checks.iter().any(freeze::is_waived));
+        let broken = facts.glass.as_ref().filter(|_| !glass.is_empty());
+        let reason = broken.map(Glass::reason).or(during).cloned();
+        Self { plan, checks: list.checks, glass, good_for_s: broken.map_or(0, Glass::for_s), reason }
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -70,12 +112,16 @@ pub struct Closed {
 /// # Errors
 /// Every reason at once.
 pub fn gate(plan: Plan, facts: &Facts) -> Result<Permit, Box<Closed>> {
-    let mut list = List::default();
+    let mut list = List::new(&plan, facts);
     everything(&plan, facts, &mut list);
+    freeze::judge(&plan, facts, &mut list);
+    if let Some(ceiling) = facts.unattended {
+        unattended::judge(&plan, ceiling, &mut list);
+    }
     place(&plan, &mut list);
     space(&plan, &mut list);
     if list.refusals.is_empty() {
-        Ok(Permit { plan, checks: list.checks })
+        Ok(Permit::new(plan, facts, list))
     } else {
         Err(Box::new(Closed { refusals: list.refusals, checks: list.checks }))
     }
@@ -99,22 +145,25 @@ pub enum Nothing {
 /// Every reason at once.
 pub fn nothing(plan: Plan, facts: &Facts) -> Result<Nothing, Box<Closed>> {
     let last = plan.bound().last().and_then(|last| Some(last.running.as_ref()?.merge));
-    let mut list = List::default();
-    if last == Some(plan.bound().approval().merge) {
+    let mut list = List::new(&plan, facts);
+    // What break-glass brought is confirmed by a record of its own, although it runs already.
+    let confirms = plan.bound().last().is_some_and(|last| !last.glass.is_empty());
+    let same = last == Some(plan.bound().approval().merge) && !confirms;
+    if same {
         identity(&plan, facts, &mut list);
     } else {
         everything(&plan, facts, &mut list);
     }
     let stays = list.refusals.iter().all(|refusal| refusal.code == Code::MutationsDisabled);
-    match (list.refusals.is_empty(), last == Some(plan.bound().approval().merge)) {
-        (true, false) => Ok(Nothing::Advance(Box::new(Permit { plan, checks: list.checks }))),
+    match (list.refusals.is_empty(), same) {
+        (true, false) => Ok(Nothing::Advance(Box::new(Permit::new(plan, facts, list)))),
         _ if stays => Ok(Nothing::Stay(Box::new(plan), list.checks)),
         _ => Err(Box::new(Closed { refusals: list.refusals, checks: list.checks })),
     }
 }
 
 /// Whether this is the right machine, and the record the one that it was shown.
-fn identity(plan: &Plan, facts: &Facts, list: &mut List) {
+fn identity(plan: &Plan, facts: &Facts, list: &mut List<'_>) {
     let which = Which { name: &plan.intention().host, policy: plan.bound().target().host };
     let machine = plan.machine();
     let checked = !plan.bound().target().host.machine_id.is_empty();
@@ -123,7 +172,7 @@ fn identity(plan: &Plan, facts: &Facts, list: &mut List) {
     list.ask("witness", json!({"seq": seq}), host::witness(which, machine, &facts.known));
 }
 
-fn everything(plan: &Plan, facts: &Facts, list: &mut List) {
+fn everything(plan: &Plan, facts: &Facts, list: &mut List<'_>) {
     mutations(plan, list);
     moved(plan, list);
     identity(plan, facts, list);
@@ -137,24 +186,43 @@ fn everything(plan: &Plan, facts: &Facts, list: &mut List) {
     }
 }
 
-#[derive(Default)]
-struct List {
+struct List<'a> {
+    glass: Option<&'a Glass>,
     checks: Vec<GateCheck>,
     refusals: Vec<Refusal>,
+    waived: Vec<Waived>,
 }
 
-impl List {
+impl<'a> List<'a> {
+    /// Begins with what break-glass passed in the stages before.
+    fn new(plan: &Plan, facts: &'a Facts) -> Self {
+        let passed = plan.bound().glass().iter().map(|waived| GateCheck {
+            id: waived.gate().as_str(),
+            result: CheckResult::Waived,
+            evidence: json!({"refused": [waived.refusal()]}),
+        });
+        Self { glass: facts.glass.as_ref(), checks: passed.collect(), refusals: Vec::new(), waived: Vec::new() }
+    }
+
     fn ask(&mut self, id: &'static str, evidence: Value, refusal: Option<Refusal>) {
         self.all(id, evidence, refusal.into_iter().collect());
     }
 
     fn all(&mut self, id: &'static str, evidence: Value, refusals: Vec<Refusal>) {
-        self.checks.push(GateCheck { id, result: CheckResult::of(refusals.len()), evidence });
-        self.refusals.extend(refusals);
+        let refused = !refusals.is_empty();
+        let (waived, firm) = sorted(self.glass, refusals);
+        let result = if firm.is_empty() && refused { CheckResult::Waived } else { CheckResult::of(firm.len()) };
+        let mut evidence = evidence;
+        if let (Some(evidence), false) = (evidence.as_object_mut(), waived.is_empty()) {
+            evidence.insert("refused".to_owned(), json!(waived.iter().map(Waived::refusal).collect::<Vec<_>>()));
+        }
+        self.checks.push(GateCheck { id, result, evidence });
+        self.refusals.extend(firm);
+        self.waived.extend(waived);
     }
 }
 
-fn mutations(plan: &Plan, list: &mut List) {
+fn mutations(plan: &Plan, list: &mut List<'_>) {
     let host = &plan.intention().host;
     let closed = plan.bound().target().host.mutations == Mutations::Disabled;
     let refusal = closed.then(|| {
@@ -168,7 +236,7 @@ fn mutations(plan: &Plan, list: &mut List) {
 }
 
 /// A module that moves leaves what runs where it was.
-fn moved(plan: &Plan, list: &mut List) {
+fn moved(plan: &Plan, list: &mut List<'_>) {
     let module = &plan.intention().module;
     let left = plan.bound().left();
     let acknowledged = plan.bound().target().acknowledges(module.as_str(), DataAction::Leave);
@@ -182,7 +250,7 @@ fn moved(plan: &Plan, list: &mut List) {
     list.ask("host", json!({"left": left, "acknowledged": acknowledged}), refusal);
 }
 
-fn tools(plan: &Plan, list: &mut List) {
+fn tools(plan: &Plan, list: &mut List<'_>) {
     let host = &plan.intention().host;
     let missing = &plan.machine().missing;
     let refusal = (!missing.is_empty()).then(|| {
@@ -195,7 +263,7 @@ fn tools(plan: &Plan, list: &mut List) {
     list.ask("tools", json!({"missing": missing}), refusal);
 }
 
-fn place(plan: &Plan, list: &mut List) {
+fn place(plan: &Plan, list: &mut List<'_>) {
     let root = &plan.bound().target().host.root;
     let module = &plan.intention().module;
     let foreign = plan.work().is_foreign();
@@ -223,7 +291,7 @@ fn place(plan: &Plan, list: &mut List) {
 /// Free space that stays free, beside twice the release: 16 MiB.
 const SPARE_BYTES: u64 = 16 << 20;
 
-fn space(plan: &Plan, list: &mut List) {
+fn space(plan: &Plan, list: &mut List<'_>) {
     let needs: u64 = plan.bound().closure().files.iter().map(|file| file.size_bytes).sum();
     let needs = needs.saturating_mul(2).saturating_add(SPARE_BYTES);
     let free = plan.machine().free_bytes;
@@ -237,7 +305,7 @@ fn space(plan: &Plan, list: &mut List) {
     list.ask("space", json!({"enough": free >= needs}), refusal);
 }
 
-fn held(plan: &Plan, facts: &Facts, list: &mut List) {
+fn held(plan: &Plan, facts: &Facts, list: &mut List<'_>) {
     let held = plan.bound().last().and_then(|last| last.failure_of(plan.intention().effective));
     let same = held.is_some();
     let result = held.filter(|_| !facts.retry).map(|held| {

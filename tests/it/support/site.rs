@@ -52,6 +52,9 @@ pub(crate) fn ask(pr: u64) -> Ask {
         again: false,
         waivers: Waivers::default(),
         retry: false,
+        glass: None,
+        during_freeze: None,
+        auto: false,
         claim: None,
     }
 }
