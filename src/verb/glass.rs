@@ -57,8 +57,8 @@ pub(super) fn is_needed(asked: Option<&Reason>, permit: &Permit) -> Stage<()> {
     }
 }
 
-/// Tells at once that the glass was broken. The record is on the remote, and nothing was touched yet: this is the place
-/// where `notify:` tells others.
+/// Tells whoever runs this that the glass was broken: the record is on the remote, and nothing was touched yet. Others
+/// are told once the intent is recorded, because that event would move the deployment's entry.
 pub(super) fn told(ports: &Ports<'_>, declared: &Declared) {
     if let Some(seq) = declared.seq() {
         (ports.tell)(Step::Glass(seq, names(declared.permit().glass())));

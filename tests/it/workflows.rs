@@ -33,12 +33,6 @@ use crate::support::{
     stack::{Stack, everything_below, lab, until},
 };
 
-/// What a command of a workflow needs that another part of this program does not have yet. Empty at the end.
-const WAITS_FOR: &[&str] = &["apply --pending"];
-
-/// What stands in for it until then: words of a script, and what they are replaced with. Empty at the end.
-const INSTEAD: &[(&str, &str)] = &[("--pending --auto", "--pending")];
-
 /// The workflows, by name.
 fn files() -> BTreeMap<String, String> {
     let name = |path: &str| path.rsplit('/').next().unwrap().trim_end_matches(".yaml").to_owned();
@@ -152,7 +146,6 @@ fn job(workflow: &Workflow) -> Job<'_> {
 
 impl<'s> Runner<'s> {
     fn new(site: &'s Site) -> Self {
-        assert!(WAITS_FOR.is_empty() == INSTEAD.is_empty());
         let forge = Forge::start(&site.repo.path("remote.git"), "ops", "platform");
         forge.private();
         forge.user("alice");
@@ -249,11 +242,7 @@ impl<'s> Runner<'s> {
     /// A step's script, as the runner begins it.
     fn begin(&self, space: &Workspace, start: &Start<'_>, step: &Node) -> Child {
         let script = space.path("temp/script.sh");
-        let mut text = start.filled(step.get("run").unwrap().text().unwrap());
-        for (words, instead) in INSTEAD {
-            text = text.replace(words, instead);
-        }
-        fs::write(&script, text).unwrap();
+        fs::write(&script, start.filled(step.get("run").unwrap().text().unwrap())).unwrap();
         let env = step.get("env").map(Node::entries).unwrap_or_default();
         let env = env.iter().map(|(key, value)| (key.name.clone(), start.filled(value.text().unwrap())));
         let event = match start.event {
@@ -398,11 +387,6 @@ fn command_lines(inputs: &[(&str, &str)]) -> Vec<(String, Vec<String>)> {
     found
 }
 
-fn waits(args: &[String]) -> Option<&'static str> {
-    let has = |word: &str| args.iter().any(|arg| arg == word);
-    WAITS_FOR.iter().copied().find(|waits| waits.split(' ').all(has))
-}
-
 #[test]
 fn every_command_of_a_workflow_is_one_of_the_program() {
     for inputs in [
@@ -413,11 +397,11 @@ fn every_command_of_a_workflow_is_one_of_the_program() {
         assert!(all.len() > 10, "{all:?}");
         for (name, args) in all {
             let parsed = Cli::try_parse_from(["platformctl".to_owned()].into_iter().chain(args.clone()));
-            match waits(&args) {
-                Some(waits) => assert!(parsed.is_err(), "{waits} is there: remove it from WAITS_FOR"),
-                // A run is named where one must be.
-                None if name == "abandon" && inputs[2].1.is_empty() => assert!(parsed.is_err()),
-                None => drop(parsed.unwrap_or_else(|error| panic!("{name}: {args:?}: {error}"))),
+            // A run is named where one must be.
+            if name == "abandon" && inputs[2].1.is_empty() {
+                assert!(parsed.is_err());
+            } else {
+                drop(parsed.unwrap_or_else(|error| panic!("{name}: {args:?}: {error}")));
             }
         }
     }
@@ -438,7 +422,7 @@ fn inputs_of_workflows_are_values() {
     assert!(!marker.exists());
     for option in ["--no-checkout-binding", "--allow-older", "-C/"] {
         let inputs = ["pr", "module", "run", "reason"].map(|name| (name, option));
-        for (name, args) in command_lines(&inputs).into_iter().filter(|(_, args)| waits(args).is_none()) {
+        for (name, args) in command_lines(&inputs) {
             let parsed = Cli::try_parse_from(["platformctl".to_owned()].into_iter().chain(args.clone()));
             let taken = parsed.is_ok_and(|cli| cli.globals.dir.is_some());
             assert!(!taken, "{name}: {args:?}");
@@ -532,6 +516,41 @@ fn merged_pull_request_is_applied_from_actions() {
     let steps = runner.run("apply", &Start { inputs: &[("pr", "2"), ("module", "")], ..start });
     assert_eq!(exits(&steps), [Some(0), Some(6)], "{steps:#?}");
     assert_eq!(runner.site.live(), "hello\n");
+}
+
+/// A merge is applied by itself where the policy and the module say so, and whatever else is merged waits.
+#[test]
+fn merge_is_applied_by_itself() {
+    let (site, _sshd) = remote("apply: {ceiling: on_merge}\n");
+    let merge = |n: u64, apply: &str, page: &str| {
+        site.repo.branch(&format!("pr{n}"), "main");
+        site.manifest(apply);
+        site.repo.write("modules/site/public/index.html", page);
+        site.repo.commit(page);
+        site.repo.propose(n);
+        site.repo.merge(n, &format!("pr{n}"));
+    };
+    merge(2, "apply: on_merge\n", "two\n");
+    let mut runner = Runner::new(&site);
+    let secrets = [("PLATFORMCTL_SSH_KEY", key())];
+    let push = Start { event: "push", secrets: &secrets, ..Start::default() };
+    // The first apply is a person's.
+    let steps = runner.run("apply-merged", &push);
+    assert!(exits(&steps) == [Some(0), Some(0)] && site.live() != "two\n", "{steps:#?}");
+    let by_hand = Start { event: "workflow_dispatch", inputs: &[("pr", "2"), ("module", "")], ..push.clone() };
+    assert_eq!(exits(&runner.run("apply", &by_hand)), [Some(0), Some(0)]);
+    merge(3, "apply: on_merge\n", "three\n");
+    runner.minutes = 1;
+    let steps = runner.run("apply-merged", &push);
+    assert_eq!((exits(&steps), site.live().as_str()), (vec![Some(0), Some(0)], "three\n"), "{steps:#?}");
+    // On the schedule, with nothing to do; and what the module no longer lets happen waits.
+    runner.minutes = 2;
+    let hourly = Start { event: "schedule", ..push.clone() };
+    assert_eq!(exits(&runner.run("apply-merged", &hourly)), [Some(0), Some(0)]);
+    merge(4, "apply: manual\n", "four\n");
+    let steps = runner.run("apply-merged", &hourly);
+    assert_eq!((exits(&steps), site.live().as_str()), (vec![Some(0), Some(0)], "three\n"), "{steps:#?}");
+    assert!(steps[1].said.contains("apply_manual"), "{steps:#?}");
 }
 
 /// A module of driver compose, on a real engine.
