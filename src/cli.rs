@@ -8,7 +8,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::model::ids::{HostName, ModuleId, RunId};
+use crate::model::{
+    ids::{HostName, ModuleId, RunId},
+    time,
+};
 
 pub use apply::Apply;
 pub use pages::{Read, commands, help, read, reference};
@@ -68,6 +71,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Check platform.yaml and the modules in the working tree
     Validate(Validate),
+    /// Check the workflows of Forgejo Actions
+    Lint(Lint),
     /// Show what an apply would change, and every reason to refuse it
     Plan(Plan),
     /// Check whether a pull request could be applied once it is merged; asks no host
@@ -91,7 +96,7 @@ pub enum Command {
     /// Fetch, push or repair the record
     #[command(subcommand)]
     State(State),
-    /// Create a branch with a policy, an example module and the pre-push hook
+    /// Create a branch with a policy, an example module, the pre-push hook and, if you want, workflows
     Init(Init),
     /// Install or run the git hook
     #[command(subcommand)]
@@ -109,6 +114,7 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Validate(_) => "validate",
+            Self::Lint(_) => "lint",
             Self::Plan(_) => "plan",
             Self::Apply(_) => "apply",
             Self::Resume(_) => "resume",
@@ -157,6 +163,14 @@ pub struct Validate {
     /// Accepted for older scripts: validate is always strict
     #[arg(long, hide = true)]
     pub strict_v2: bool,
+}
+
+/// `lint`.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Workflow files [default: those of .forgejo/workflows, else .gitea/workflows, else .github/workflows]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }
 
 /// The approval.
@@ -235,11 +249,20 @@ pub struct Check {
     pub status: bool,
 }
 
+/// A time in seconds: `600`, or with units as `10m` and `1h30m`.
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
+    let with_units = || time::duration_ms(text).map(|ms| ms.div_ceil(1_000));
+    text.parse().ok().or_else(with_units).ok_or_else(|| "write seconds, as 600, or units, as 10m".to_owned())
+}
+
 /// `resume`.
 #[derive(Debug, Args)]
 pub struct Resume {
     /// The run [default: every open run]
     pub run: Option<RunId>,
+    /// If a run still runs, or may still be watched by who began it, wait at most so long: seconds, or 10m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = seconds)]
+    pub wait: u64,
     /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
     #[arg(long)]
     pub logs: bool,
@@ -313,9 +336,12 @@ pub struct Init {
     /// The name of the new branch
     #[arg(long, value_name = "NAME", default_value = "platformctl-init")]
     pub branch: String,
-    /// The name of the first host
-    #[arg(long, value_name = "NAME", default_value = "box")]
-    pub host: String,
+    /// The name of the first host; one that your ssh configuration knows is reached by ssh [default: box, this machine]
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Also add the workflows of Forgejo Actions
+    #[arg(long)]
+    pub forgejo: bool,
 }
 
 /// `hook`.

@@ -221,7 +221,7 @@ impl Class {
             | Code::SigningKeyMissing
             | Code::NoState => Self::Unreachable,
             Code::StateRewound | Code::StateForked | Code::StateMissing | Code::StateInvalid => Self::Tampered,
-            Code::ManifestInvalid | Code::PolicyInvalid | Code::ComposeInvalid => Self::Invalid,
+            Code::ManifestInvalid | Code::PolicyInvalid | Code::ComposeInvalid | Code::WorkflowInvalid => Self::Invalid,
             Code::UnknownModule
             | Code::UnknownHost
             | Code::UnknownRun

@@ -34,7 +34,7 @@ use crate::{
         status::{HostRecord, ModuleStatus, OpenRun},
         text,
         time::{self, Timestamp},
-        variable, yaml,
+        variable, workflow as workflows, yaml,
     },
     runtime::{
         compose::{look, render, watch},
@@ -53,7 +53,7 @@ macro_rules! laws {
 
 /// Every law.
 pub const LAWS: &[Law] = laws!(
-    event status json_canonical manifest policy yaml_compose yaml_outline projection_model plan_file
+    event status json_canonical manifest policy yaml_compose yaml_outline workflow projection_model plan_file
     host_files host_compose host_doctor host_result pre_push names words git_tree git_commit git_person git_answer
 );
 
@@ -169,6 +169,18 @@ pub fn yaml_outline(bytes: &[u8]) {
     if let Err(error) = yaml::read::<BTreeMap<String, String>>(bytes) {
         is_shown(&error.message);
     }
+}
+
+/// A workflow is linted, whatever it is, and every finding has a place in it and may be shown.
+pub fn workflow(bytes: &[u8]) {
+    for finding in workflows::rules::lint(".forgejo/workflows/x.yaml", bytes, "main") {
+        is_shown(&finding.fact);
+        is_shown(&finding.fix);
+        assert!(finding.line > 0 && finding.column > 0, "{finding:?}");
+    }
+    let text = string(bytes);
+    drop(workflows::script::commands(&text));
+    drop(workflows::expression::all(&text));
 }
 
 /// A model that Compose rendered is read or refused.
@@ -428,7 +440,7 @@ mod tests {
     }
 
     each!(
-        event status json_canonical manifest policy yaml_compose yaml_outline projection_model plan_file
+        event status json_canonical manifest policy yaml_compose yaml_outline workflow projection_model plan_file
         host_files host_compose host_doctor host_result pre_push names words git_tree git_commit git_person git_answer
     );
 

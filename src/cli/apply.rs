@@ -28,8 +28,8 @@ pub struct Apply {
     /// With --pending, for runners: apply only what module.yaml and the policy allow without a person
     #[arg(long, requires = "pending", conflicts_with_all = ["retry", "allow_older", "no_checkout_binding", "break_glass", "during_freeze"])]
     pub auto: bool,
-    /// If another run is open, wait up to this many seconds for it
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    /// If another run is open, wait for it, at most so long: seconds, or 10m
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = super::seconds)]
     pub wait: u64,
     /// If the release is held, print its containers' last log lines (default on a terminal); secret values are masked
     #[arg(long)]

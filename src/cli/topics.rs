@@ -29,6 +29,7 @@ topics! {
     "hosts" "What a host needs: folders, ssh, secrets"
     "forgejo" "With a Forgejo server"
     "notifications" "Who is told when something fails: ntfy and webhooks"
+    "lint" "The rules of the linter for workflows"
     "reviews" "Which reviews count, and what happens when the forge fails"
     "recovery" "When something is wrong"
     "exit-codes" "Exit codes and reason codes"

@@ -10,6 +10,7 @@ mod doctor;
 mod help;
 mod hook;
 mod init;
+mod lint;
 mod log;
 mod pending;
 mod plan;
@@ -87,6 +88,7 @@ fn run(cli: &Cli, env: &Env, printer: Printer) -> Result<Report, Failure> {
     let session = || Session::open(&cli.globals, env, printer);
     match &cli.command {
         Command::Validate(args) => validate::run(&session()?, args),
+        Command::Lint(args) => lint::run(&cli.globals, env, args),
         Command::Plan(args) => plan::run(&session()?, args),
         Command::Check(args) => check::run(&session()?, args),
         Command::Apply(args) => apply::run(&session()?, args),

@@ -102,7 +102,7 @@ impl Session {
             notify: &self.notifier,
             offline: self.offline.get(),
             tell,
-            ci: self.env.get("CI").is_some(),
+            ci: self.env.is_thrown_away(),
         })
     }
 

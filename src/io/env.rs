@@ -68,6 +68,11 @@ const REDIRECTING: &[&str] = &[
     "GIT_CURL_VERBOSE",
 ];
 
+/// The variable with the private key for hosts: it is for ssh alone, and no child sees it.
+pub(super) const SSH_KEY: &str = "PLATFORMCTL_SSH_KEY";
+
+/// What tells that this is a runner's step.
+const RUNNERS: [&str; 3] = ["FORGEJO_ACTIONS", "GITEA_ACTIONS", "GITHUB_ACTIONS"];
 /// Our own credential. A git that transfers is handed it where it needs one, under another name.
 const OWN: &str = "PLATFORMCTL_FORGEJO_TOKEN";
 
@@ -112,6 +117,16 @@ impl Env {
         self.vars.get(&OsString::from(name))?.to_str().filter(|value| !value.is_empty())
     }
 
+    /// Whether this is a step of a runner of Forgejo, Gitea or GitHub, which all say so.
+    pub fn is_runner(&self) -> bool {
+        RUNNERS.iter().any(|name| self.get(name) == Some("true"))
+    }
+
+    /// Whether this is a machine or folder that is thrown away: a runner's, or that of another CI.
+    pub fn is_thrown_away(&self) -> bool {
+        self.get("CI").is_some() || self.is_runner()
+    }
+
     /// A child that gets the allowed variables and nothing else.
     pub fn child(&self, program: &str) -> Command {
         let mut command = Command::new(program);
@@ -135,7 +150,7 @@ impl Env {
             let printed = name.starts_with("GIT_TRACE") && value.as_encoded_bytes().first() != Some(&b'/');
             // Tokens for notices are for nobody else.
             let told = name.starts_with("PLATFORMCTL_NOTIFY_");
-            !REDIRECTING.contains(&name) && !printed && !told && name != OWN
+            !REDIRECTING.contains(&name) && !printed && !told && name != SSH_KEY && name != OWN
         }));
         command.envs(FIXED);
         command
@@ -157,7 +172,7 @@ impl Env {
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let secret = |name: &str| {
             let name = name.to_ascii_uppercase();
-            ["TOKEN", "PASSW", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "_PAT", "PLATFORMCTL_NOTIFY_"]
+            ["TOKEN", "PASSW", "SECRET", "CREDENTIAL", "API_KEY", "APIKEY", "SSH_KEY", "_PAT", "PLATFORMCTL_NOTIFY_"]
                 .iter()
                 .any(|part| name.contains(part))
         };

@@ -34,6 +34,17 @@ pub fn read(path: &Path, limit_bytes: u64) -> Answer<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads at most the first `limit_bytes` of a file.
+///
+/// # Errors
+/// It cannot be read.
+pub fn beginning(path: &Path, limit_bytes: u64) -> Answer<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(failed("open", path))?;
+    file.take(limit_bytes).read_to_end(&mut bytes).map_err(failed("read", path))?;
+    Ok(bytes)
+}
+
 /// Writes a file in one step: there is the old one or the new one, never half of it. What is there and is no regular
 /// file is never replaced: standard output and error by their names, FIFOs and character devices are written to,
 /// anything else is refused.

@@ -27,3 +27,4 @@ mod secrets;
 mod socket;
 pub mod ssh;
 mod token;
+pub mod workflows;

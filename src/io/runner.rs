@@ -2,7 +2,7 @@
 //! variable, so nothing is proven by it.
 
 use crate::{
-    io::{env::Env, token},
+    io::env::Env,
     model::via::{self, Via},
 };
 
@@ -18,7 +18,7 @@ fn of<'a>(env: &'a Env, name: &str) -> Option<&'a str> {
 
 /// The run, if this is a step of one and it is described in the form that a record takes.
 pub(super) fn via(env: &Env) -> Option<Via> {
-    let run = token::is_runner(env);
+    let run = env.is_runner();
     let (server, repository) = (of(env, "SERVER_URL")?, of(env, "REPOSITORY")?);
     Via::new(server, repository, of(env, "RUN_ID")?).ok().filter(|_| run)
 }
@@ -26,7 +26,7 @@ pub(super) fn via(env: &Env) -> Option<Via> {
 /// Name and e-mail of the person who started the run, if this is a step of one: the account, and its noreply address on
 /// the server. Of a run that names nobody, or somebody whose name is none, it is the automatic account.
 pub(super) fn person(env: &Env) -> Option<(String, String)> {
-    if !token::is_runner(env) {
+    if !env.is_runner() {
         return None;
     }
     // `renovate[bot]` is an account as well.

@@ -6,6 +6,7 @@
 //! ever sent twice.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "processes start in src/io/")]
 
+mod key;
 mod link;
 mod messages;
 mod shell;
@@ -22,6 +23,7 @@ use std::{
 use openssh::{OwningCommand, Session};
 
 use self::{
+    key::Key,
     link::{Link, Starting},
     shell::{Ahead, Heard, Shell},
 };
@@ -30,6 +32,7 @@ use crate::{
         env::Env,
         framed::{self, Started},
         log::{self, Name},
+        process,
     },
     model::{refusal::Code, text},
     port::{Answer, Host, Input, PortError, Reply, Script},
@@ -85,7 +88,7 @@ impl Ssh {
     }
 
     fn start(&self) -> Answer<Starting> {
-        Starting::new(&self.destination, &self.host_keys, &self.env)
+        Starting::new(&self.destination, &self.host_keys, Key::of(&self.env)?, &self.env)
     }
 
     fn connect(&self, starting: Starting) -> Answer<Master> {
@@ -232,6 +235,27 @@ impl Host for Ssh {
         }
         answer
     }
+}
+
+/// Whether the ssh configuration of this account says something of a name that it does not say of any name: then it is
+/// a machine. Nothing is connected to.
+pub fn knows(name: &str, env: &Env) -> bool {
+    /// No name of anybody's (RFC 2606).
+    const NOBODY: &str = "platformctl-nobody.invalid";
+    let said = |name: &str| {
+        let mut command = env.child("ssh");
+        command.args(["-G", "--", name]);
+        let limits = process::Limits { deadline_s: CONNECT_S, output_bytes: WORDS_BYTES_MAX };
+        let done = process::run(command, &limits).ok().filter(|done| done.rc == Some(0))?;
+        let text = String::from_utf8_lossy(&done.stdout).to_lowercase();
+        // The name itself is in its own lines, as the host and where commands mention it.
+        let lower = name.to_lowercase();
+        let word = |word: &str| if word == lower { "@".to_owned() } else { word.to_owned() };
+        let mut lines: Vec<Vec<String>> = text.lines().map(|line| line.split(' ').map(word).collect()).collect();
+        lines.sort_unstable();
+        Some(lines)
+    };
+    said(name).is_some_and(|ours| said(NOBODY).is_some_and(|nobody| ours != nobody))
 }
 
 impl std::fmt::Debug for Ssh {

@@ -1,6 +1,12 @@
 //! The credential for the forge: found in a fixed order, shown nowhere.
 
-use std::{fmt, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    io::{self, IsTerminal as _, Write as _},
+    path::Path,
+    sync::Mutex,
+};
 
 use crate::{
     io::{
@@ -21,8 +27,6 @@ pub(super) const FILE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN_FILE";
 const AUDIENCE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_AUDIENCE";
 /// What a runner of Forgejo or Gitea sets for every step, by the name that newer ones prefer.
 const AUTOMATIC: [&str; 3] = ["FORGEJO_TOKEN", "GITEA_TOKEN", "GITHUB_TOKEN"];
-/// What tells that this is a runner's step.
-const RUNNERS: [&str; 3] = ["FORGEJO_ACTIONS", "GITEA_ACTIONS", "GITHUB_ACTIONS"];
 /// The account of the automatic token, as Forgejo and Gitea number it.
 const AUTOMATIC_ID: i64 = -2;
 const AUTOMATIC_LOGIN: &str = "forgejo-actions";
@@ -84,11 +88,6 @@ impl Token {
     }
 }
 
-/// Whether this is a step of a runner of Forgejo, Gitea or GitHub.
-pub(super) fn is_runner(env: &Env) -> bool {
-    RUNNERS.iter().any(|name| env.get(name) == Some("true"))
-}
-
 /// The credential for the server at `origin` (`https://git.example.org`): the one that is named, else that of git's
 /// credential helper for that server, else the automatic one.
 ///
@@ -147,7 +146,7 @@ pub(super) fn named(env: &Env, origin: &str) -> Answer<Option<Token>> {
         PortError::new(Code::CredentialsMissing, what, "name a readable file that has the token and nothing else")
             .because(error)
     })?;
-    Token::new(&String::from_utf8_lossy(&bytes), FILE_VARIABLE, origin).map(Some)
+    Token::new(&String::from_utf8_lossy(&bytes), FILE_VARIABLE, origin).map(|token| Some(masked(env, token)))
 }
 
 /// The automatic token of Actions, which is for the runner's own server alone.
@@ -159,7 +158,7 @@ pub(super) fn automatic(env: &Env, origin: &str) -> Answer<Option<Token>> {
     let own = server
         .is_some_and(|server| server.trim_end_matches('/') == origin || server.starts_with(&format!("{origin}/")));
     let found = AUTOMATIC.iter().find_map(|name| env.get(name).map(|value| (name, value)));
-    let Some((name, value)) = found.filter(|_| is_runner(env) && own) else { return Ok(None) };
+    let Some((name, value)) = found.filter(|_| env.is_runner() && own) else { return Ok(None) };
     let token = Token::new(value, format!("the automatic token of the run ({name})"), origin)?;
     Ok(Some(Token { is_automatic: true, ..token }))
 }
@@ -181,7 +180,20 @@ fn helper(env: &Env, git_dir: &Path, origin: &str) -> Answer<Option<Token>> {
     else {
         return Ok(None);
     };
-    Token::new(password, "git's credential helper", origin).map(Some)
+    Token::new(password, "git's credential helper", origin).map(|token| Some(masked(env, token)))
+}
+
+/// Tells a runner to mask a token that it did not give itself, once, before it is used. The runner takes the line away:
+/// it is printed in a run alone, on a standard error that is no terminal, so that nothing but a runner reads it.
+fn masked(env: &Env, token: Token) -> Token {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let in_a_run = env.is_runner() && ["FORGEJO_RUN_ID", "GITHUB_RUN_ID"].iter().any(|name| env.get(name).is_some());
+    let mut err = io::stderr().lock();
+    if in_a_run && !err.is_terminal() && TOLD.lock().is_ok_and(|mut told| told.insert(token.value.clone())) {
+        // The one sign of a token that a command to the runner would be read wrongly with.
+        drop(writeln!(err, "::add-mask::{}", token.value.replace('%', "%25")).and_then(|()| err.flush()));
+    }
+    token
 }
 
 #[cfg(test)]

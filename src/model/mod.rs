@@ -44,4 +44,5 @@ pub mod text;
 pub mod time;
 pub mod variable;
 pub mod via;
+pub mod workflow;
 pub mod yaml;

@@ -107,6 +107,7 @@ codes! {
     ManifestInvalid "manifest_invalid" "A manifest is invalid."
     PolicyInvalid "policy_invalid" "The policy is invalid."
     ComposeInvalid "compose_invalid" "A compose file is invalid."
+    WorkflowInvalid "workflow_invalid" "The linter found something in a workflow that must be cured."
     ContentRefused "content_refused" "The tree contains something that is never delivered: a symbolic link, a submodule, an LFS pointer or a filtered file."
     UnknownModule "unknown_module" "The module does not exist."
     UnknownHost "unknown_host" "The host is not in platform.yaml."

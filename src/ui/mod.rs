@@ -9,6 +9,7 @@ mod glass;
 mod held;
 mod hook;
 mod init;
+mod lint;
 mod log;
 mod manual;
 pub mod markdown;

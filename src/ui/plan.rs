@@ -340,6 +340,9 @@ fn next(proposal: &Proposal, host: Option<&HostName>, file: Option<&str>) -> Str
             let styles: Vec<&str> = proposal.styles.iter().map(|style| style.as_str()).collect();
             format!("review PR #{pr} and merge it by one of: {}", styles.join(", "))
         }
-        (true, ..) | (false, _, None, _) => format!("platformctl status {}", intent.module),
+        (false, _, None, _) => {
+            format!("open a pull request with this commit; `platformctl plan {} --pr N` plans it as N", intent.module)
+        }
+        (true, ..) => format!("platformctl status {}", intent.module),
     }
 }

@@ -52,6 +52,8 @@ pub struct Target {
     pub told: Option<Told>,
     /// What an operator should know.
     pub notices: Vec<Notice>,
+    /// Whether this clone is thrown away when the command has ended, with what waits in it.
+    pub thrown_away: bool,
     /// Milliseconds since the command began.
     pub took_ms: u64,
     /// Where the time of this target went: milliseconds by phase.
@@ -144,7 +146,8 @@ fn all(
         let took_ms = ports.clock.ticks_ms().saturating_sub(begun);
         let durations_ms = spent(ports, timings, how);
         let (name, module) = (ask.name(), ask.module.clone());
-        batch.targets.push(Target { name, module, applied, told, notices, took_ms, durations_ms });
+        let thrown_away = ports.ci;
+        batch.targets.push(Target { name, module, applied, told, notices, thrown_away, took_ms, durations_ms });
         if !done {
             break;
         }

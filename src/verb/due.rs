@@ -223,8 +223,9 @@ fn tried(
     let name = host.map_or_else(|| pending.module.to_string(), |host| format!("{}@{host}", pending.module));
     let took_ms = ports.clock.ticks_ms().saturating_sub(begun);
     let durations_ms = spent(ports, timings, how);
-    let module = pending.module.clone();
-    Ok(Became::Tried(Box::new(Target { name, module, applied, told, notices, took_ms, durations_ms })))
+    let (module, thrown_away) = (pending.module.clone(), ports.ci);
+    let target = Target { name, module, applied, told, notices, thrown_away, took_ms, durations_ms };
+    Ok(Became::Tried(Box::new(target)))
 }
 
 /// What is known of a deployment before its host is asked.

@@ -16,6 +16,7 @@ pub mod history;
 pub mod host;
 pub mod init;
 pub mod left;
+pub mod lint;
 pub mod log;
 pub mod manual;
 pub mod notices;

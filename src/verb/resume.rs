@@ -103,6 +103,30 @@ fn alone(record: &Record<'_>, open: &OpenRun) -> Stage<Box<dyn Guard>> {
     }
 }
 
+/// How long a process may deliver files before its host is told to change, in seconds: after that, a run that never
+/// began is ended.
+const DELIVERS_WITHIN_S: i64 = 300;
+
+/// Refuses while the process that began a run may still deliver its files.
+fn undelivered(ports: &Ports<'_>, open: &OpenRun) -> Stage<()> {
+    let until = open.opened.plus_s(DELIVERS_WITHIN_S);
+    let now = ports.clock.now();
+    if until <= now {
+        return Ok(());
+    }
+    let left_s = until.unix_s().saturating_sub(now.unix_s());
+    refuse(
+        Code::Busy,
+        format!(
+            "run {} has not begun on {}, and {} may still deliver its files",
+            open.run,
+            open.host,
+            shown(&open.owner)
+        ),
+        format!("wait up to {left_s} s, then: platformctl resume {}", open.run),
+    )
+}
+
 /// Longest time that the process which began a run needs to record the outcome after the host is done, besides
 /// watching, in seconds.
 const RECORDS_WITHIN_S: u64 = 60;
@@ -188,14 +212,18 @@ fn looked<'a>(ports: &Ports<'a>, fetched: &'a Fetched, open: &OpenRun) -> Stage<
 /// The host gave no answer, or the run cannot be ended this way; it stays open.
 pub fn resume(ports: &Ports<'_>, fetched: &Fetched, open: OpenRun) -> Stage<Resumed> {
     let Looked { record, intent: (id, event), policy, host, alone: _alone } = looked(ports, fetched, &open)?;
-    let (fate, ago) = ask(host.as_ref(), &result::RESULT, policy, &open)?;
+    let (mut fate, ago) = ask(host.as_ref(), &result::RESULT, policy, &open)?;
     unwatched(ports, &record, &open, &fate, ago, &event)?;
+    if fate == Fate::Never {
+        undelivered(ports, &open)?;
+        // From here on it cannot begin, whoever still tries; if it has begun meanwhile, the host says so.
+        fate = ask(host.as_ref(), &result::TOMBSTONE, policy, &open)?.0;
+    }
     let ended = match fate {
         Fate::Never | Fate::Begun => {
-            let what = if fate == Fate::Never { "never began" } else { "began and was killed" };
             return refuse(
                 Code::Busy,
-                format!("the host reports that run {} {what}: only a person can end it", open.run),
+                format!("the host reports that run {} began and was killed: only a person can end it", open.run),
                 format!("platformctl abandon {} --reason \"…\"", open.run),
             );
         }

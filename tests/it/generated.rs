@@ -81,6 +81,19 @@ fn documented_exit_codes_match_the_code() {
 }
 
 #[test]
+fn documented_lint_rules_match_the_code() {
+    page("docs/lint.md", &platformctl::model::workflow::rules::page());
+}
+
+/// This project's own workflows are those that `init --forgejo` writes.
+#[test]
+fn own_workflows_are_the_templates() {
+    for (path, text) in platformctl::verb::init::workflows::of("main").unwrap() {
+        page(path, &text);
+    }
+}
+
+#[test]
 fn documented_reviews_and_failures_of_the_forge_match_the_code() {
     let mut text = String::new();
     for unfit in Unfit::ALL {

@@ -84,6 +84,15 @@ impl Git {
         head.into_peeled_id().ok().map(ours).transpose()
     }
 
+    /// Whether this clone knows that a remote has a branch, from a fetch or push of anybody's.
+    ///
+    /// # Errors
+    /// Refs cannot be read.
+    pub fn tracks(&self, remote: &str, branch: &str) -> Answer<bool> {
+        let usual = self.ref_target(&format!("refs/remotes/{remote}/{branch}"))?;
+        Ok(usual.is_some() || self.ref_target(&format!("refs/platformctl/{remote}/base"))?.is_some())
+    }
+
     /// The tree of the files on disk now: tracked files and untracked ones that are not ignored. It is kept in memory;
     /// nothing is written.
     ///

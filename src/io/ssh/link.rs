@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{CONNECT_S, WORDS_BYTES_MAX, local, unreachable};
+use super::{CONNECT_S, WORDS_BYTES_MAX, key::Key, local, unreachable};
 use crate::{
     io::{env::Env, git::interrupt, log, socket},
     model::refusal::Code,
@@ -84,14 +84,27 @@ pub(super) struct Starting {
     pub(super) socket: PathBuf,
     pub(super) begun: Instant,
     words: JoinHandle<Vec<u8>>,
+    /// Read by ssh until the connection stands.
+    _key: Option<Key>,
 }
 
 impl Starting {
     /// Begins to connect.
-    pub(super) fn new(destination: &str, host_keys: &[String], env: &Env) -> Answer<Self> {
+    pub(super) fn new(destination: &str, host_keys: &[String], key: Option<Key>, env: &Env) -> Answer<Self> {
         let folder = socket::folder(env).map_err(local("make a folder for the ssh connection"))?;
         let socket = folder.path().join("s");
         let mut ssh = options(host_keys, env, folder.path())?;
+        if let Some(key) = &key {
+            // The one that was given, and no other of the account or of its agent.
+            ssh.args([
+                "-o",
+                &format!("IdentityFile={}", key.path()),
+                "-o",
+                "IdentitiesOnly=yes",
+                "-o",
+                "IdentityAgent=none",
+            ]);
+        }
         ssh.arg("-M").arg("-S").arg(&socket).args(["--", destination]);
         let mut held = env.child("sh");
         // A group of its own: Ctrl-C in a terminal is for us, who end a run where it may end.
@@ -110,7 +123,7 @@ impl Starting {
             words
         });
         let link = Link(Mutex::new(Held { process: held, stdin }));
-        Ok(Self { link, folder, socket, begun, words })
+        Ok(Self { link, folder, socket, begun, words, _key: key })
     }
 
     /// Waits until the connection stands, which is when its socket is there.
