@@ -27,6 +27,7 @@ mod steps;
 mod table;
 mod text_format;
 mod timings;
+mod unrecorded;
 mod validate;
 mod verify;
 

@@ -64,7 +64,7 @@ pub fn resume(ports: &Ports<'_>, run: Option<&RunId>, logs: Logs, wait_s: u64) -
             (ports.tell)(Step::Waiting { run: Box::new(looked.open.clone()), now: ports.clock.now() });
         }
         ports.clock.sleep_ms(AGAIN_AFTER_MS);
-        fetched = refresh(ports, &Request::default())?;
+        fetched = alarms::or_tell(ports, refresh(ports, &Request::default()))?;
         // Who began it may have recorded its outcome meanwhile.
         let still = resume::open_runs(ports, &fetched)?;
         open = waiting.into_iter().map(|looked| looked.open).filter(|open| still.contains(open)).collect();
