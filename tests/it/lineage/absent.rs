@@ -84,7 +84,8 @@ fn a_workflow_sets_a_variable_that_nothing_reads() {
 }
 
 /// Finding: tests that inject the checker and so never test the binding
-/// Decided: CONTRIBUTING.md: nothing of git or ssh is mocked, and the forge of the tests is a server that answers over HTTP
+/// Decided: CONTRIBUTING.md: nothing of git or ssh is mocked, and the forge of the tests is a server that answers over
+/// HTTP
 #[test]
 fn tests_that_inject_the_checker_and_so_never_test_the_binding() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
