@@ -14,7 +14,8 @@ const PAGE: &str = "modules/site/public/index.html";
 const NOTHING: &str = "entity not found";
 
 /// Finding: approved sha not bound to checkout, plan or module
-/// Decided: src/flow/bind/mod.rs: an approval is bound to one module, to the files on disk and to what a plan file promises
+/// Decided: src/flow/bind/mod.rs: an approval is bound to one module, to the files on disk and to what a plan file
+/// promises
 #[test]
 fn approved_sha_not_bound_to_checkout_plan_or_module() {
     let site = Site::new();
@@ -53,7 +54,8 @@ fn plan_with_an_error_exit_still_applied() {
 }
 
 /// Finding: plan without changes still runs compose
-/// Decided: src/verb/apply.rs: a plan without changes ends before an intent is recorded, and asks the host for nothing more
+/// Decided: src/verb/apply.rs: a plan without changes ends before an intent is recorded, and asks the host for nothing
+/// more
 #[test]
 fn plan_without_changes_still_runs_compose() {
     let stack = Stack::new();
@@ -74,7 +76,8 @@ fn plan_without_changes_still_runs_compose() {
 }
 
 /// Finding: scan of the first 500 pull requests or files
-/// Decided: src/flow/approve/candidates.rs: candidates are found by the listing of all refs and by commits, never by pages
+/// Decided: src/flow/approve/candidates.rs: candidates are found by the listing of all refs and by commits, never by
+/// pages
 #[test]
 fn scan_of_the_first_500_pull_requests_or_files() {
     let site = Site::empty("");
@@ -126,7 +129,8 @@ fn hosted() -> (Site, Forge, String) {
 }
 
 /// Finding: missing token reported as "not merged"
-/// Decided: src/io/forgejo/failures.rs: every failure of the forge has a code of its own; "not merged" is an answer of it
+/// Decided: src/io/forgejo/failures.rs: every failure of the forge has a code of its own; "not merged" is an answer of
+/// it
 #[test]
 fn missing_token_reported_as_not_merged() {
     let (site, forge, token) = hosted();
@@ -189,7 +193,8 @@ fn four_token_names_one_of_them_an_agents() {
 }
 
 /// Finding: binding skipped when git is missing
-/// Decided: src/io/git/checkout.rs: files are hashed by the program itself; a git that is needed and fails ends the command
+/// Decided: src/io/git/checkout.rs: files are hashed by the program itself; a git that is needed and fails ends the
+/// command
 #[test]
 fn binding_skipped_when_git_is_missing() {
     let site = Site::new();
@@ -252,7 +257,8 @@ fn compose_only_pr_refused_because_module_yaml_did_not_change() {
 }
 
 /// Finding: no-op compares the head sha with the merge sha
-/// Decided: src/flow/bind/bound.rs: both ids lead to one merge result, and its content is compared with what is recorded
+/// Decided: src/flow/bind/bound.rs: both ids lead to one merge result, and its content is compared with what is
+/// recorded
 #[test]
 fn no_op_compares_the_head_sha_with_the_merge_sha() {
     let site = Site::empty("");
@@ -278,7 +284,8 @@ fn no_op_compares_the_head_sha_with_the_merge_sha() {
 }
 
 /// Finding: plan from a dirty checkout
-/// Decided: src/flow/bind/mod.rs: a plan reads the tree of the merge result, and a checkout that differs from it is refused
+/// Decided: src/flow/bind/mod.rs: a plan reads the tree of the merge result, and a checkout that differs from it is
+/// refused
 #[test]
 fn plan_from_a_dirty_checkout() {
     let site = Site::new();

@@ -91,7 +91,8 @@ fn pushed() -> Site {
 const GLASS: &str = "apply site --pr 2 --break-glass --reason outage";
 
 /// Finding: destructive plan applied under break-glass without executing its content
-/// Decided: src/flow/verify.rs: with break-glass as without, a run is `ok` only if the host was looked at and is as planned
+/// Decided: src/flow/verify.rs: with break-glass as without, a run is `ok` only if the host was looked at and is as
+/// planned
 #[test]
 fn destructive_plan_applied_under_break_glass_without_executing_its_content() {
     let site = pushed();
@@ -136,7 +137,8 @@ fn break_glass_reason_not_stored() {
 }
 
 /// Finding: two applies race past the no-op check
-/// Decided: src/record/append.rs: an intent is pushed on top of the record that was read, so only one of two is accepted
+/// Decided: src/record/append.rs: an intent is pushed on top of the record that was read, so only one of two is
+/// accepted
 #[test]
 fn two_applies_race_past_the_no_op_check() {
     let site = Site::new();
@@ -221,7 +223,8 @@ fn fixed_temporary_file_name() {
     }
 }
 
-/// An HTTP server that answers with the status that stands there, as soon as one stands there. It says when it is asked.
+/// An HTTP server that answers with the status that stands there, as soon as one stands there. It says when it is
+/// asked.
 fn service() -> (u16, Arc<AtomicU16>, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

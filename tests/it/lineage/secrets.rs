@@ -41,7 +41,8 @@ fn told(site: &Site, vars: &[(&str, &str)]) -> String {
 }
 
 /// Finding: stderr redacted in one field and raw in another
-/// Decided: src/io/git_messages.rs: what git printed is masked once, where it is read, before it becomes a part of any message
+/// Decided: src/io/git_messages.rs: what git printed is masked once, where it is read, before it becomes a part of any
+/// message
 #[test]
 fn stderr_redacted_in_one_field_and_raw_in_another() {
     let site = Site::new();
@@ -69,7 +70,8 @@ fn stderr_redacted_in_one_field_and_raw_in_another() {
 }
 
 /// Finding: broken redaction pattern
-/// Decided: src/io/secrets.rs: known values are replaced as they are, by no pattern; logins in URLs are masked in any case
+/// Decided: src/io/secrets.rs: known values are replaced as they are, by no pattern; logins in URLs are masked in any
+/// case
 #[test]
 fn broken_redaction_pattern() {
     // What a regular expression, a shell or a URL would read as something else.
