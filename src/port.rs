@@ -277,6 +277,10 @@ pub trait Remote {
     fn push_state(&self, id: Oid) -> Answer<Pushed>;
     /// The same without pushing: whether the remote lets us in, and the record could be pushed as it is there.
     fn try_push(&self, id: Oid) -> Answer<Pushed>;
+    /// Where the credential comes from that git was handed, in words; `None` where it used its own or none.
+    fn credential(&self) -> Option<&str> {
+        None
+    }
     /// Whether the remote lets a ref outside of branches and tags go back from `newer` to `older`, which both are there:
     /// tried on `refs/platformctl-probe/<nonce>`, which is removed again. For a diagnosis that a person consented to.
     fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool>;

@@ -68,19 +68,18 @@ impl Ended {
             if !matches!(error.code, Code::CredentialsMissing | Code::CredentialsRefused) {
                 return error;
             }
-            PortError { what: format!("{} (with the token from {source})", error.what), ..error }
+            PortError { what: format!("{} (credential: {source})", error.what), ..error }
         })
     }
 
-    /// The same, where there is a credential that git was not handed; why, in words that follow "the token", and the URL
-    /// of a remote that it would be handed for.
-    pub(super) fn withheld(self, remote: &str, why: &str, url: &str) -> Self {
+    /// The same, where there is a credential that git was not handed; why, in words that follow "the token", and what
+    /// helps.
+    pub(super) fn withheld(self, why: &str, fix: &str) -> Self {
         self.map(|error| {
             if error.code != Code::CredentialsMissing {
                 return error;
             }
-            let fix = format!("git remote set-url {} {url}, or set up a credential helper", text::shown(remote));
-            PortError { what: format!("{} (the token {why})", error.what), fix, ..error }
+            PortError { what: format!("{} (the token {why})", error.what), fix: fix.to_owned(), ..error }
         })
     }
 }

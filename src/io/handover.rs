@@ -37,8 +37,8 @@ pub(super) enum Hand {
     Withheld {
         /// Why, in words that follow "the token".
         why: String,
-        /// The URL that it would go to.
-        url: String,
+        /// What helps.
+        fix: String,
     },
     /// This.
     Given(Given),
@@ -75,7 +75,7 @@ impl Given {
 
 /// Whether a credential is named in this environment.
 pub(super) fn is_here(env: &Env) -> bool {
-    [token::VARIABLE, token::FILE_VARIABLE].iter().any(|name| env.get(name).is_some())
+    [token::VARIABLE, token::FILE_VARIABLE, token::AUDIENCE_VARIABLE].iter().any(|name| env.get(name).is_some())
 }
 
 /// Whether a remote is reached over http.
@@ -83,32 +83,42 @@ pub(super) fn is_http(url: &str) -> bool {
     Place::of(url).is_some()
 }
 
-/// Decides what git is handed for a remote at `url`. `forge` is where the policy says that the forge is; `asks` says
+/// Decides what git is handed for the remote `remote` at `url`. `forge` is where the policy says that the forge is; `asks` says
 /// that a program of the user's answers git's questions.
 ///
 /// # Errors
 /// A credential that is named, and cannot be used.
-pub(super) fn hand(env: &Env, git_dir: &Path, url: &str, forge: Option<&ForgeUrl>, asks: bool) -> Answer<Hand> {
+pub(super) fn hand(
+    env: &Env,
+    git_dir: &Path,
+    (remote, url): (&str, &str),
+    forge: Option<&ForgeUrl>,
+    asks: bool,
+) -> Answer<Hand> {
     let Some(place) = Place::of(url) else { return Ok(Hand::Nothing) };
     let token = match token::named(env, &place.origin)? {
         Some(token) => Some(token),
         None => token::automatic(env, &place.origin)?,
     };
-    let Some(token) = token.filter(|_| !place.has_password && !asks && env.get("GIT_ASKPASS").is_none()) else {
-        return Ok(Hand::Nothing);
-    };
+    let Some(token) = token.filter(|_| !place.has_password) else { return Ok(Hand::Nothing) };
+    let to = |url: &str| format!("git remote set-url {} {url}, or set up a credential helper", shown(remote));
     if !place.is_private {
         let why = format!("is not sent over plain http to {}", place.origin);
         let url = forge.map_or_else(|| shown(&place.over_tls), ForgeUrl::to_string);
-        return Ok(Hand::Withheld { why, url });
+        return Ok(Hand::Withheld { why, fix: to(&url) });
     }
     // The automatic token is for the server of the run, which was compared.
     let named = forge.filter(|_| token.account().is_none()).map(ForgeUrl::to_string);
     if let Some(url) = named {
         let at = Place::of(&url).map(|forge| forge.origin);
         if let Some(at) = at.filter(|at| *at != place.origin) {
-            return Ok(Hand::Withheld { why: format!("is for the forge at {at}, not for {}", place.origin), url });
+            let why = format!("is for the forge at {at}, not for {}", place.origin);
+            return Ok(Hand::Withheld { why, fix: to(&url) });
         }
+    }
+    if asks || env.get("GIT_ASKPASS").is_some() {
+        let why = "is not used, because GIT_ASKPASS or core.askPass answers git's questions".to_owned();
+        return Ok(Hand::Withheld { why, fix: "unset GIT_ASKPASS and core.askPass, or let them answer".to_owned() });
     }
     if has_own(env, git_dir, url) {
         return Ok(Hand::Nothing);
@@ -175,9 +185,9 @@ mod tests {
     fn handed(vars: &[(&str, &str)], url: &str, forge: Option<&str>, asks: bool) -> String {
         let dir = tempfile::tempdir().unwrap();
         let forge: Option<ForgeUrl> = forge.map(|forge| forge.parse().unwrap());
-        match hand(&env(vars), dir.path(), url, forge.as_ref(), asks).unwrap() {
+        match hand(&env(vars), dir.path(), ("origin", url), forge.as_ref(), asks).unwrap() {
             Hand::Nothing => "nothing".to_owned(),
-            Hand::Withheld { why, url } => format!("withheld: it {why}; {url}"),
+            Hand::Withheld { why, fix } => format!("withheld: it {why}; {fix}"),
             Hand::Given(given) => format!("given for {}: {}", given.origin, given.source()),
         }
     }
@@ -196,11 +206,12 @@ mod tests {
         assert_eq!(
             of("https://mirror.example.com/ops/platform"),
             "withheld: it is for the forge at https://git.example.org, not for https://mirror.example.com; \
-             https://git.example.org/ops/platform"
+             git remote set-url origin https://git.example.org/ops/platform, or set up a credential helper"
         );
         assert_eq!(
             handed(&[TOKEN], "http://ola@forgejo:3000/ops/platform", None, false),
-            "withheld: it is not sent over plain http to http://forgejo:3000; https://forgejo:3000/ops/platform"
+            "withheld: it is not sent over plain http to http://forgejo:3000; git remote set-url origin \
+             https://forgejo:3000/ops/platform, or set up a credential helper"
         );
         for url in ["ssh://git@git.example.org/a", "/srv/remote.git", "https://ola:own-password@git.example.org/a"] {
             assert_eq!(of(url), "nothing", "{url}");
@@ -233,8 +244,9 @@ mod tests {
         assert_eq!(helper("credential.https://git.example.org.helper", knows), "nothing");
         assert!(helper("credential.https://other.example.org.helper", knows).starts_with("given"));
         assert!(helper("credential.helper", "!f() { :; }; f").starts_with("given"));
-        assert_eq!(handed(&[TOKEN, ("GIT_ASKPASS", "/bin/echo")], URL, None, false), "nothing");
-        assert_eq!(handed(&[TOKEN], URL, None, true), "nothing", "core.askPass");
+        let asked = handed(&[TOKEN], URL, None, true);
+        assert!(asked.starts_with("withheld: it is not used, because GIT_ASKPASS or core.askPass answers"), "{asked}");
+        assert_eq!(handed(&[TOKEN, ("GIT_ASKPASS", "/bin/echo")], URL, None, false), asked);
     }
 
     #[test]

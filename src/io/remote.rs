@@ -110,7 +110,7 @@ impl GitRemote {
             let url = self.configured.as_ref().and_then(|configured| configured.urls.first());
             let asks = self.configured.as_ref().is_some_and(|configured| configured.ask_pass);
             let hand = match url {
-                Some(url) => handover::hand(&self.env, &self.git_dir, url, self.forge.get(), asks)?,
+                Some(url) => handover::hand(&self.env, &self.git_dir, (&self.name, url), self.forge.get(), asks)?,
                 None => Hand::Nothing,
             };
             // Nobody else sets it: this runs on one thread.
@@ -159,7 +159,7 @@ impl GitRemote {
         let ended = git_messages::ended(&self.name, &done.stderr, &self.secrets());
         match self.hand.get() {
             Some(Hand::Given(given)) => ended.used(given.source()),
-            Some(Hand::Withheld { why, url }) => ended.withheld(&self.name, why, url),
+            Some(Hand::Withheld { why, fix }) => ended.withheld(why, fix),
             Some(Hand::Nothing) | None => ended,
         }
     }
@@ -326,6 +326,13 @@ impl Remote for GitRemote {
 
     fn try_push(&self, id: Oid) -> Answer<Pushed> {
         self.push(id, &["--dry-run"])
+    }
+
+    fn credential(&self) -> Option<&str> {
+        match self.hand.get() {
+            Some(Hand::Given(given)) => Some(given.source()),
+            Some(Hand::Nothing | Hand::Withheld { .. }) | None => None,
+        }
     }
 
     fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {

@@ -24,7 +24,7 @@ use crate::{
 pub(super) const VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN";
 pub(super) const FILE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_TOKEN_FILE";
 /// The variable with the audience of an Authorized Integration.
-const AUDIENCE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_AUDIENCE";
+pub(super) const AUDIENCE_VARIABLE: &str = "PLATFORMCTL_FORGEJO_AUDIENCE";
 /// What a runner of Forgejo or Gitea sets for every step, by the name that newer ones prefer.
 const AUTOMATIC: [&str; 3] = ["FORGEJO_TOKEN", "GITEA_TOKEN", "GITHUB_TOKEN"];
 /// The account of the automatic token, as Forgejo and Gitea number it.

@@ -16,12 +16,11 @@ use crate::{
         alarm::{Alarms, Telling},
         approval::Approval,
         ending::Ending,
-        evidence::{ContainerEvidence, Evidence},
         ids::{Deployment, HostName, ModuleId},
         json::CanonicalError,
         status::{
-            self, BrokenGlass, FAILED_MAX, Failed, GLASS_MAX, HostRecord, HostStatus, LastEvent, Mark, ModuleStatus,
-            Newest, Observation, OpenRun, Removed, Running, ServiceStatus,
+            self, BrokenGlass, Failed, GLASS_MAX, HostRecord, HostStatus, LastEvent, Mark, ModuleStatus, Newest,
+            Observation, OpenRun, Removed, Running, ServiceStatus,
         },
     },
     port::TreeEdit,
@@ -211,7 +210,7 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
             // The release that is left was rolled back here. The bound against replay does not move.
             if let Some(old) = entry.running.take().filter(|old| old.effective != running.effective) {
                 let (at, seq) = (event.time, event.seq);
-                failed(entry, Failed { effective: old.effective, pr: old.pr, at, seq, rolled_back: true });
+                entry.add_failed(Failed { effective: old.effective, pr: old.pr, at, seq, rolled_back: true });
             }
             runs(event, entry, running);
             Ok(false)
@@ -229,7 +228,7 @@ fn after(event: &Event, entry: &mut HostStatus) -> Folded<bool> {
             if let Some(effective) = event.effective {
                 let pr = approved(event)?.pr;
                 let rolled_back = event.result == Some(Ending::RolledBack);
-                failed(entry, Failed { effective, pr, at: event.time, seq: event.seq, rolled_back });
+                entry.add_failed(Failed { effective, pr, at: event.time, seq: event.seq, rolled_back });
             }
             Ok(false)
         }
@@ -302,7 +301,7 @@ fn glass(event: &Event, entry: &mut HostStatus) -> Folded<()> {
 /// A release runs: it is not removed or moved away, and what was observed before is out of date.
 fn runs(event: &Event, entry: &mut HostStatus, mut running: Running) {
     match &event.evidence {
-        Some(evidence) => entry.services = services(evidence),
+        Some(evidence) => entry.services = ServiceStatus::all_of(evidence),
         // Nothing was changed: the images are still those of the release before.
         None => running.images = entry.running.take().map(|old| old.images).unwrap_or_default(),
     }
@@ -330,14 +329,6 @@ fn running(event: &Event) -> Folded<Running> {
     })
 }
 
-/// A release that failed once more is the newest failure; beyond the bound the oldest is forgotten.
-fn failed(entry: &mut HostStatus, failed: Failed) {
-    entry.failed.retain(|known| known.effective != failed.effective);
-    entry.failed.push(failed);
-    let surplus = entry.failed.len().saturating_sub(FAILED_MAX);
-    entry.failed.drain(..surplus);
-}
-
 /// The first level of a module's status: its newest good apply on any host.
 fn applied(event: &Event, module: &mut ModuleStatus) -> Folded<()> {
     let Approval { pr, merge, .. } = *approved(event)?;
@@ -347,18 +338,6 @@ fn applied(event: &Event, module: &mut ModuleStatus) -> Folded<()> {
     module.last_apply_host.clone_from(&event.host);
     module.last_apply_seq = Some(event.seq);
     Ok(())
-}
-
-fn services(evidence: &Evidence) -> BTreeMap<String, ServiceStatus> {
-    let seen = |container: &ContainerEvidence| {
-        let status = ServiceStatus {
-            image: container.image.clone(),
-            state: container.state.clone(),
-            health: container.health.clone(),
-        };
-        (container.service.clone(), status)
-    };
-    evidence.containers.iter().map(seen).collect()
 }
 
 /// A deployment continues as another one and takes the bound against replay with it. What runs moves with it if the
@@ -383,7 +362,7 @@ fn moved(event: &Event, modules: &mut Modules<'_>, from: &Deployment, to: &Deplo
     let known = std::mem::take(&mut new.failed);
     gone.failed.extend(known);
     gone.failed.sort_by_key(|failed| failed.seq);
-    std::mem::take(&mut gone.failed).into_iter().for_each(|one| failed(&mut gone, one));
+    std::mem::take(&mut gone.failed).into_iter().for_each(|one| gone.add_failed(one));
     gone.newest_run.clone_from(&event.run);
     let running = gone.running.clone();
     *new = gone;
@@ -421,6 +400,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::status::FAILED_MAX;
     use crate::{
         ledger::event::{Actor, Lock},
         model::{approval::Style, digest::Digest, ids::Oid, time::Timestamp},

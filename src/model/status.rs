@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     digest::Digest,
+    evidence::{ContainerEvidence, Evidence},
     ids::{Deployment, HostName, ModuleId, Oid, RunId},
     time::Timestamp,
 };
@@ -28,6 +29,17 @@ pub struct ServiceStatus {
     pub state: String,
     /// `healthy`, or null without a healthcheck.
     pub health: Option<String>,
+}
+
+impl ServiceStatus {
+    /// Every service that was seen, by name.
+    pub fn all_of(evidence: &Evidence) -> BTreeMap<String, Self> {
+        let seen = evidence.containers.iter().map(|container| {
+            let ContainerEvidence { service, image, state, health, .. } = container.clone();
+            (service, Self { image, state, health })
+        });
+        seen.collect()
+    }
 }
 
 /// The newest event that concerned a deployment or a host.
@@ -203,6 +215,14 @@ pub struct HostStatus {
 }
 
 impl HostStatus {
+    /// A release that failed once more is the newest failure; beyond the bound the oldest is forgotten.
+    pub fn add_failed(&mut self, failed: Failed) {
+        self.failed.retain(|known| known.effective != failed.effective);
+        self.failed.push(failed);
+        let surplus = self.failed.len().saturating_sub(FAILED_MAX);
+        self.failed.drain(..surplus);
+    }
+
     /// A deployment of which nothing is known but one event.
     pub fn new(last: LastEvent) -> Self {
         Self {

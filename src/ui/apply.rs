@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Last, Render, glass, held, kept, notice,
+    Last, Render, glass, held, notice,
     report::{cure, failed, object, outcome_of},
     seconds,
     timings::durations_ms,
+    unrecorded::unrecorded,
     wrapped,
 };
 use crate::{
@@ -201,7 +202,7 @@ impl Render for Target {
                     (outcome, Some(refusal)) => stopped(outcome, self.class(), &refusal),
                 };
                 lines.extend(glass::passed(run.carried.permit.glass()));
-                lines.extend(kept::lines(run, self.thrown_away));
+                lines.extend(unrecorded(run, self.thrown_away));
                 lines.extend(held::lines(self.told.as_ref()));
                 lines
             }

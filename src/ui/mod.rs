@@ -9,7 +9,6 @@ mod glass;
 mod held;
 mod hook;
 mod init;
-mod kept;
 mod lint;
 mod log;
 mod manual;
@@ -28,6 +27,7 @@ mod steps;
 mod table;
 mod text_format;
 mod timings;
+mod unrecorded;
 mod validate;
 mod verify;
 

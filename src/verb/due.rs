@@ -212,7 +212,9 @@ fn tried(
         Ok(request) => {
             let mut ask = Ask { request, auto, ..asked.on(pending.module.clone(), host.clone()) };
             ask.waivers.transport = auto;
-            one(ports, fetched, &ask, how)
+            // The command waits no longer for several runs than it may for one.
+            let waited_s = ports.clock.ticks_ms().saturating_sub(begun) / 1_000;
+            one(ports, fetched, &ask, How { wait_s: how.wait_s.saturating_sub(waited_s), ..how })
         }
     };
     if let Err(Stop::Refused(refusals)) = &applied

@@ -89,8 +89,9 @@ pub fn pending(source: &dyn Source, state: Option<&State<'_>>, base: Oid) -> Ans
                 continue;
             }
             let past = Past::of(status.as_ref(), host);
-            let (last, valid, several) = (past.applied, read.is_ok(), hosts.len() > 1);
-            let commit = newest(source, &module, Some(host), base, last)?;
+            let commit = newest(source, &module, Some(host), base, past.applied)?;
+            let last = here.and_then(|here| here.running.as_ref()).map(|running| running.merge).or(past.applied);
+            let (valid, several) = (read.is_ok(), hosts.len() > 1);
             let pr = match commit {
                 Some(commit) => request::hints(&source.commit(commit)?.message).first().copied(),
                 None => None,

@@ -4,7 +4,12 @@ use std::{fs, process::Child, thread::sleep, time::Duration};
 
 use serde_json::Value;
 
-use crate::support::{cli::CLOCK, repo::Repo, site::Site, stack::until};
+use crate::support::{
+    cli::CLOCK,
+    repo::Repo,
+    site::Site,
+    stack::{Stack, until},
+};
 
 /// What the modules of a fleet may run on its hosts: it fails until `<dir>/ok-<name>` is there.
 fn command(repo: &Repo, name: &str) -> String {
@@ -561,4 +566,53 @@ fn nothing_else_is_tried_without_the_remote() {
         result
     };
     assert_eq!((&result["exit"], &result["code"]), (&Value::from(9), &Value::from("remote_unreachable")), "{result}");
+}
+
+const KEEPS: &str = "stop_grace_period: 1s\nvolumes: ['${PLATFORM_DATA}/app:/data']";
+
+/// On a real engine: a new image is applied; data that goes, also where a review accepts that, and a capability that
+/// the policy allows wait for a person.
+#[test]
+fn compose_changes_wait_where_a_person_should_look() {
+    let policy =
+        format!("{ON_MERGE}sacred: {{allow: [{{module: app, capability: \"cap_add:NET_ADMIN\", reason: vpn}}]}}\n");
+    let stack = Stack::on("    transport: ssh\n    destination: lab\n", &policy);
+    fs::create_dir_all(stack.root().join("data/app")).unwrap();
+    stack.change(1, |stack| {
+        stack.compose(&[("app", &format!("command: [sleep, '600']\n{KEEPS}"))]);
+        stack.manifest(AUTO);
+    });
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    stack.change(2, |stack| stack.compose(&[("app", &format!("command: [sleep, '601']\n{KEEPS}"))]));
+    assert_eq!(targets(&auto(&stack.site, 1)), ["app applied -"]);
+    assert_eq!(stack.inspect("app", "{{.Config.Cmd}}"), "[sleep 601]");
+    stack.change(3, |stack| {
+        stack.compose(&[("app", &format!("command: [sleep, '602']\ncap_add: [NET_ADMIN]\n{KEEPS}"))]);
+    });
+    let result = auto(&stack.site, 2);
+    assert_eq!(
+        (targets(&result), &result["exit"]),
+        (vec!["app waits new_door".to_owned()], &Value::from(0)),
+        "{result}"
+    );
+    assert!(result["targets"][0]["refusals"][0]["fact"].as_str().unwrap().contains("cap_add:NET_ADMIN"), "{result}");
+    assert_eq!(stack.exit(3, "apply app --pr 3"), "exit 0");
+    // Open already.
+    stack.change(4, |stack| {
+        stack.compose(&[("app", &format!("command: [sleep, '603']\ncap_add: [NET_ADMIN]\n{KEEPS}"))]);
+    });
+    assert_eq!(targets(&auto(&stack.site, 4)), ["app applied -"]);
+    let data = stack.root().join("data/app").display().to_string();
+    stack.change(5, |stack| {
+        stack.compose(&[("app", "command: [sleep, '604']\ncap_add: [NET_ADMIN]")]);
+        stack.manifest(&format!("{AUTO}acknowledge: [{{data: {data}, action: drop, reason: done}}]\n"));
+    });
+    let result = auto(&stack.site, 5);
+    assert_eq!(
+        (targets(&result), &result["exit"]),
+        (vec!["app waits data_at_risk".to_owned()], &Value::from(0)),
+        "{result}"
+    );
+    assert_eq!(stack.inspect("app", "{{.Config.Cmd}}"), "[sleep 603]");
+    assert_eq!(stack.exit(6, "apply app --pr 5"), "exit 0");
 }

@@ -9,6 +9,7 @@ use crate::support::{
     forge::{Fault, Forge, Style},
     repo::Repo,
     site::Site,
+    stack::Stack,
 };
 
 /// A site whose pull request 2 brings a direct push with it, which no review covers.
@@ -367,4 +368,39 @@ fn reviews_statuses_and_a_dead_forge_are_passed() {
     let result = with(&site, 0, "apply site --pr 1", &vars);
     assert_eq!(codes(&result), ["head_not_merged"], "{result}");
     assert_eq!(site.live(), "entity not found");
+}
+
+/// On a real engine: data that nobody acknowledged is passed, and a door is not, in the same apply or alone.
+#[test]
+fn compose_data_is_passed_and_doors_are_not() {
+    let stack = Stack::new();
+    fs::create_dir_all(stack.root().join("data/app")).unwrap();
+    stack.change(1, |stack| {
+        stack.compose(&[("app", "command: [sleep, '600']\nvolumes: ['${PLATFORM_DATA}/app:/data']")]);
+        stack.manifest("");
+    });
+    assert_eq!(stack.exit(0, "apply app --pr 1"), "exit 0");
+    stack.change(2, |stack| stack.compose(&[("app", "command: [sleep, '601']\nprivileged: true")]));
+    let result = broke(&stack.site, 1, "apply app --pr 2");
+    assert_eq!((codes(&result), &result["exit"]), (vec!["capability"], &5.into()), "{result}");
+    let fact = result["refusals"][0]["fact"].as_str().unwrap();
+    assert!(fact.ends_with("\nbreak-glass passes no sacred path and no door: they need a reviewed entry"), "{fact}");
+    stack.change(3, |stack| {
+        stack.compose(&[("app", "command: [sleep, '602']\nvolumes: ['/etc/shadow:/shadow:ro']")]);
+    });
+    assert_eq!(codes(&broke(&stack.site, 2, "apply app --pr 3")), ["sacred_path"]);
+    assert_eq!(stack.inspect("app", "{{.Config.Cmd}}"), "[sleep 600]");
+    stack.change(4, |stack| stack.compose(&[("app", "command: [sleep, '603']")]));
+    assert_eq!(codes(&stack.json(3, "apply app --pr 4")), ["data_at_risk"]);
+    let result = broke(&stack.site, 3, "apply app --pr 4");
+    assert_eq!((&result["exit"], waived(&result)), (&0.into(), vec!["data"]), "{result}");
+    let check = result["gate"].as_array().unwrap().iter().find(|check| check["id"] == "data").unwrap();
+    assert_eq!(
+        (&check["evidence"]["risks"], &check["evidence"]["refused"][0]["code"]),
+        (&1.into(), &"data_at_risk".into())
+    );
+    assert_eq!(stack.inspect("app", "{{.Config.Cmd}}"), "[sleep 603]");
+    assert!(stack.root().join("data/app").is_dir(), "what is on the host stays there");
+    assert!(stack.site.log()[2].ends_with("PR #4, passes data"), "{:?}", stack.site.log());
+    assert_eq!(stack.exit(4, "verify"), "exit 0");
 }

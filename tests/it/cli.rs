@@ -294,7 +294,7 @@ INVALID (3): 1 problem. Nothing was changed.
 ✗ modules/site/module.yaml:5:1  manifest_invalid
   unknown field `hots`, expected one of schema, id, title,
   owner, host, hosts, after, runtime, inputs, secrets,
-  health, jobs, acknowledge, on_failure
+  health, jobs, acknowledge, apply, on_failure
 fix: correct the file; platformctl schema prints its JSON Schema
 
 "#]]
@@ -478,7 +478,7 @@ fn json_output_is_one_object() {
     assert_eq!(field(&applied, "outcome"), r#""applied""#);
     assert_eq!(applied["record"]["on_remote"], true);
     assert_eq!(applied["approved"]["covers"], serde_json::json!([1]));
-    assert_eq!(applied["gate"].as_array().unwrap().iter().filter(|check| check["result"] == "pass").count(), 11);
+    assert_eq!(applied["gate"].as_array().unwrap().iter().filter(|check| check["result"] == "pass").count(), 12);
     for name in ["checkout", "changes", "host", "module", "run", "durations_ms", "warnings", "refusals", "code"] {
         assert!(applied.get(name).is_some(), "{name}");
     }

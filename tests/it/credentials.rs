@@ -114,6 +114,11 @@ fn record_is_pushed_with_the_token_that_git_lacks() {
     let again = clone.run("apply site --again", &[("PLATFORMCTL_FORGEJO_TOKEN_FILE", &file)]);
     assert!(again.starts_with("exit 0\n"), "{again}");
     assert_eq!(clone.sent(), [token]);
+    // A JWT of an Authorized Integration is a password like any other.
+    let jwt = clone.forge.keyless("kim");
+    let keyless = clone.run("apply site --again", &[("PLATFORMCTL_FORGEJO_TOKEN", &jwt)]);
+    assert!(jwt.len() > 3000 && keyless.starts_with("exit 0\n"), "{keyless}");
+    assert_eq!(clone.sent(), [jwt]);
     let in_run = clone.run("apply site --again", &run);
     assert!(in_run.starts_with("exit 0\n"), "{in_run}");
     assert_eq!(clone.sent(), [actions.as_str()]);
@@ -259,15 +264,15 @@ Credentials are incorrect or have expired. Retry your
 command or see
 https://codeberg.org/forgejo/forgejo/issues/2809 for more
 information; fatal: Authentication failed for
-'https://forge.example/ops/platform.git/' (with the token
-from PLATFORMCTL_FORGEJO_TOKEN)
+'https://forge.example/ops/platform.git/' (credential:
+PLATFORMCTL_FORGEJO_TOKEN)
 fix: set up a token or key that is valid
 # no read scope
 exit 9
 STOPPED credentials_refused (9). Nothing was changed.
 the remote `origin` refused this: remote: Forbidden; fatal:
 unable to access 'https://forge.example/ops/platform.git/':
-The requested URL returned error: 403 (with the token from
+The requested URL returned error: 403 (credential:
 PLATFORMCTL_FORGEJO_TOKEN)
 fix: use a token (scope write:repository) that may write this repository
 # no write scope
@@ -276,7 +281,7 @@ exit 9
 STOPPED credentials_refused (9). Nothing was changed.
 the remote `origin` refused this: remote: Forbidden; fatal:
 unable to access 'https://forge.example/ops/platform.git/':
-The requested URL returned error: 403 (with the token from
+The requested URL returned error: 403 (credential:
 PLATFORMCTL_FORGEJO_TOKEN)
 fix: use a token (scope write:repository) that may write this repository
 # reader
@@ -305,7 +310,7 @@ the remote `origin` refused this: remote: This repo is
 archived. You can view files and clone it, but cannot push
 or open issues/pull-requests.; fatal: unable to access
 'https://forge.example/ops/platform.git/': The requested
-URL returned error: 403 (with the token from
+URL returned error: 403 (credential:
 PLATFORMCTL_FORGEJO_TOKEN)
 fix: unarchive the repository on the server, or name another remote: --remote NAME
 # not there
@@ -466,8 +471,9 @@ clone · this repository · all good
             ops/platform on https://forge.example, by the
             runner's word
 ✓ history   complete
-✓ push      the remote lets you push; its hooks run for a
-            real push only
+✓ push      the remote lets you push (credential: the
+            automatic token of the run (FORGEJO_TOKEN)); its
+            hooks run for a real push only
 
 "#]]
     );
@@ -493,8 +499,8 @@ clone · this repository · 2 things to cure
 ✗ push      the remote `origin` refused this: remote:
             Forbidden; fatal: unable to access
             'https://forge.example/ops/platform.git/': The
-            requested URL returned error: 403 (with the
-            token from PLATFORMCTL_FORGEJO_TOKEN)
+            requested URL returned error: 403 (credential:
+            PLATFORMCTL_FORGEJO_TOKEN)
   → use a token (scope write:repository) that may write this
   repository
 

@@ -14,7 +14,7 @@ use platformctl::{
 };
 
 /// Compares a page with what the code says, or rewrites it.
-fn page(path: &str, text: &str) {
+pub(crate) fn page(path: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, text).unwrap();
@@ -112,24 +112,25 @@ fn documented_commands_match_the_help() {
     page("docs/cli.md", &platformctl::cli::reference());
 }
 
-/// An attack that a test carries out, as its comment has it: `Attack:` and `Defence:`, each until the other, an
-/// attribute or the function.
+/// What the comment of a test says in two lines, each begun by a word and going on until the other, an attribute or the
+/// function.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Attack {
-    attack: String,
-    defence: String,
-    test: String,
+pub(crate) struct Commented {
+    pub(crate) first: String,
+    pub(crate) second: String,
+    pub(crate) test: String,
 }
 
-/// The attacks of one test file; panics at a comment that has only one of the two, or no test below it.
-fn attacks(module: &str, text: &str) -> Vec<Attack> {
+/// The tests of one file whose comments have both words; panics at a comment that has only one of them, or no test
+/// below it.
+pub(crate) fn commented(module: &str, text: &str, begin: [&str; 2]) -> Vec<Commented> {
     let mut found = Vec::new();
     let mut words: [Option<String>; 2] = [None, None];
     let mut at = None;
     for line in text.lines().map(str::trim) {
         if let Some(comment) = line.strip_prefix("///") {
             let comment = comment.trim();
-            let begun = ["Attack: ", "Defence: "].iter().position(|word| comment.starts_with(word));
+            let begun = begin.iter().position(|word| comment.starts_with(word));
             if let Some(begun) = begun {
                 at = Some(begun);
                 let text = comment.split_once(": ").unwrap().1;
@@ -139,12 +140,12 @@ fn attacks(module: &str, text: &str) -> Vec<Attack> {
             }
         } else if let Some(rest) = line.strip_prefix("fn ") {
             match std::mem::take(&mut words) {
-                [Some(attack), Some(defence)] => {
+                [Some(first), Some(second)] => {
                     let name = rest.split('(').next().unwrap();
-                    found.push(Attack { attack, defence, test: format!("{module}::{name}") });
+                    found.push(Commented { first, second, test: format!("{module}::{name}") });
                 }
                 [None, None] => {}
-                one => panic!("{module}: an attack without a defence, or the other way round: {one:?}"),
+                one => panic!("{module}: one of {begin:?} without the other: {one:?}"),
             }
             at = None;
         } else if !line.starts_with("#[") {
@@ -155,8 +156,10 @@ fn attacks(module: &str, text: &str) -> Vec<Attack> {
     found
 }
 
+const ATTACK: [&str; 2] = ["Attack: ", "Defence: "];
+
 /// Every Rust file below a folder.
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -178,14 +181,14 @@ fn documented_attacks_match_the_tests() {
             let name = path.strip_prefix(root.join(folder)).unwrap().with_extension("").display().to_string();
             let module = format!("{prefix}{}", name.replace('/', "::"));
             if module != "generated" {
-                found.extend(attacks(&module, &fs::read_to_string(path).unwrap()));
+                found.extend(commented(&module, &fs::read_to_string(path).unwrap(), ATTACK));
             }
         }
     }
     found.sort();
     assert!(found.len() >= 10, "the tests were read");
     let mut text = "| attack or accident | defence | test |\n| --- | --- | --- |\n".to_owned();
-    for Attack { attack, defence, test } in &found {
+    for Commented { first: attack, second: defence, test } in &found {
         let cell = |text: &str| text.trim_end_matches('.').replace('|', "\\|");
         writeln!(text, "| {} | {} | `{test}` |", cell(attack), cell(defence)).unwrap();
     }
@@ -195,8 +198,8 @@ fn documented_attacks_match_the_tests() {
 #[test]
 fn attacks_are_parsed_from_test_comments() {
     let text = "/// Attack: a | b\n/// goes on.\n/// Defence: c.\n#[test]\nfn x() {\n}\n/// Plain.\nfn y() {}\n";
-    let one = Attack { attack: "a | b goes on.".into(), defence: "c.".into(), test: "m::x".into() };
-    assert_eq!(attacks("m", text), [one]);
-    let half = std::panic::catch_unwind(|| attacks("m", "/// Attack: a\nfn x() {}\n"));
+    let one = Commented { first: "a | b goes on.".into(), second: "c.".into(), test: "m::x".into() };
+    assert_eq!(commented("m", text, ATTACK), [one]);
+    let half = std::panic::catch_unwind(|| commented("m", "/// Attack: a\nfn x() {}\n", ATTACK));
     assert!(half.is_err(), "an attack without a defence is no row");
 }

@@ -31,6 +31,7 @@ mod kinds;
 mod lab;
 mod layers;
 mod ledger;
+mod lineage;
 mod lint;
 mod log;
 mod modules;

@@ -449,6 +449,13 @@ fn secrets_are_in_no_message_output_or_record() {
     let (head, body) = hook.posts().remove(0);
     assert!(!body.contains(SECRET) && !body.contains(TOKEN) && body.contains("login with *** or ***"), "{body}");
     assert_eq!(head.matches(TOKEN).count(), 1, "in its header alone: {head}");
+    // The same where a file has it, which no variable shows.
+    let file = site.repo.path("token").display().to_string();
+    fs::write(&file, TOKEN).unwrap();
+    let vars = [("PLATFORMCTL_NOTIFY_HOOK_FILE", file.as_str())];
+    assert_eq!(send(&site, &vars, &to, &message("t", &text)), "delivered");
+    let (_, body) = hook.posts().remove(1);
+    assert!(!body.contains(TOKEN), "{body}");
 
     let hook = Hook::answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
     let site =

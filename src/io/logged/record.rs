@@ -45,6 +45,10 @@ impl<T: Remote> Remote for Logged<T> {
         log::call("remote.try_push", asked, || self.0.try_push(id), pushed)
     }
 
+    fn credential(&self) -> Option<&str> {
+        self.0.credential()
+    }
+
     fn try_rewrite(&self, newer: Oid, older: Oid, nonce: &str) -> Answer<bool> {
         let asked = |words: Words| words.with("newer", &newer).with("older", &older);
         log::call("remote.try_rewrite", asked, || self.0.try_rewrite(newer, older, nonce), super::answer)

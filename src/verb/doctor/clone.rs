@@ -45,7 +45,10 @@ fn history(ports: &Ports<'_>, base: &Base) -> Check {
 /// The record as the remote has it, or where it has none the base, is pushed as a dry run.
 fn push(ports: &Ports<'_>, base: &Base) -> Answer<Check> {
     Ok(match ports.remote.try_push(base.state.unwrap_or(base.p))? {
-        Pushed::Accepted => Check::pass("push", "the remote lets you push; its hooks run for a real push only"),
+        Pushed::Accepted => {
+            let with = ports.remote.credential().map(|source| format!(" (credential: {source})")).unwrap_or_default();
+            Check::pass("push", format!("the remote lets you push{with}; its hooks run for a real push only"))
+        }
         Pushed::Refused(error) => failed("push", &error),
         Pushed::Rejected(why) => Check::fail(
             "push",

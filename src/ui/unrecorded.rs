@@ -1,10 +1,10 @@
-//! Where an outcome is that could not be pushed.
+//! The lines of an outcome that is not on the remote: where it is kept, and what brings it there.
 
 use super::wrapped;
 use crate::{model::ending::Ending, port::ending, verb::apply::Run};
 
 /// Where the outcome is kept that is not on the remote. `thrown_away`: not here, whatever was written here.
-pub(super) fn lines(run: &Run, thrown_away: bool) -> Vec<String> {
+pub(super) fn unrecorded(run: &Run, thrown_away: bool) -> Vec<String> {
     let carried = &run.carried;
     if carried.is_recorded() {
         return Vec::new();
