@@ -107,9 +107,9 @@ pub struct Declared {
     glass: Option<Declaration>,
 }
 
-/// The record of kind `break-glass`.
+/// The record of kind `break-glass`, as the intent names it.
 #[derive(Debug, Clone)]
-struct Declaration {
+pub struct Declaration {
     run: RunId,
     commit: Oid,
     seq: u64,

@@ -107,8 +107,8 @@ impl AlarmStep {
 pub struct Telling {
     /// What is told of the deployment.
     pub condition: Condition,
-    /// What exactly it is about, as a digest: of a release what concerns the module in it, of a merge result or a run its
-    /// id. Another one is another alarm.
+    /// What exactly it is about, as a digest: of a release what concerns the module in it, of a run its
+    /// id, of what waits the number of its pull request. Another one is another alarm.
     pub about: Digest,
     /// The pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -32,6 +32,7 @@ use crate::{
     record::{Appended, Record, append::Append},
     runtime,
     verb::{
+        alarms,
         busy::{busy, shared},
         fetch::{Fetched, newest_record, record},
         glass,
@@ -319,6 +320,9 @@ fn attempt(ports: &Ports<'_>, fetched: &mut Fetched, ask: &Ask) -> Stage<Applied
         (ports.tell)(Step::Began(Phase::Open));
         if let Some(intent) = opened(ports, &record, &in_force, permit)? {
             (ports.tell)(Step::Intent(intent.seq()));
+            if ask.glass.is_some() {
+                alarms::at_once(ports, fetched, intent.plan().bound().deployment());
+            }
             let carried = carry_out(*intent, &record, host.as_ref(), ports.tell);
             let plan = carried.permit.plan();
             let left = Left::of(ending(&carried.ended), plan.bound().target(), host);

@@ -156,7 +156,7 @@ fn all(
 }
 
 /// How a target's run ended, if it had one whose end people may be told of.
-fn ran(target: &Target) -> Option<Ran> {
+pub(super) fn ran(target: &Target) -> Option<Ran> {
     let Ok(Applied::Run(run)) = &target.applied else { return None };
     let deployment = Deployment::new(&target.module, &run.summary.host);
     let (pr, id, ending) = (run.summary.approval.pr, run.carried.run.clone(), ending(&run.carried.ended));

@@ -1,10 +1,7 @@
 //! Due: everything that is merged and not applied, in one command. What a dead run left is ended first. Each deployment
 //! is tried by itself: what waits for a person, or fails, stops only what comes after it.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     flow::{Stage, Stop, approve::request::Request},
@@ -12,21 +9,22 @@ use crate::{
     model::{
         ending::Ending,
         freeze::Freeze,
-        ids::{HostName, ModuleId, Oid, RunId},
-        module::Manifest,
+        ids::{Deployment, HostName, ModuleId, Oid, RunId},
         problem::Problem,
         refusal::{Code, Refusal},
     },
-    port::{Answer, Phase, Ports, Source, Step, ending},
+    port::{Answer, Phase, Ports, Step, ending},
     tree::{manifests, snapshot::Snapshot},
     verb::{
+        alarms::{self, Seen, Standing},
         apply::{Applied, Ask},
         asked::Asked,
-        batch::{How, Target, one, spent},
+        batch::{How, Target, one, ran, spent},
+        due_order::ordered,
         fetch::{Fetched, newest_record, refresh},
         notices::{self, Notice},
         pending::{Pending, Way, pending, way},
-        reopened::LookedAt,
+        reopened::{self, LookedAt},
         resume,
         timings::Timings,
         unattended,
@@ -110,6 +108,12 @@ pub fn apply_pending(ports: &Ports<'_>, asked: &Asked, auto: bool, how: How) -> 
     let mut due = Due { auto, ..Due::default() };
     let ended = timings.measured(ports, |ports| every(ports, asked, (how, &timings), &mut due));
     due.stopped = ended.err();
+    let stops = due.stopped.iter().chain(due.each.iter().filter_map(|each| match &each.became {
+        Became::Tried(target) => target.applied.as_ref().err(),
+        Became::Waits(_) | Became::NotTried(_) => None,
+    }));
+    let tampered: Vec<Notice> = stops.flat_map(|stop| alarms::tampered(ports, stop)).collect();
+    due.notices.extend(tampered);
     due.durations_ms.extend(spent(ports, &timings, how));
     due
 }
@@ -117,9 +121,42 @@ pub fn apply_pending(ports: &Ports<'_>, asked: &Asked, auto: bool, how: How) -> 
 fn every(ports: &Ports<'_>, asked: &Asked, (how, timings): (How, &Timings<'_>), due: &mut Due) -> Stage<()> {
     let begun = ports.clock.ticks_ms();
     let mut fetched = refresh(ports, &Request::default())?;
-    end_left(ports, &mut fetched, how, due)?;
+    let ended = each(ports, asked, (how, timings, begun), &mut fetched, due);
+    due.notices.extend(told(ports, &fetched, due, ended.is_ok()));
+    ended
+}
+
+/// Tells people what became of each, and what waits for them if a runner has looked at everything.
+fn told(ports: &Ports<'_>, fetched: &Fetched, due: &Due, all: bool) -> Vec<Notice> {
+    let now = ports.clock.now();
+    let waits = |each: &Each| {
+        let Became::Waits(refusals) = &each.became else { return None };
+        // A freeze ends by itself, and a release that is held is told as that.
+        let first = refusals.iter().find(|refusal| ![Code::Frozen, Code::HeldRelease].contains(&refusal.code))?;
+        let deployment = Deployment::new(&each.module, &each.host);
+        Some(Standing::waits(deployment, each.pr, now, &first.fact, &first.fix))
+    };
+    let waiting: Vec<Standing> = due.each.iter().filter_map(waits).collect();
+    let targets = due.each.iter().filter_map(|each| match &each.became {
+        Became::Tried(target) => ran(target),
+        Became::Waits(_) | Became::NotTried(_) => None,
+    });
+    let (applied, unrecorded) = alarms::sorted(due.ended.iter().filter_map(reopened::ran).chain(targets));
+    // Only who looked at everything knows that something no longer waits.
+    let waiting = (due.auto && all).then_some(waiting.as_slice());
+    alarms::tell(ports, fetched, &Seen { waiting, applied: &applied, unrecorded: &unrecorded, comment: None })
+}
+
+fn each(
+    ports: &Ports<'_>,
+    asked: &Asked,
+    (how, timings, begun): (How, &Timings<'_>, u64),
+    fetched: &mut Fetched,
+    due: &mut Due,
+) -> Stage<()> {
+    end_left(ports, fetched, how, due)?;
     due.base = Some(fetched.p);
-    due.notices = notices::all(ports, &fetched);
+    due.notices = notices::all(ports, fetched);
     due.durations_ms = spent(ports, timings, how);
     let state = fetched.checked.as_ref().map(|checked| State::at(ports.source, checked.id)).transpose()?;
     let found = pending(ports.source, state.as_ref(), fetched.p)?;
@@ -137,7 +174,7 @@ fn every(ports: &Ports<'_>, asked: &Asked, (how, timings): (How, &Timings<'_>), 
         let became = match (&stopped, before) {
             (Some(name), _) => Became::NotTried(not_tried(&one, &format!("everything stopped after {name}"))),
             (None, Some(before)) => Became::NotTried(not_tried(&one, &format!("{} is not applied", before.name))),
-            (None, None) => tried(ports, &mut fetched, &one, asked, (how, timings, begun), due.auto)?,
+            (None, None) => tried(ports, fetched, &one, asked, (how, timings, begun), due.auto)?,
         };
         if let Became::Tried(target) = &became
             && ends_all(&target.applied)
@@ -335,58 +372,4 @@ fn ends_all(applied: &Stage<Applied>) -> bool {
         Err(Stop::Refused(refusals)) => refusals.iter().any(|refusal| everywhere(refusal.code)),
         Err(Stop::Failed(error)) => everywhere(error.code),
     }
-}
-
-/// A deployment that is pending, and the modules that it comes after.
-type Listed = (Pending, Vec<ModuleId>);
-
-/// In the order in which the base got them, those that others come after first; the hosts of a module in the order of
-/// its manifest.
-fn ordered(source: &dyn Source, base: Oid, found: Vec<Pending>) -> Answer<Vec<Listed>> {
-    let snapshot = Snapshot::lazy(source, source.commit(base)?.tree);
-    let mut modules: BTreeMap<ModuleId, (Vec<ModuleId>, Vec<Pending>)> = BTreeMap::new();
-    for one in found {
-        if !modules.contains_key(&one.module) {
-            let manifest = manifests::manifest(&snapshot, &one.module)?.and_then(Result::ok);
-            let after = manifest.map_or_else(Vec::new, |manifest: Manifest| manifest.after);
-            modules.insert(one.module.clone(), (after, Vec::new()));
-        }
-        if let Some((_, deployments)) = modules.get_mut(&one.module) {
-            deployments.push(one);
-        }
-    }
-    let commits: BTreeSet<Oid> =
-        modules.values().flat_map(|(_, all)| all.iter().filter_map(|one| one.commit)).collect();
-    let depths = depths(source, base, commits)?;
-    let age = |all: &[Pending]| all.iter().find_map(|one| one.commit).and_then(|commit| depths.get(&commit)).copied();
-    let ages: BTreeMap<ModuleId, _> =
-        modules.iter().map(|(id, (_, all))| (id.clone(), Reverse(age(all).unwrap_or_default()))).collect();
-    let mut listed = Vec::new();
-    while !modules.is_empty() {
-        let ready = |(_, (after, _)): &(&ModuleId, &(Vec<ModuleId>, Vec<Pending>))| {
-            !after.iter().any(|before| modules.contains_key(before))
-        };
-        // On a cycle, which validate reports, the oldest goes first.
-        let oldest = |(id, _): &(&ModuleId, &(Vec<ModuleId>, Vec<Pending>))| ages.get(*id).copied();
-        let next = modules.iter().filter(ready).min_by_key(oldest).or_else(|| modules.iter().min_by_key(oldest));
-        let Some(id) = next.map(|(id, _)| id.clone()) else { break };
-        if let Some((after, deployments)) = modules.remove(&id) {
-            listed.extend(deployments.into_iter().map(|one| (one, after.clone())));
-        }
-    }
-    Ok(listed)
-}
-
-/// The places of some commits on the base's first-parent chain, the newest first.
-fn depths(source: &dyn Source, base: Oid, mut commits: BTreeSet<Oid>) -> Answer<BTreeMap<Oid, usize>> {
-    let mut found = BTreeMap::new();
-    let mut next = Some(base);
-    while let Some(at) = next.filter(|_| !commits.is_empty()) {
-        if commits.remove(&at) {
-            // Only the order counts.
-            found.insert(at, found.len() + 1);
-        }
-        next = source.commit(at)?.parents.first().copied();
-    }
-    Ok(found)
 }

@@ -10,6 +10,7 @@ pub mod comment;
 pub mod demo;
 pub mod doctor;
 pub mod due;
+mod due_order;
 pub mod fetch;
 pub mod glass;
 pub mod history;

@@ -88,7 +88,7 @@ fn noticed(ports: &Ports<'_>, fetched: &Fetched, runs: &[LookedAt]) -> Vec<Notic
 }
 
 /// How a run ended that was looked at, if people may be told of that.
-fn ran(looked: &LookedAt) -> Option<Ran> {
+pub(super) fn ran(looked: &LookedAt) -> Option<Ran> {
     let resumed = looked.found.as_ref().ok()?;
     let (record, pr) = (resumed.record.as_ref()?, resumed.pr?);
     let (deployment, run, ending) = (looked.open.deployment(), looked.open.run.clone(), ending(&resumed.ended));

@@ -702,80 +702,76 @@ fn rolled_back_release_is_told() {
     assert!(text.ends_with(words), "{text}");
 }
 
-/// A gate that was passed on purpose is told at once, with who did it and why.
+/// Break-glass is told at once, before the change is over, with who did it and why; and once.
 #[test]
-fn broken_glass_is_told_once() {
-    use platformctl::{
-        flow::approve::request::Request,
-        verb::{alarms, fetch::refresh},
-    };
+fn broken_glass_is_told_at_once() {
     let ntfy = Ntfy::start();
     let site = site(&by(&ntfy));
-    let run = "20260922T101530Z-00000002".parse().unwrap();
-    let waived = ["reviews".to_owned(), "freeze".to_owned()];
-    let glass = alarms::Standing::glass(
-        "site@box".parse().unwrap(),
-        (&run, at(0)),
-        ("Ola <o@x.org>", "shop is\u{202e} down"),
-        &waived,
-    );
-    for _ in 0..2 {
-        let real = site.real();
-        let quiet = |_| ();
-        let ports = real.ports(&quiet);
-        let fetched = refresh(&ports, &Request::default()).map_err(|_| "refresh").unwrap();
-        let seen = alarms::Seen { glass: Some(std::slice::from_ref(&glass)), ..alarms::Seen::default() };
-        assert!(alarms::tell(&ports, &fetched, &seen).is_empty());
-        // A command that does not look leaves it as it is.
-        assert!(alarms::tell(&ports, &fetched, &alarms::Seen::default()).is_empty());
-    }
-    assert_eq!(ntfy.titles("ops"), ["Break-glass: site on box"]);
+    // A direct push, which no review covers.
+    site.repo.git(&["checkout", "-q", "main"]);
+    site.repo.write("modules/site/public/index.html", "direct\n");
+    site.repo.commit("direct push");
+    site.repo.publish();
+    fixed(&site, 2);
+    let args = ["apply", "site", "--pr", "2", "--break-glass", "--reason", "the shop is down"];
+    let said = site.told(&site.binary(&site.repo.work(), 1, &args).output().unwrap());
+    assert!(said.starts_with("exit 0\n") && !said.contains("warning: ntfy"), "{said}");
+    assert_eq!(ntfy.titles("ops"), ["Break-glass: site on box, PR #2"]);
     let text = ntfy.messages("ops")[0]["message"].as_str().unwrap().to_owned();
     assert!(
-        text.starts_with("Ola <o@x.org> passed reviews, freeze on box on purpose: shop is\\u{202e} down\n"),
+        text.starts_with("Ola applies PR #2 on box past reviews: the shop is down\nA merged pull request should"),
         "{text}"
+    );
+    let log = site.log();
+    let order = [
+        "apply ok: site on box, PR #2",
+        "observe: site on box, told by ntfy: break-glass",
+        "observe: site on box, telling: break-glass",
+        "apply intent: site on box, PR #2",
+    ];
+    for (line, begin) in log.iter().zip(order) {
+        assert!(line.starts_with(begin), "{begin}: {log:?}");
+    }
+    assert!(site.run(2, "resume").starts_with("exit 0\n"));
+    assert_eq!(ntfy.titles("ops").len(), 1);
+    assert!(site.run(DAY + 2, "resume").starts_with("exit 0\n"));
+    assert_eq!(
+        ntfy.titles("ops")[1..],
+        ["Still break-glass: site on box, PR #2"],
+        "no merged pull request contains it yet"
     );
 }
 
-/// What waits for a person is told once for each pull request, and whoever applies it need not be told.
+/// What a runner leaves to a person is told once for each pull request; that it no longer waits is not told.
 #[test]
 fn waiting_pull_request_is_told_once() {
-    use platformctl::{
-        flow::approve::request::Request,
-        verb::{alarms, fetch::refresh},
-    };
     let ntfy = Ntfy::start();
     let site = site(&by(&ntfy));
     fixed(&site, 2);
-    let waits = |pr: Option<u64>| {
-        let real = site.real();
-        let quiet = |_| ();
-        let ports = real.ports(&quiet);
-        let fetched = refresh(&ports, &Request::default()).map_err(|_| "refresh").unwrap();
-        let merge = site.repo.id("main");
-        let waits = |pr| {
-            let site = "site@box".parse().unwrap();
-            alarms::Standing::waits(site, pr, merge, at(0), "it opens a door")
-        };
-        let waiting: Vec<_> = pr.into_iter().map(waits).collect();
-        let seen = alarms::Seen { waiting: Some(&waiting), ..alarms::Seen::default() };
-        assert!(alarms::tell(&ports, &fetched, &seen).is_empty());
+    let auto = |minutes| {
+        let said = site.run(minutes, "apply --pending --auto");
+        assert!(said.starts_with("exit 0\n"), "{said}");
         ntfy.titles("ops").len()
     };
-    assert_eq!((waits(Some(2)), waits(Some(2))), (1, 1));
-    assert_eq!(ntfy.titles("ops"), ["Waits for you: site on box, PR #2"]);
-    assert_eq!(ntfy.messages("ops")[0]["priority"], 3, "nothing is broken");
-    // A command that did not look leaves it alone; one that looks and finds nothing ends it without a word.
     let alarms = || site.repo.git_in("remote.git", &["ls-tree", "--name-only", "-r", "refs/platform/state", "alarms"]);
-    assert!(site.run(1, "resume").starts_with("exit 0\n"));
+    assert_eq!((auto(1), auto(2)), (1, 1));
+    assert_eq!(ntfy.titles("ops"), ["Waits for you: site on box, PR #2"]);
+    let message = ntfy.messages("ops").remove(0);
+    let text = message["message"].as_str().unwrap();
+    let words = "PR #2 is not applied on box by itself: site is applied by a person: its module.yaml says so\nplatformctl apply site --pr 2";
+    assert_eq!((text, &message["priority"]), (words, &json!(3)), "nothing is broken");
+    // A command that did not look leaves it alone.
+    assert!(site.run(3, "resume").starts_with("exit 0\n"));
     assert_eq!(alarms(), "alarms/site@box.json");
-    assert_eq!((waits(None), alarms().as_str()), (1, ""));
     fixed(&site, 3);
-    assert_eq!(waits(Some(3)), 2);
+    assert_eq!(auto(4), 2, "another pull request");
     // Applied by a person: it is over by the record itself.
-    let said = site.told(&now(&site, &site.repo.work(), "apply site --pr 3").output().unwrap());
-    assert!(said.starts_with("exit 0\n"), "{said}");
+    assert!(site.run(5, "apply site --pr 3").starts_with("exit 0\n"));
     assert_eq!((ntfy.titles("ops").len(), alarms().as_str()), (2, ""));
+    fixed(&site, 4);
+    assert_eq!((auto(6), alarms().as_str()), (3, "alarms/site@box.json"));
+    assert_eq!(auto(6 + DAY), 4);
+    assert_eq!(ntfy.titles("ops")[3..], ["Still waits for you: site on box, PR #4"]);
 }
 
 #[test]

@@ -25,7 +25,8 @@ use snapbox::{assert_data_eq, str};
 
 use crate::support::{
     cli::CLOCK,
-    forge::{Fault, Forge},
+    forge::{self, Fault, Forge},
+    ntfy::Ntfy,
     repo::Repo,
     site::Site,
     sshd::Sshd,
@@ -573,6 +574,83 @@ fn compose_module_is_applied_from_actions() {
     assert_eq!(stack.inspect("web", "{{.State.Status}}"), "running");
     let steps = runner.run("status", &start);
     assert_eq!(exits(&steps), [Some(0), Some(0), Some(0)], "{steps:#?}");
+}
+
+/// The whole story, on a real sshd, a real engine and a real ntfy server: a pull request gets its plan, is refused as long
+/// as nobody reviewed it, is reviewed, merged and applied by workflows, tells of itself, and verifies.
+#[test]
+fn compose_change_goes_from_the_pull_request_to_the_phone() {
+    lab();
+    let (ntfy, sshd) = (Ntfy::start(), Sshd::start("", false));
+    let transport = format!(
+        "    transport: ssh\n    destination: ssh://root@127.0.0.1:{}\n    host_keys: [\"{}\"]\n",
+        sshd.port,
+        sshd.key()
+    );
+    let policy = format!(
+        "approval: {{source: forgejo, required_approvals: 1, not_counted: [forgejo-actions]}}\n\
+         notify: {{ntfy: {{url: '{}', topic: ops}}, on: [applied]}}\n",
+        ntfy.url()
+    );
+    let stack = Stack::on(&transport, &policy);
+    for (path, text) in of("main").unwrap() {
+        stack.site.repo.write(path, &text);
+    }
+    stack.site.repo.git(&["reset", "-q"]);
+    stack.site.repo.git(&["add", ".forgejo"]);
+    stack.site.repo.git(&["commit", "-q", "-m", "workflows"]);
+    stack.site.repo.publish();
+    let repo = &stack.site.repo;
+    repo.branch("pr1", "main");
+    stack.manifest("");
+    stack.compose(&[("web", "command: [sleep, infinity]\nstop_grace_period: 0s\n")]);
+    repo.commit("the first service");
+    repo.propose(1);
+    let runner = Runner::new(&stack.site);
+    for user in ["bob", "ola"] {
+        runner.forge.user(user);
+    }
+    runner.forge.open(1, "alice", "The first service");
+
+    // Before the merge: the plan under the pull request, with a headline for a phone.
+    let proposed = Start { event: "pull_request", pr: 1, ..Start::default() };
+    let steps = runner.run("plan", &proposed);
+    assert!(exits(&steps).iter().all(|exit| *exit == Some(0)), "{steps:#?}");
+    let comment = |n: u64| runner.forge.comments(n).pop().unwrap().body;
+    assert!(comment(1).contains("**Merging starts web on box."), "{}", comment(1));
+
+    // Merged without a review it is refused, by name; with one it is applied.
+    let secrets = [("PLATFORMCTL_SSH_KEY", key())];
+    let apply = Start { event: "workflow_dispatch", inputs: &[("pr", "1"), ("module", "")], secrets: &secrets, pr: 0 };
+    runner.forge.approve(1, "ola");
+    runner.forge.merge(1, &forge::Style::Squash, "alice");
+    let steps = runner.run("apply", &apply);
+    assert_eq!(exits(&steps), [Some(0), Some(0)], "{steps:#?}");
+    assert_eq!(stack.inspect("web", "{{.State.Status}}"), "running");
+    assert!(comment(1).contains("app on box: **applied**, seq "), "{}", comment(1));
+    let last = runner.forge.statuses().pop().unwrap();
+    assert_eq!((last.context.as_str(), last.state.as_str()), ("platformctl/apply/app", "success"));
+    assert!(ntfy.titles("ops").iter().any(|title| title.contains("app on box")), "{:?}", ntfy.titles("ops"));
+    let event = repo.git_in("remote.git", &["show", "refs/platform/state~1:event.json"]);
+    let event: serde_json::Value = serde_json::from_str(&event).unwrap();
+    assert_eq!(event["approved"]["reviews"][0]["user"], "ola", "{event:#}");
+
+    // A change that nobody reviewed stays where it is, and the job is red.
+    repo.git(&["fetch", "-q", "origin", "main"]);
+    repo.branch("pr2", "FETCH_HEAD");
+    stack.compose(&[("web", "command: [sleep, '9999']\nstop_grace_period: 0s\n")]);
+    repo.commit("unreviewed");
+    repo.propose(2);
+    runner.forge.open(2, "alice", "Unreviewed");
+    runner.forge.merge(2, &forge::Style::Merge, "alice");
+    let refused = Start { inputs: &[("pr", "2"), ("module", "")], ..apply };
+    let steps = runner.run("apply", &refused);
+    assert!(exits(&steps) == [Some(0), Some(6)] && steps[1].said.contains("not_reviewed"), "{steps:#?}");
+
+    // Everything that happened verifies, from a clone that was not there.
+    repo.git_in(".", &["clone", "-q", "remote.git", "later"]);
+    let verified = stack.site.binary(&repo.path("later"), 60, &["verify"]).output().unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
 /// Attack: somebody reads the ssh key of a host from a runner on which a run was cancelled

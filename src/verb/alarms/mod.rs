@@ -28,7 +28,7 @@ use crate::{
         ids::Deployment,
         notify::Also,
     },
-    port::{Answer, Ports},
+    port::{Answer, Ports, Step},
     verb::{
         fetch::{Fetched, newest_record},
         notices::Notice,
@@ -40,8 +40,6 @@ use crate::{
 pub struct Seen<'a> {
     /// What waits for a person, at most one of a deployment; `None`: this command did not look.
     pub waiting: Option<&'a [Standing]>,
-    /// Where a gate was passed on purpose, until a merged pull request contains what was applied; `None` as above.
-    pub glass: Option<&'a [Standing]>,
     /// Changes that ended well.
     pub applied: &'a [Done],
     /// Changes whose record is not on the remote.
@@ -57,7 +55,7 @@ pub fn tell(ports: &Ports<'_>, fetched: &Fetched, seen: &Seen<'_>) -> Vec<Notice
         return Vec::new();
     }
     let mut teller = Teller::new(ports, policy, seen.comment);
-    if let Err(error) = everything(&mut teller, seen) {
+    if let Err(error) = everything(&mut teller, seen, &|_| true) {
         teller.warn(format!("people could not be told: {error}"));
     }
     teller.done()
@@ -65,6 +63,12 @@ pub fn tell(ports: &Ports<'_>, fetched: &Fetched, seen: &Seen<'_>) -> Vec<Notice
 
 /// The same for runs that a command carried out or ended: those whose record is missing, and those that ended well.
 pub fn tell_of_runs(ports: &Ports<'_>, fetched: &Fetched, runs: impl IntoIterator<Item = Ran>) -> Vec<Notice> {
+    let (applied, unrecorded) = sorted(runs);
+    tell(ports, fetched, &Seen { applied: &applied, unrecorded: &unrecorded, ..Seen::default() })
+}
+
+/// Runs that ended well, and those whose record is missing.
+pub fn sorted(runs: impl IntoIterator<Item = Ran>) -> (Vec<Done>, Vec<Unrecorded>) {
     let (mut applied, mut unrecorded) = (Vec::new(), Vec::new());
     for ran in runs {
         match ran {
@@ -72,10 +76,32 @@ pub fn tell_of_runs(ports: &Ports<'_>, fetched: &Fetched, runs: impl IntoIterato
             Ran::Unrecorded(run) => unrecorded.push(run),
         }
     }
-    tell(ports, fetched, &Seen { applied: &applied, unrecorded: &unrecorded, ..Seen::default() })
+    (applied, unrecorded)
 }
 
-fn everything(teller: &mut Teller<'_>, seen: &Seen<'_>) -> Answer<()> {
+/// Tells at once that gates of a deployment are passed on purpose, while the change goes on. What people could not be told
+/// is said here.
+pub fn at_once(ports: &Ports<'_>, fetched: &Fetched, deployment: &Deployment) {
+    let policy = &fetched.policy.policy;
+    if policy.notify.channels().is_empty() {
+        return;
+    }
+    let mut teller = Teller::new(ports, policy, None);
+    let only = |(of, condition): &Key| of == deployment && *condition == Condition::BreakGlass;
+    if let Err(error) = everything(&mut teller, &Seen::default(), &only) {
+        teller.warn(format!("people could not be told: {error}"));
+    }
+    for notice in teller.done() {
+        if let Notice::Words(words) = notice {
+            (ports.tell)(Step::Warned(words));
+        }
+    }
+}
+
+/// One condition of one deployment.
+type Key = (Deployment, Condition);
+
+fn everything(teller: &mut Teller<'_>, seen: &Seen<'_>, only: &dyn Fn(&Key) -> bool) -> Answer<()> {
     let Some(checked) = newest_record(teller.ports)? else { return Ok(()) };
     teller.knows(&checked);
     for unrecorded in seen.unrecorded {
@@ -84,7 +110,7 @@ fn everything(teller: &mut Teller<'_>, seen: &Seen<'_>) -> Answer<()> {
     let state = State::at(teller.ports.source, checked.id)?;
     // If an outcome could not be recorded just now, nothing else can be.
     if seen.unrecorded.is_empty() {
-        alarms(teller, &state, seen)?;
+        alarms(teller, &state, seen, only)?;
         local::over(teller, &state)?;
     }
     if teller.policy.notify.tells(Also::Applied) {
@@ -94,11 +120,10 @@ fn everything(teller: &mut Teller<'_>, seen: &Seen<'_>) -> Answer<()> {
 }
 
 /// Everything that the record has or that stands, in the order of the deployments.
-fn alarms(teller: &mut Teller<'_>, state: &State<'_>, seen: &Seen<'_>) -> Answer<()> {
-    type Key = (Deployment, Condition);
+fn alarms(teller: &mut Teller<'_>, state: &State<'_>, seen: &Seen<'_>, only: &dyn Fn(&Key) -> bool) -> Answer<()> {
     let mut stands: BTreeMap<Key, Standing> = BTreeMap::new();
     let found = standing(teller.ports.source, state, teller.now)?;
-    let told = [seen.waiting, seen.glass].into_iter().flatten().flatten().cloned();
+    let told = seen.waiting.into_iter().flatten().cloned();
     for one in found.into_iter().chain(told) {
         stands.insert((one.deployment.clone(), one.condition), one);
     }
@@ -109,7 +134,7 @@ fn alarms(teller: &mut Teller<'_>, state: &State<'_>, seen: &Seen<'_>) -> Answer
     }
     let channels: Vec<_> = teller.policy.notify.channels().iter().map(|channel| channel.kind()).collect();
     let keys: std::collections::BTreeSet<&Key> = stands.keys().chain(known.keys()).collect();
-    for key in keys {
+    for key in keys.into_iter().filter(|key| only(key)) {
         let (standing, alarm) = (stands.get(key), known.get(key));
         let due = match (standing, alarm) {
             (None, Some(alarm)) if !looked_for(state, key, alarm, seen)? => Act::Nothing,
@@ -138,14 +163,14 @@ fn alarms(teller: &mut Teller<'_>, state: &State<'_>, seen: &Seen<'_>) -> Answer
 
 /// Whether this command would know it if it still stood. What waits is over in any case where something was applied
 /// since.
-fn looked_for(state: &State<'_>, key: &(Deployment, Condition), alarm: &Alarm, seen: &Seen<'_>) -> Answer<bool> {
+fn looked_for(state: &State<'_>, key: &Key, alarm: &Alarm, seen: &Seen<'_>) -> Answer<bool> {
     Ok(match key.1 {
         Condition::Waits if seen.waiting.is_none() => {
             let running = state.deployment(&key.0)?.and_then(|status| status.running);
             running.is_some_and(|running| running.seq > alarm.seq)
         }
-        Condition::BreakGlass => seen.glass.is_some(),
         Condition::Waits
+        | Condition::BreakGlass
         | Condition::Held
         | Condition::RolledBack
         | Condition::Drift

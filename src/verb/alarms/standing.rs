@@ -46,24 +46,12 @@ pub(super) fn about_run(run: &RunId) -> Digest {
 }
 
 impl Standing {
-    /// A merged pull request that is not applied by itself. `why`: for instance `it opens a door: cap_add NET_ADMIN`.
-    pub fn waits(deployment: Deployment, pr: u64, merge: Oid, since: Timestamp, why: &str) -> Self {
-        let text = format!("PR #{pr} is merged and is not applied on {} by itself: {}.", deployment.host, shown(why));
-        let (about, fix) = (Digest::of(merge.to_string().as_bytes()), format!("platformctl apply --pr {pr}"));
-        Self { deployment, condition: Condition::Waits, about, pr: Some(pr), since, text, fix }
-    }
-
-    /// Gates that a person, `who`, passed on purpose in a run, with a reason.
-    pub fn glass(
-        deployment: Deployment,
-        (run, since): (&RunId, Timestamp),
-        (who, reason): (&str, &str),
-        waived: &[String],
-    ) -> Self {
-        let gates = waived.iter().map(|gate| shown(gate)).collect::<Vec<_>>().join(", ");
-        let text = format!("{} passed {gates} on {} on purpose: {}", shown(who), deployment.host, shown(reason));
-        let fix = format!("platformctl show {run}");
-        Self { deployment, condition: Condition::BreakGlass, about: about_run(run), pr: None, since, text, fix }
+    /// A merged change that is not applied by itself, and why; without a pull request, what somebody pushed.
+    pub fn waits(deployment: Deployment, pr: Option<u64>, since: Timestamp, why: &str, fix: &str) -> Self {
+        let what = pr.map_or_else(|| "What is on the base".to_owned(), |pr| format!("PR #{pr}"));
+        let text = format!("{what} is not applied on {} by itself: {}", deployment.host, shown(why));
+        let about = Digest::of(pr.map_or_else(|| "base".to_owned(), |pr| format!("PR #{pr}")).as_bytes());
+        Self { deployment, condition: Condition::Waits, about, pr, since, text, fix: shown(fix) }
     }
 }
 
@@ -82,6 +70,7 @@ pub fn standing(source: &dyn Source, state: &State<'_>, now: Timestamp) -> Answe
             let deployment = Deployment::new(&module.module, host);
             found.extend(failure(source, state.tip(), seq, &deployment, status));
             found.extend(drift(&deployment, status));
+            found.extend(glass(source, state.tip(), seq, &deployment, status));
         }
     }
     for open in state.open_runs()?.into_iter().filter(|open| open.expires < now) {
@@ -113,12 +102,7 @@ fn failure(source: &dyn Source, tip: Oid, seq: u64, deployment: &Deployment, sta
         false => (Condition::Held, "it was left as it is"),
     };
     let mut text = format!("PR #{} failed on {} at {}, and {became}.", failed.pr, deployment.host, failed.at);
-    let event = Some(seq.saturating_sub(failed.seq)).filter(|steps| *steps <= BACK_MAX).and_then(|steps| {
-        // Words are an extra: without them the message is as true.
-        let id = back(source, tip, steps).ok()??;
-        State::at(source, id).ok()?.event().ok()
-    });
-    if let Some(why) = event.as_ref().and_then(why) {
+    if let Some(why) = event_at(source, tip, seq, failed.seq).as_ref().and_then(why) {
         text += &format!("\n{why}");
     }
     Some(Standing {
@@ -130,6 +114,37 @@ fn failure(source: &dyn Source, tip: Oid, seq: u64, deployment: &Deployment, sta
         text,
         fix: format!("platformctl show {}", deployment.module),
     })
+}
+
+/// The newest release that was brought with break-glass, until one that passes every gate follows it.
+fn glass(source: &dyn Source, tip: Oid, seq: u64, deployment: &Deployment, status: &HostStatus) -> Option<Standing> {
+    let broken = status.glass.last()?;
+    let who = event_at(source, tip, seq, broken.seq).map_or_else(|| "Somebody".to_owned(), |event| event.actor.name);
+    let gates = broken.waived.iter().map(|gate| shown(gate)).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "{} applies PR #{} on {} past {gates}: {}\nA merged pull request should contain it by {}.",
+        shown(&who),
+        broken.pr,
+        deployment.host,
+        shown(&broken.reason),
+        broken.until
+    );
+    Some(Standing {
+        deployment: deployment.clone(),
+        condition: Condition::BreakGlass,
+        about: about_run(&broken.run),
+        pr: Some(broken.pr),
+        since: broken.at,
+        text,
+        fix: format!("platformctl show {}", deployment.module),
+    })
+}
+
+/// A record that is not far back. Words are an extra: without them a message is as true.
+fn event_at(source: &dyn Source, tip: Oid, newest: u64, seq: u64) -> Option<Event> {
+    let steps = newest.checked_sub(seq).filter(|steps| *steps <= BACK_MAX)?;
+    let id = back(source, tip, steps).ok()??;
+    State::at(source, id).ok()?.event().ok()
 }
 
 /// What an outcome says of its failure: our own words, which are recorded.
