@@ -40,7 +40,7 @@ impl NotifyPolicy {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NtfyPolicy {
-    /// The root of the server, for instance https://ntfy.example.org.
+    /// The root of the server, for instance `https://ntfy.example.org`.
     pub url: NotifyUrl,
     /// The topic.
     pub topic: NtfyTopic,

@@ -184,7 +184,8 @@ pub struct ApprovalPolicy {
     pub required_statuses: Vec<RequiredStatus>,
     /// With `forgejo`: whether the person who merges may be the only one whose approval counts.
     pub merger_may_approve: bool,
-    /// With `forgejo`: where the repository is on the forge, for instance https://git.example.org/ops/platform; default:
+    /// With `forgejo`: where the repository is on the forge, for instance
+    /// `https://git.example.org/ops/platform`; default:
     /// what the remote's URL names.
     pub forge: Option<ForgeUrl>,
     /// With `forgejo`: the public key (`ssh-ed25519 AAAA…`) of merges that the server signs; a witness that an official
