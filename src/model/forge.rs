@@ -59,8 +59,10 @@ impl ForgeUrl {
         }
         let (host, path) = match url.strip_prefix("ssh://") {
             Some(rest) => rest.split_once('/')?,
-            // A path on this machine has a slash before its first colon, or none.
-            None => url.split_once(':').filter(|(host, _)| !host.contains('/'))?,
+            // Other transports name no forge.
+            None if url.contains("://") => return None,
+            // A path on this machine has a slash before its first colon, or no colon, or is absolute behind a drive.
+            None => url.split_once(':').filter(|(host, path)| !host.contains('/') && !path.starts_with('/'))?,
         };
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
         let host = host.split_once(':').map_or(host, |(host, _)| host);

@@ -228,7 +228,7 @@ fn trap(ports: &Ports<'_>, fetched: &Fetched, version: &Version) -> Answer<Optio
 }
 
 /// What merging a pull request into the base now would give.
-fn merged(ports: &Ports<'_>, fetched: &Fetched, pr: u64) -> Stage<Version> {
+pub(super) fn merged(ports: &Ports<'_>, fetched: &Fetched, pr: u64) -> Stage<Version> {
     let head = fetched.refs.pulls.iter().find(|(n, _)| *n == pr).map(|(_, head)| *head);
     let Some(head) = head else {
         return refuse(Code::UnknownId, format!("the remote has no pull request {pr}"), "check the number");

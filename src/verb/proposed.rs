@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     flow::{
         Stage, Stop,
-        approve::{approve, relation, request::Request},
+        approve::{approve, request::Request},
         refuse,
     },
     ledger::state::State,
@@ -21,16 +21,15 @@ use crate::{
         policy_change::{self, PolicyChange},
         problem::Problem,
         refusal::{Code, Refusal},
-        text::shown,
     },
-    port::{Answer, Merge, Phase, Ports, Source},
+    port::{Answer, Phase, Ports, Source},
     tree::{footprint::Footprints, manifests, module::Module, snapshot::Snapshot},
     verb::{
         apply::{self, Ask},
         asked::Asked,
         fetch::{Fetched, refresh},
         notices::{self, Notice},
-        plan::{Which, propose},
+        plan::{Which, merged, propose},
         planned::Planned,
         targets,
         timings::Timings,
@@ -199,18 +198,11 @@ impl Proposed {
 
 /// What merging a pull request into the base now would give.
 fn merged_now(ports: &Ports<'_>, fetched: &Fetched, pr: u64) -> Stage<Version> {
-    let head = fetched.refs.pulls.iter().find(|(n, _)| *n == pr).map(|(_, head)| *head);
-    let Some(head) = head else {
-        return refuse(Code::UnknownId, format!("the remote has no pull request {pr}"), "check the number");
+    let version = merged(ports, fetched, pr)?;
+    let Some(head) = version.head else {
+        return refuse(Code::UnknownId, format!("pull request {pr} has no head"), "check the number");
     };
-    match relation::merged_now(ports.source, fetched.p, head)? {
-        Merge::Clean(after) => Ok(Version { head, merge: None, before: ports.source.commit(fetched.p)?.tree, after }),
-        Merge::Conflict(paths) => refuse(
-            Code::HeadNotMerged,
-            format!("PR #{pr} cannot be merged: conflicts in {}", shown(&paths.join(", "))),
-            "merge the base into its branch first",
-        ),
-    }
+    Ok(Version { head, merge: None, before: ports.source.commit(fetched.p)?.tree, after: version.tree })
 }
 
 fn modules(source: &dyn Source, tree: Oid) -> Answer<Vec<ModuleId>> {

@@ -353,7 +353,7 @@ plan for site on box
 warning: a preview of
 <40>: only what is
 merged can be applied
-next: platformctl status site
+next: open a pull request with this commit; `platformctl plan site --pr N` plans it as N
 
 "#]]
     );
