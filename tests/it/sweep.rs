@@ -138,7 +138,12 @@ impl Bench {
             let run = open.clone();
             match resume::resume(&ports, &fetched, open) {
                 Ok(resumed) => did.push(format!("resumed {}", ending(&resumed.ended).as_str())),
-                Err(Stop::Refused(refusals)) if refusals[0].fix.starts_with("platformctl abandon") => {
+                // What never began ends by itself after five minutes; a person who knows that its process is gone does not
+                // wait for that.
+                Err(Stop::Refused(refusals))
+                    if refusals[0].fix.starts_with("platformctl abandon")
+                        || refusals[0].fact.contains("has not begun") =>
+                {
                     resume::abandon(&ports, &fetched, run, "the sweep")
                         .map_err(|stop| Failure::from(stop).refusals)
                         .unwrap();
