@@ -173,6 +173,14 @@ fn documented_files_are_valid() {
     }
 }
 
+#[test]
+fn documented_rules_for_reviews_are_valid() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reviews.md")).unwrap();
+    let block = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let policy = Policy::parse(format!("schema: platform/1\n{block}").as_bytes()).unwrap();
+    assert_eq!((policy.approval.required_approvals, policy.approval.required_statuses.len()), (1, 1));
+}
+
 /// What a page links to is there.
 #[test]
 fn documentation_links_resolve() {
